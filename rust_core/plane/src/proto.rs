@@ -1,0 +1,10 @@
+//! The contract, compiled from `proto/` by `build.rs`.
+
+/// Package `waypost.v1`.
+#[allow(clippy::doc_lazy_continuation, clippy::large_enum_variant)]
+pub mod v1 {
+    tonic::include_proto!("waypost.v1");
+}
+
+/// Descriptors of the whole contract, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/waypost.bin"));
