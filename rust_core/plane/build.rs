@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("waypost.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
+        .codec_path("crate::codec::StrictCodec")
         .bytes(".waypost.v1.EmbedResponse.vectors")
         .compile_fds(descriptors)?;
     Ok(())

@@ -24,6 +24,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_INSTANCE_LOST: _ClassVar[ErrorReason]
     ERROR_REASON_MODEL_FAILED: _ClassVar[ErrorReason]
     ERROR_REASON_NOT_IMPLEMENTED: _ClassVar[ErrorReason]
+    ERROR_REASON_MESSAGE_TOO_LARGE: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_EMPTY_INPUT: ErrorReason
 ERROR_REASON_TOO_MANY_INPUTS: ErrorReason
@@ -42,3 +43,4 @@ ERROR_REASON_DRAINING: ErrorReason
 ERROR_REASON_INSTANCE_LOST: ErrorReason
 ERROR_REASON_MODEL_FAILED: ErrorReason
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason
+ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason

@@ -42,7 +42,7 @@ INSTANCE_STATE_DOWN: InstanceState
 INSTANCE_STATE_EJECTED: InstanceState
 
 class ModelInfo(_message.Message):
-    __slots__ = ("name", "version", "backend", "tasks", "tags", "tier", "dimensions", "max_tokens", "heads", "cost_per_1k_tokens_usd")
+    __slots__ = ("name", "version", "backend", "tasks", "tags", "tier", "dimensions", "max_tokens", "heads", "cost_per_1k_tokens_usd", "quality")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,7 @@ class ModelInfo(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     HEADS_FIELD_NUMBER: _ClassVar[int]
     COST_PER_1K_TOKENS_USD_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     backend: str
@@ -63,7 +64,8 @@ class ModelInfo(_message.Message):
     max_tokens: int
     heads: _containers.RepeatedCompositeFieldContainer[HeadInfo]
     cost_per_1k_tokens_usd: float
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., backend: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., dimensions: _Optional[int] = ..., max_tokens: _Optional[int] = ..., heads: _Optional[_Iterable[_Union[HeadInfo, _Mapping]]] = ..., cost_per_1k_tokens_usd: _Optional[float] = ...) -> None: ...
+    quality: float
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., backend: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., dimensions: _Optional[int] = ..., max_tokens: _Optional[int] = ..., heads: _Optional[_Iterable[_Union[HeadInfo, _Mapping]]] = ..., cost_per_1k_tokens_usd: _Optional[float] = ..., quality: _Optional[float] = ...) -> None: ...
 
 class HeadInfo(_message.Message):
     __slots__ = ("name", "labels", "experimental")

@@ -1,1 +1,14 @@
+//! The data plane: the router's path and the worker's shell, without Python.
+//!
+//! Read a request downwards: [`server`] accepts, [`router`] chooses and forwards, [`worker`] tokenises, queues and
+//! runs.  [`error`] is the one place that turns causes into status codes.
+#![warn(missing_docs)]
+
+pub mod address;
+pub mod codec;
+pub mod deadline;
+pub mod error;
+pub mod flight;
+pub mod health;
 pub mod proto;
+pub mod server;

@@ -1,7 +1,7 @@
 //! The contract, compiled from `proto/` by `build.rs`.
 
 /// Package `waypost.v1`.
-#[allow(clippy::doc_lazy_continuation, clippy::large_enum_variant)]
+#[allow(missing_docs, clippy::doc_lazy_continuation, clippy::large_enum_variant)]
 pub mod v1 {
     tonic::include_proto!("waypost.v1");
 }

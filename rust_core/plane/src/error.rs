@@ -1,0 +1,163 @@
+//! Every way a call can fail, and the one table that maps causes to status codes.
+//!
+//! A status carries `google.rpc.ErrorInfo` with the reason of `proto/waypost/v1/error.proto`, and the details its
+//! reason calls for: BadRequest names the field, RetryInfo says when to come back.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::proto::v1::ErrorReason;
+
+const DOMAIN: &str = "waypost";
+
+/// A failed call.  The message says what was wrong, where, and what to do.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)] // the fields are what the messages name
+pub enum Error {
+    #[error("{field} is empty: send at least one")]
+    EmptyInput { field: &'static str },
+    #[error("{field} has {actual} elements, this server takes {limit} a call: split the call")]
+    TooManyInputs { field: &'static str, limit: usize, actual: usize },
+    #[error("{field} has {actual} bytes, this server takes {limit} a text: shorten it")]
+    TextTooLarge { field: String, limit: usize, actual: usize },
+    #[error("{field} has {actual} tokens, the model reads {limit}: shorten it, or ask for TRUNCATION_END")]
+    TextTooLong { field: String, limit: usize, actual: usize },
+    #[error("{field} is {actual}: it must be {expected}")]
+    InvalidField { field: &'static str, actual: String, expected: String },
+    #[error("the request is not the message of the contract: {why}")]
+    Malformed { why: String },
+    #[error("the request has {actual} bytes, this server receives {limit}: split the call")]
+    MessageTooLarge { limit: usize, actual: usize },
+    #[error("no instance has a model {model:?}; there is {known}: see MeshService.ListModels")]
+    ModelNotFound { model: String, known: String },
+    #[error("model {model:?} has no head {head:?}; it has {known}")]
+    HeadNotFound { model: String, head: String, known: String },
+    #[error("nothing here does what was asked: {why}")]
+    NotCapable { why: String },
+    #[error("no instance of {model:?} can take the call now: try again in {retry_after:?}")]
+    NoInstance { model: String, retry_after: Duration },
+    #[error("the queue is full at {limit}: try again in {retry_after:?}")]
+    QueueFull { limit: usize, retry_after: Duration },
+    #[error("the deadline passed in {stage}: allow more time, or send less at once")]
+    Deadline { stage: &'static str },
+    #[error("instance {instance:?} is shutting down: send the call elsewhere")]
+    Draining { instance: String },
+    #[error("the connection to instance {instance:?} broke: send the call again")]
+    InstanceLost { instance: String },
+    #[error("model {model:?} failed: {why}")]
+    ModelFailed { model: String, why: String },
+    #[error("{method} is in the contract but this build does not answer it")]
+    NotImplemented { method: String },
+}
+
+/// Pause before a caller tries a server that was restarting or draining.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// One row of the table: code, reason, metadata.
+type Row = (Code, ErrorReason, Vec<(&'static str, String)>);
+
+impl Error {
+    /// The table.
+    fn row(&self) -> Row {
+        use Error as E;
+        use ErrorReason as R;
+        match self {
+            E::EmptyInput { field } => (Code::InvalidArgument, R::EmptyInput, vec![("field", field.to_string())]),
+            E::TooManyInputs { field, limit, actual } => {
+                (Code::InvalidArgument, R::TooManyInputs, over(field, *limit, *actual))
+            }
+            E::TextTooLarge { field, limit, actual } => {
+                (Code::InvalidArgument, R::TextTooLarge, over(field, *limit, *actual))
+            }
+            E::TextTooLong { field, limit, actual } => {
+                (Code::InvalidArgument, R::TextTooLong, over(field, *limit, *actual))
+            }
+            E::InvalidField { field, actual, .. } => (
+                Code::InvalidArgument,
+                R::InvalidField,
+                vec![("field", field.to_string()), ("actual", actual.clone())],
+            ),
+            E::Malformed { .. } => (Code::InvalidArgument, R::MalformedRequest, vec![]),
+            E::MessageTooLarge { limit, actual } => (
+                Code::ResourceExhausted,
+                R::MessageTooLarge,
+                vec![("limit", limit.to_string()), ("actual", actual.to_string())],
+            ),
+            E::ModelNotFound { model, .. } => (Code::NotFound, R::ModelNotFound, vec![("model", model.clone())]),
+            E::HeadNotFound { head, known, .. } => {
+                (Code::NotFound, R::HeadNotFound, vec![("head", head.clone()), ("known", known.clone())])
+            }
+            E::NotCapable { .. } => (Code::FailedPrecondition, R::NotCapable, vec![]),
+            E::NoInstance { model, .. } => (Code::Unavailable, R::NoInstance, vec![("model", model.clone())]),
+            E::QueueFull { limit, .. } => (Code::ResourceExhausted, R::QueueFull, vec![("limit", limit.to_string())]),
+            E::Deadline { stage } => (Code::DeadlineExceeded, R::Deadline, vec![("stage", stage.to_string())]),
+            E::Draining { instance } => (Code::Unavailable, R::Draining, vec![("instance", instance.clone())]),
+            E::InstanceLost { instance } => (Code::Unavailable, R::InstanceLost, vec![("instance", instance.clone())]),
+            E::ModelFailed { model, .. } => (Code::Internal, R::ModelFailed, vec![("model", model.clone())]),
+            E::NotImplemented { method } => (Code::Unimplemented, R::NotImplemented, vec![("method", method.clone())]),
+        }
+    }
+
+    /// The field a BadRequest names.
+    fn field(&self) -> Option<&str> {
+        match self {
+            Self::EmptyInput { field } | Self::TooManyInputs { field, .. } | Self::InvalidField { field, .. } => {
+                Some(field)
+            }
+            Self::TextTooLarge { field, .. } | Self::TextTooLong { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+
+    /// When to come back.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NoInstance { retry_after, .. } | Self::QueueFull { retry_after, .. } => Some(*retry_after),
+            Self::Draining { .. } | Self::InstanceLost { .. } => Some(RETRY_PAUSE),
+            _ => None,
+        }
+    }
+}
+
+fn over(field: &str, limit: usize, actual: usize) -> Vec<(&'static str, String)> {
+    vec![("field", field.to_string()), ("limit", limit.to_string()), ("actual", actual.to_string())]
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let (code, reason, metadata) = error.row();
+        let metadata: HashMap<String, String> = metadata.into_iter().map(|(k, v)| (k.to_string(), v)).collect();
+        let mut details = ErrorDetails::with_error_info(reason.as_str_name(), DOMAIN, metadata);
+        if let Some(field) = error.field() {
+            details.add_bad_request_violation(field, error.to_string());
+        }
+        if let Some(pause) = error.retry_after() {
+            details.set_retry_info(Some(pause));
+        }
+        Status::with_error_details(code, error.to_string(), details)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_names_reason_field_and_remedy() {
+        let status = Status::from(Error::TextTooLong { field: "texts[3]".into(), limit: 256, actual: 611 });
+        let details = status.get_error_details();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(details.error_info().map(|i| i.reason.as_str()), Some("ERROR_REASON_TEXT_TOO_LONG"));
+        assert_eq!(details.bad_request().map(|b| b.field_violations[0].field.as_str()), Some("texts[3]"));
+        assert!(status.message().contains("TRUNCATION_END"));
+    }
+
+    #[test]
+    fn what_may_pass_says_when_to_come_back() {
+        let lost = Status::from(Error::InstanceLost { instance: "a".into() });
+        assert_eq!(lost.code(), Code::Unavailable);
+        assert_eq!(lost.get_error_details().retry_info().and_then(|r| r.retry_delay), Some(RETRY_PAUSE));
+    }
+}
