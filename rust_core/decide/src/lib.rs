@@ -1,1 +1,32 @@
-//! placeholder
+//! Decisions as pure functions: what to choose, what to refuse, what to run together.
+//!
+//! A decision that asks the clock or the system for randomness can only be tested by waiting and hoping.  So here
+//! time is an argument, a [`Duration`](std::time::Duration) since any epoch the caller keeps to, randomness is a
+//! seed, and nothing does I/O.  Who measures and who acts lives in `waypost-plane`.
+//!
+//! Read in the order of a request: [`admit`] refuses at the door, [`ewma`], [`quantile`] and [`success`] describe an
+//! instance, [`breaker`] and [`outlier`] leave the sick ones out, [`score`] ranks, [`pick`] chooses, [`retry`] says
+//! whether a second try is affordable, [`batch`] says which texts run together in the worker.
+#![warn(missing_docs)]
+
+pub mod admit;
+pub mod batch;
+pub mod breaker;
+pub mod ewma;
+pub mod outlier;
+pub mod pick;
+pub mod quantile;
+pub mod retry;
+pub mod score;
+pub mod success;
+
+pub use admit::{Limit, Permit};
+pub use batch::{Budget, plan};
+pub use breaker::{Breaker, State};
+pub use ewma::PeakEwma;
+pub use outlier::{Exclusion, Health, admit};
+pub use pick::{Load, Picker, Policy};
+pub use quantile::WindowedQuantile;
+pub use retry::RetryBudget;
+pub use score::{Candidate, Scored, Terms, Weights, score};
+pub use success::SuccessRate;
