@@ -1,0 +1,158 @@
+"""The rpcs as values: where a call goes, what it sends, how its reply is read.
+
+`Client` and `AsyncClient` differ only in how they wait, so everything else is here and in `_requests`, `_replies`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, Unpack
+
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+
+from waypost import _replies, _requests
+from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, GenerateOptions, Messages, RerankOptions
+from waypost.results import (
+    Classifications,
+    Embeddings,
+    Generation,
+    GenerationChunk,
+    InstanceStatus,
+    ModelInfo,
+    Ranking,
+    TokenCounts,
+)
+from waypost.v1 import (
+    classify_pb2,
+    embed_pb2,
+    generate_pb2,
+    mesh_pb2,
+    rerank_pb2,
+    retrieve_pb2,
+)
+
+R = TypeVar("R")
+
+CONTRACT: tuple[FileDescriptor, ...] = tuple(
+    module.DESCRIPTOR for module in (classify_pb2, embed_pb2, generate_pb2, mesh_pb2, rerank_pb2, retrieve_pb2)
+)
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""Largest message sent or received, as in the server; a larger one fails with RESOURCE_EXHAUSTED."""
+
+
+@dataclass(frozen=True)
+class Rpc(Generic[R]):
+    """A method of the contract: its path and how its replies are read."""
+
+    path: str
+    reply: type[Message]
+    read: Callable[[Any], R]
+
+
+@dataclass(frozen=True)
+class Call(Generic[R]):
+    """A unary call ready to be sent."""
+
+    rpc: Rpc[R]
+    request: Message
+
+
+EMBED = Rpc("/waypost.v1.EmbedService/Embed", embed_pb2.EmbedResponse, _replies.embeddings)
+EMBED_STREAM = Rpc("/waypost.v1.EmbedService/EmbedStream", embed_pb2.EmbedStreamResponse, _replies.streamed_embeddings)
+COUNT_TOKENS = Rpc("/waypost.v1.EmbedService/CountTokens", embed_pb2.CountTokensResponse, _replies.token_counts)
+CLASSIFY = Rpc("/waypost.v1.ClassifyService/Classify", classify_pb2.ClassifyResponse, _replies.classifications)
+GENERATE = Rpc("/waypost.v1.GenerateService/Generate", generate_pb2.GenerateResponse, _replies.generation)
+GENERATE_STREAM = Rpc(
+    "/waypost.v1.GenerateService/GenerateStream", generate_pb2.GenerateStreamResponse, _replies.generation_chunk
+)
+MODELS = Rpc("/waypost.v1.MeshService/ListModels", mesh_pb2.ListModelsResponse, _replies.models)
+INSTANCES = Rpc("/waypost.v1.MeshService/ListInstances", mesh_pb2.ListInstancesResponse, _replies.instances)
+HEALTH = Rpc("/grpc.health.v1.Health/Check", health_pb2.HealthCheckResponse, _replies.health)
+
+
+def embed(texts: Sequence[str], **options: Unpack[EmbedOptions]) -> Call[Embeddings]:
+    return Call(EMBED, _requests.embed(texts, **options))
+
+
+def count_tokens(texts: Sequence[str], **options: Unpack[CountOptions]) -> Call[TokenCounts]:
+    return Call(COUNT_TOKENS, _requests.count_tokens(texts, **options))
+
+
+def classify(texts: Sequence[str], **options: Unpack[ClassifyOptions]) -> Call[Classifications]:
+    return Call(CLASSIFY, _requests.classify(texts, **options))
+
+
+def rerank(query: str, documents: Sequence[str], **options: Unpack[RerankOptions]) -> Call[Ranking]:
+    request = _requests.rerank(query, documents, **options)
+    rpc = Rpc(
+        "/waypost.v1.RerankService/Rerank",
+        rerank_pb2.RerankResponse,
+        lambda reply: _replies.ranking(reply, documents),
+    )
+    return Call(rpc, request)
+
+
+def generate(messages: Messages, **options: Unpack[GenerateOptions]) -> Call[Generation]:
+    return Call(GENERATE, _requests.generate(messages, **options))
+
+
+def generate_stream(messages: Messages, **options: Unpack[GenerateOptions]) -> Call[GenerationChunk]:
+    return Call(GENERATE_STREAM, _requests.generate_stream(messages, **options))
+
+
+def models() -> Call[tuple[ModelInfo, ...]]:
+    return Call(MODELS, mesh_pb2.ListModelsRequest())
+
+
+def instances() -> Call[tuple[InstanceStatus, ...]]:
+    return Call(INSTANCES, mesh_pb2.ListInstancesRequest())
+
+
+def health(service: str) -> Call[str]:
+    return Call(HEALTH, health_pb2.HealthCheckRequest(service=service))
+
+
+def channel_options() -> list[tuple[str, Any]]:
+    """What every channel is opened with: message sizes, and the retry policy below."""
+    return [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.service_config", service_config()),
+    ]
+
+
+def service_config() -> str:
+    """Retries of calls the contract marks as free of side effects, within the call's deadline.
+
+    grpcio waits as long as the server asks (`grpc-retry-pushback-ms`) and keeps the retry budget of `retryThrottling`,
+    so that a mesh in trouble does not get four times its load.
+    """
+    policy = {
+        "name": [_name(method) for file in CONTRACT for method in _methods(file) if _repeatable(method)],
+        "retryPolicy": {
+            "maxAttempts": 4,
+            "initialBackoff": "0.1s",
+            "maxBackoff": "1s",
+            "backoffMultiplier": 2,
+            "retryableStatusCodes": ["UNAVAILABLE"],
+        },
+    }
+    return json.dumps({"methodConfig": [policy], "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.2}})
+
+
+def _methods(file: FileDescriptor) -> list[MethodDescriptor]:
+    return [method for service in file.services_by_name.values() for method in service.methods]
+
+
+def _repeatable(method: MethodDescriptor) -> bool:
+    return method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
+
+
+def _name(method: MethodDescriptor) -> dict[str, str]:
+    return {"service": method.containing_service.full_name, "method": method.name}

@@ -1,0 +1,149 @@
+"""Protobuf replies to `waypost.results`: one function per reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf.duration_pb2 import Duration
+from grpc_health.v1 import health_pb2
+
+from waypost.results import (
+    Classification,
+    Classifications,
+    Embeddings,
+    GenerateUsage,
+    Generation,
+    GenerationChunk,
+    HeadInfo,
+    InstanceStatus,
+    LabelScore,
+    ModelInfo,
+    RankedDocument,
+    Ranking,
+    ServedBy,
+    TextUsage,
+    Timings,
+    TokenCounts,
+)
+from waypost.v1 import (
+    classify_pb2,
+    common_pb2,
+    embed_pb2,
+    generate_pb2,
+    mesh_pb2,
+    rerank_pb2,
+)
+
+
+def embeddings(reply: embed_pb2.EmbedResponse) -> Embeddings:
+    vectors = np.frombuffer(reply.vectors, dtype="<f4").reshape(-1, reply.dimensions or 1)
+    return Embeddings(_served(reply.served), _timings(reply.timings), vectors, _usage(reply.usage))
+
+
+def streamed_embeddings(reply: embed_pb2.EmbedStreamResponse) -> Embeddings:
+    return embeddings(reply.response)
+
+
+def token_counts(reply: embed_pb2.CountTokensResponse) -> TokenCounts:
+    return TokenCounts(_served(reply.served), tuple(reply.tokens))
+
+
+def classifications(reply: classify_pb2.ClassifyResponse) -> Classifications:
+    results = tuple(_classification(result) for result in reply.results)
+    return Classifications(_served(reply.served), _timings(reply.timings), reply.head, results, _usage(reply.usage))
+
+
+def ranking(reply: rerank_pb2.RerankResponse, documents: Sequence[str]) -> Ranking:
+    ranked = tuple(RankedDocument(each.index, each.score, documents[each.index]) for each in reply.ranking)
+    return Ranking(_served(reply.served), _timings(reply.timings), reply.method, ranked, _usage(reply.usage))
+
+
+def generation(reply: generate_pb2.GenerateResponse) -> Generation:
+    usage = reply.usage
+    return Generation(
+        _served(reply.served),
+        _timings(reply.timings),
+        reply.text,
+        word(generate_pb2.FinishReason, reply.finish_reason),
+        GenerateUsage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens),
+        seconds(reply.first_token),
+    )
+
+
+def generation_chunk(reply: generate_pb2.GenerateStreamResponse) -> GenerationChunk:
+    final = generation(reply.final) if reply.HasField("final") else None
+    return GenerationChunk(reply.text, final)
+
+
+def models(reply: mesh_pb2.ListModelsResponse) -> tuple[ModelInfo, ...]:
+    return tuple(_model(model) for model in reply.models)
+
+
+def instances(reply: mesh_pb2.ListInstancesResponse) -> tuple[InstanceStatus, ...]:
+    return tuple(_instance(instance) for instance in reply.instances)
+
+
+def health(reply: health_pb2.HealthCheckResponse) -> str:
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+
+
+def seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos * 1e-9
+
+
+def word(enum: Any, value: int) -> str:
+    """`TIER_SIMPLE` as `"simple"`; a value newer than this client as its number."""
+    prefix = enum.Name(0).removesuffix("UNSPECIFIED")
+    known = enum.DESCRIPTOR.values_by_number.get(value)
+    return known.name.removeprefix(prefix).lower() if known else str(value)
+
+
+def _served(served: common_pb2.ServedBy) -> ServedBy:
+    return ServedBy(served.model, served.version, served.instance)
+
+
+def _timings(timings: common_pb2.Timings) -> Timings:
+    return Timings(*map(seconds, (timings.queue, timings.tokenize, timings.inference, timings.total)))
+
+
+def _usage(usage: Sequence[common_pb2.TextUsage]) -> tuple[TextUsage, ...]:
+    return tuple(TextUsage(each.tokens, each.truncated) for each in usage)
+
+
+def _classification(result: classify_pb2.Classification) -> Classification:
+    labels = tuple(LabelScore(each.label, each.score) for each in result.labels)
+    return Classification(labels, result.out_of_scope, result.energy)
+
+
+def _model(model: mesh_pb2.ModelInfo) -> ModelInfo:
+    return ModelInfo(
+        model.name,
+        model.version,
+        model.backend,
+        tuple(word(mesh_pb2.Task, task) for task in model.tasks),
+        tuple(model.tags),
+        word(common_pb2.Tier, model.tier),
+        model.dimensions,
+        model.max_tokens,
+        tuple(HeadInfo(head.name, tuple(head.labels), head.experimental) for head in model.heads),
+        model.cost_per_1k_tokens_usd,
+        model.quality,
+    )
+
+
+def _instance(instance: mesh_pb2.InstanceStatus) -> InstanceStatus:
+    return InstanceStatus(
+        instance.instance,
+        instance.address,
+        word(mesh_pb2.InstanceState, instance.state),
+        tuple(instance.models),
+        tuple(instance.tags),
+        instance.in_flight,
+        instance.requests,
+        instance.failures,
+        seconds(instance.latency_ewma),
+        seconds(instance.latency_p95),
+        instance.success_rate,
+    )

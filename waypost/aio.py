@@ -1,0 +1,171 @@
+"""The client for asyncio: `AsyncClient`.  `waypost.client.Client` is the same for threads.
+
+    async with waypost.AsyncClient("127.0.0.1:50051") as client:
+        vectors = (await client.embed(["hello"])).vectors
+
+A client belongs to the event loop it was made in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import grpc
+import grpc.aio
+
+from waypost import _calls, errors
+from waypost._base import ADDRESS, TIMEOUT_S, BaseClient, BaseGuarded
+from waypost._calls import Call, Rpc
+from waypost._requests import (
+    ClassifyOptions,
+    CountOptions,
+    EmbedOptions,
+    GenerateOptions,
+    Messages,
+    RerankOptions,
+    embed_stream,
+)
+from waypost.results import (
+    Classifications,
+    Embeddings,
+    Generation,
+    GenerationChunk,
+    InstanceStatus,
+    ModelInfo,
+    Ranking,
+    TokenCounts,
+)
+
+R = TypeVar("R")
+
+Batches = Iterable[Sequence[str]] | AsyncIterable[Sequence[str]]
+
+
+class AsyncClient(BaseClient):
+    """Calls a router or a single worker; arguments as those of `waypost.Client`."""
+
+    def __init__(
+        self, address: str = ADDRESS, *, timeout: float = TIMEOUT_S, options: Sequence[tuple[str, Any]] = ()
+    ) -> None:
+        channel = grpc.aio.insecure_channel(address, options=[*_calls.channel_options(), *options])
+        super().__init__(address, timeout, channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the calls under way and closes the connection."""
+        await self._channel.close()
+
+    async def embed(
+        self, texts: Sequence[str], *, timeout: float | None = None, **options: Unpack[EmbedOptions]
+    ) -> Embeddings:
+        """One unit vector per text."""
+        return await self._unary(_calls.embed(texts, **options), timeout)
+
+    async def embed_stream(
+        self, batches: Batches, *, timeout: float | None = None, **options: Unpack[EmbedOptions]
+    ) -> AsyncIterator[Embeddings]:
+        """One result per batch, in order; the deadline is that of the whole stream."""
+        requests = _Guarded(batches, lambda texts: embed_stream(texts, **options))
+        stream = self._stream(_calls.EMBED_STREAM, self._channel.stream_stream, aiter(requests), timeout)
+        async for result in stream:
+            yield result
+        requests.raise_error()
+
+    async def count_tokens(
+        self, texts: Sequence[str], *, timeout: float | None = None, **options: Unpack[CountOptions]
+    ) -> TokenCounts:
+        """Tokens per text, without running the model."""
+        return await self._unary(_calls.count_tokens(texts, **options), timeout)
+
+    async def classify(
+        self, texts: Sequence[str], *, timeout: float | None = None, **options: Unpack[ClassifyOptions]
+    ) -> Classifications:
+        """Labels with calibrated scores, per text."""
+        return await self._unary(_calls.classify(texts, **options), timeout)
+
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        timeout: float | None = None,
+        **options: Unpack[RerankOptions],
+    ) -> Ranking:
+        """The documents ordered against the query, best first."""
+        return await self._unary(_calls.rerank(query, documents, **options), timeout)
+
+    async def generate(
+        self, messages: Messages, *, timeout: float | None = None, **options: Unpack[GenerateOptions]
+    ) -> Generation:
+        """The whole answer; a `str` is one user message."""
+        return await self._unary(_calls.generate(messages, **options), timeout)
+
+    def generate_stream(
+        self, messages: Messages, *, timeout: float | None = None, **options: Unpack[GenerateOptions]
+    ) -> AsyncIterator[GenerationChunk]:
+        """The answer token by token."""
+        call = _calls.generate_stream(messages, **options)
+        return self._stream(call.rpc, self._channel.unary_stream, call.request, timeout)
+
+    async def models(self, *, timeout: float | None = None) -> tuple[ModelInfo, ...]:
+        """The models that can be asked for by name."""
+        return await self._unary(_calls.models(), timeout)
+
+    async def instances(self, *, timeout: float | None = None) -> tuple[InstanceStatus, ...]:
+        """The instances with their state, as the router sees them."""
+        return await self._unary(_calls.instances(), timeout)
+
+    async def health(self, service: str = "", *, timeout: float | None = None) -> str:
+        """ "SERVING" or "NOT_SERVING": of the whole server, a service, or a model by its name."""
+        return await self._unary(_calls.health(service), timeout)
+
+    async def _unary(self, call: Call[R], timeout: float | None) -> R:
+        stub = self._stub(call.rpc, self._channel.unary_unary)
+        try:
+            reply = await stub(call.request, timeout=self._seconds(timeout))
+        except grpc.aio.AioRpcError as error:
+            raise errors.from_rpc(error) from None
+        return call.rpc.read(reply)
+
+    async def _stream(
+        self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None
+    ) -> AsyncIterator[R]:
+        replies = self._stub(rpc, kind)(request, timeout=self._seconds(timeout))
+        try:
+            async for reply in replies:
+                yield rpc.read(reply)
+        except grpc.aio.AioRpcError as error:
+            raise errors.from_rpc(error) from None
+        finally:
+            replies.cancel()
+
+
+class _Guarded(BaseGuarded):
+    def __init__(self, batches: Batches, build: Callable[[Sequence[str]], Any]) -> None:
+        self._batches = batches
+        self._build = build
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            async for texts in _each(self._batches):
+                yield self._build(texts)
+        except Exception as error:
+            self.error = error
+
+
+async def _each(batches: Batches) -> AsyncIterator[Sequence[str]]:
+    if isinstance(batches, AsyncIterable):
+        async for texts in batches:
+            yield texts
+        return
+    for texts in batches:
+        yield texts

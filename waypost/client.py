@@ -1,0 +1,161 @@
+"""The client for threads: `Client`.  `waypost.aio.AsyncClient` is the same for asyncio.
+
+    with waypost.Client("127.0.0.1:50051") as client:
+        vectors = client.embed(["hello"]).vectors
+
+Every call has a deadline.  Calls without side effects are tried again where nothing answered, for as long as the
+deadline allows; see `_calls.service_config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import grpc
+
+from waypost import _calls, errors
+from waypost._base import ADDRESS, TIMEOUT_S, BaseClient, BaseGuarded
+from waypost._calls import Call, Rpc
+from waypost._requests import (
+    ClassifyOptions,
+    CountOptions,
+    EmbedOptions,
+    GenerateOptions,
+    Messages,
+    RerankOptions,
+    embed_stream,
+)
+from waypost.results import (
+    Classifications,
+    Embeddings,
+    Generation,
+    GenerationChunk,
+    InstanceStatus,
+    ModelInfo,
+    Ranking,
+    TokenCounts,
+)
+
+R = TypeVar("R")
+
+
+class Client(BaseClient):
+    """Calls a router or a single worker; safe to share among threads.
+
+    Args:
+        address: "host:port", or "unix:/path".
+        timeout: seconds a call may take where it names no `timeout` of its own.
+        options: further gRPC channel options.
+    """
+
+    def __init__(
+        self, address: str = ADDRESS, *, timeout: float = TIMEOUT_S, options: Sequence[tuple[str, Any]] = ()
+    ) -> None:
+        channel = grpc.insecure_channel(address, options=[*_calls.channel_options(), *options])
+        super().__init__(address, timeout, channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the calls under way and closes the connection."""
+        self._channel.close()
+
+    def embed(
+        self, texts: Sequence[str], *, timeout: float | None = None, **options: Unpack[EmbedOptions]
+    ) -> Embeddings:
+        """One unit vector per text."""
+        return self._unary(_calls.embed(texts, **options), timeout)
+
+    def embed_stream(
+        self, batches: Iterable[Sequence[str]], *, timeout: float | None = None, **options: Unpack[EmbedOptions]
+    ) -> Iterator[Embeddings]:
+        """One result per batch, in order; the deadline is that of the whole stream."""
+        requests = _Guarded(batches, lambda texts: embed_stream(texts, **options))
+        yield from self._stream(_calls.EMBED_STREAM, self._channel.stream_stream, iter(requests), timeout)
+        requests.raise_error()
+
+    def count_tokens(
+        self, texts: Sequence[str], *, timeout: float | None = None, **options: Unpack[CountOptions]
+    ) -> TokenCounts:
+        """Tokens per text, without running the model."""
+        return self._unary(_calls.count_tokens(texts, **options), timeout)
+
+    def classify(
+        self, texts: Sequence[str], *, timeout: float | None = None, **options: Unpack[ClassifyOptions]
+    ) -> Classifications:
+        """Labels with calibrated scores, per text."""
+        return self._unary(_calls.classify(texts, **options), timeout)
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        timeout: float | None = None,
+        **options: Unpack[RerankOptions],
+    ) -> Ranking:
+        """The documents ordered against the query, best first."""
+        return self._unary(_calls.rerank(query, documents, **options), timeout)
+
+    def generate(
+        self, messages: Messages, *, timeout: float | None = None, **options: Unpack[GenerateOptions]
+    ) -> Generation:
+        """The whole answer; a `str` is one user message."""
+        return self._unary(_calls.generate(messages, **options), timeout)
+
+    def generate_stream(
+        self, messages: Messages, *, timeout: float | None = None, **options: Unpack[GenerateOptions]
+    ) -> Iterator[GenerationChunk]:
+        """The answer token by token."""
+        call = _calls.generate_stream(messages, **options)
+        return self._stream(call.rpc, self._channel.unary_stream, call.request, timeout)
+
+    def models(self, *, timeout: float | None = None) -> tuple[ModelInfo, ...]:
+        """The models that can be asked for by name."""
+        return self._unary(_calls.models(), timeout)
+
+    def instances(self, *, timeout: float | None = None) -> tuple[InstanceStatus, ...]:
+        """The instances with their state, as the router sees them."""
+        return self._unary(_calls.instances(), timeout)
+
+    def health(self, service: str = "", *, timeout: float | None = None) -> str:
+        """ "SERVING" or "NOT_SERVING": of the whole server, a service, or a model by its name."""
+        return self._unary(_calls.health(service), timeout)
+
+    def _unary(self, call: Call[R], timeout: float | None) -> R:
+        stub = self._stub(call.rpc, self._channel.unary_unary)
+        try:
+            reply = stub(call.request, timeout=self._seconds(timeout))
+        except grpc.RpcError as error:
+            raise errors.from_rpc(error) from None
+        return call.rpc.read(reply)
+
+    def _stream(self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None) -> Iterator[R]:
+        replies = self._stub(rpc, kind)(request, timeout=self._seconds(timeout))
+        try:
+            for reply in replies:
+                yield rpc.read(reply)
+        except grpc.RpcError as error:
+            raise errors.from_rpc(error) from None
+        finally:
+            replies.cancel()
+
+
+class _Guarded(BaseGuarded):
+    def __init__(self, batches: Iterable[Sequence[str]], build: Callable[[Sequence[str]], Any]) -> None:
+        self._batches = batches
+        self._build = build
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from map(self._build, self._batches)
+        except Exception as error:
+            self.error = error
