@@ -41,9 +41,7 @@ impl PeakEwma {
 
     /// The estimate at `now`, decayed by the silence since the last observation.
     pub fn get(&self, now: Duration) -> Duration {
-        self.last.map_or(self.initial, |last| {
-            Duration::from_secs_f64(last.seconds * self.weight(last.at, now))
-        })
+        self.last.map_or(self.initial, |last| Duration::from_secs_f64(last.seconds * self.weight(last.at, now)))
     }
 
     fn weight(&self, then: Duration, now: Duration) -> f64 {

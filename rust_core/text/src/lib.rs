@@ -5,8 +5,17 @@
 //! served with is wrong without an error.
 #![warn(missing_docs)]
 
+mod file;
 mod fold;
+
+pub mod bm25;
+pub mod fuse;
 pub mod hash;
+pub mod head;
 pub mod tokenize;
 
+pub use bm25::DocumentFrequencies;
+pub use file::FileError;
+pub use fuse::fuse;
+pub use head::{LinearHead, Scores};
 pub use tokenize::{Encoding, Tokenizer, Truncation};
