@@ -74,11 +74,9 @@ impl Error {
             E::TextTooLong { field, limit, actual } => {
                 (Code::InvalidArgument, R::TextTooLong, over(field, *limit, *actual))
             }
-            E::InvalidField { field, actual, .. } => (
-                Code::InvalidArgument,
-                R::InvalidField,
-                vec![("field", field.to_string()), ("actual", actual.clone())],
-            ),
+            E::InvalidField { field, actual, .. } => {
+                (Code::InvalidArgument, R::InvalidField, vec![("field", field.to_string()), ("actual", actual.clone())])
+            }
             E::Malformed { .. } => (Code::InvalidArgument, R::MalformedRequest, vec![]),
             E::MessageTooLarge { limit, actual } => (
                 Code::ResourceExhausted,

@@ -41,7 +41,9 @@ impl Health {
     /// Every known name stops serving: the first step of a drain.
     pub fn stop_serving(&self) {
         for sender in self.names.lock().values() {
-            sender.send_if_modified(|status| std::mem::replace(status, ServingStatus::NotServing).is_serving());
+            sender.send_if_modified(|status| {
+                std::mem::replace(status, ServingStatus::NotServing) == ServingStatus::Serving
+            });
         }
     }
 
@@ -65,19 +67,8 @@ impl Health {
         if names.len() >= NAME_LIMIT && !names.contains_key(name) {
             return Err(Status::resource_exhausted("too many names are watched: watch those of ListModels"));
         }
-        let sender =
-            names.entry(name.to_string()).or_insert_with(|| watch::Sender::new(ServingStatus::ServiceUnknown));
+        let sender = names.entry(name.to_string()).or_insert_with(|| watch::Sender::new(ServingStatus::ServiceUnknown));
         Ok(sender.subscribe())
-    }
-}
-
-trait IsServing {
-    fn is_serving(self) -> bool;
-}
-
-impl IsServing for ServingStatus {
-    fn is_serving(self) -> bool {
-        self == ServingStatus::Serving
     }
 }
 

@@ -173,7 +173,5 @@ pub fn common_routes(health: &Health) -> Result<Routes, tonic_reflection::server
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(Routes::new(health.service())
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
+    Ok(Routes::new(health.service()).add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?))
 }

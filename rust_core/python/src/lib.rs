@@ -1,6 +1,29 @@
+//! `waypost._core`: the only crate that knows Python.
+//!
+//! One file per Python face; each wraps a type of the pure crates and adds nothing but conversion.  Every call that
+//! waits or computes for long releases the GIL.
+
+mod features;
+mod load;
+mod runner;
+mod runtime;
+mod worker;
+
 use pyo3::prelude::*;
 
 #[pymodule]
-fn _core(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+mod _core {
+    #[pymodule_export]
+    use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, word_keys};
+    #[pymodule_export]
+    use super::load::load;
+    #[pymodule_export]
+    use super::worker::Worker;
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("version", env!("CARGO_PKG_VERSION"))?;
+        module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })
+    }
 }

@@ -1,0 +1,108 @@
+//! The sessions of one model, each on a thread of its own, fed by one queue.
+//!
+//! Threads and not tasks: a run occupies a core for milliseconds, which would starve the reactor.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Instant,
+};
+
+use super::{
+    call::{self, Item, Outcome},
+    config::Batching,
+    queue::Queue,
+    run::{Batch, Input, Rows, RunError, Runner},
+};
+use crate::{deadline::Deadline, error::Error};
+use waypost_decide::admit::Permit;
+
+/// Runs texts; dropping it ends the threads once nothing waits.
+pub struct Engine {
+    queue: Arc<Queue>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// One thread per runner.
+    ///
+    /// Raises an error when the system gives no thread.
+    pub fn start(model: &str, runners: Vec<Box<dyn Runner>>, batching: Batching) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let threads = runners.into_iter().enumerate().map(|(index, runner)| {
+            let session = Session { model: model.to_string(), runner, batching };
+            let queue = queue.clone();
+            let name = format!("{model}-{index}");
+            std::thread::Builder::new().name(name).spawn(move || session.work(&queue))
+        });
+        let threads = threads.collect::<std::io::Result<_>>()?;
+        Ok(Self { queue, threads })
+    }
+
+    /// Runs the texts of one call.
+    pub async fn run(
+        &self,
+        inputs: Vec<Input>,
+        deadline: Deadline,
+        priority: i32,
+        room: Permit,
+    ) -> Result<Outcome, Error> {
+        let (items, ticket) = call::open(inputs, deadline, priority, room, Instant::now());
+        self.queue.push(items);
+        ticket.wait().await
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.queue.close();
+        for thread in self.threads.drain(..) {
+            // A session catches its own panics, so the thread has nothing left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Session {
+    model: String,
+    runner: Box<dyn Runner>,
+    batching: Batching,
+}
+
+impl Session {
+    fn work(mut self, queue: &Queue) {
+        while let Some(items) = queue.take(self.batching) {
+            let started = Instant::now();
+            match self.run(&items) {
+                Ok(rows) => deliver(&items, &rows, started),
+                Err(error) => self.fail(&items, &error),
+            }
+        }
+    }
+
+    fn run(&mut self, items: &[Item]) -> Result<Rows, RunError> {
+        let batch = Batch::pad(items.iter().map(|item| &item.input));
+        // A panic in one run must not take the session from all later ones.
+        let result = catch_unwind(AssertUnwindSafe(|| self.runner.run(batch)));
+        let rows = result.unwrap_or_else(|_| Err(RunError("the backend panicked".into())))?;
+        if rows.width == 0 || rows.data.len() != items.len() * rows.width {
+            let (got, texts) = (rows.data.len(), items.len());
+            return Err(RunError(format!("the backend returned {got} floats for {texts} texts")));
+        }
+        Ok(rows)
+    }
+
+    fn fail(&self, items: &[Item], error: &RunError) {
+        for item in items {
+            item.call.fail(Error::ModelFailed { model: self.model.clone(), why: error.to_string() });
+        }
+    }
+}
+
+fn deliver(items: &[Item], rows: &Rows, started: Instant) {
+    let ended = Instant::now();
+    for (item, values) in items.iter().zip(rows.data.chunks_exact(rows.width)) {
+        item.call.deliver(item.row, values.to_vec(), started, ended);
+    }
+}

@@ -1,0 +1,51 @@
+//! `MeshService` of a worker: what it serves and how full it is.
+
+use tonic::{Request, Response, Status};
+
+use super::shell::SharedShell;
+use crate::proto::v1::{self, mesh_service_server::MeshService};
+
+/// The service of one worker.
+#[derive(Clone)]
+pub struct Mesh(pub SharedShell);
+
+#[tonic::async_trait]
+impl MeshService for Mesh {
+    async fn describe_instance(
+        &self,
+        _request: Request<v1::DescribeInstanceRequest>,
+    ) -> Result<Response<v1::DescribeInstanceResponse>, Status> {
+        let shell = &self.0;
+        Ok(Response::new(v1::DescribeInstanceResponse {
+            instance: shell.config.instance.clone(),
+            version: shell.config.version.clone(),
+            models: shell.models.iter().map(|model| model.info()).collect(),
+            queue_depth: shell.room.in_use() as u32,
+            queue_limit: shell.room.max() as u32,
+        }))
+    }
+
+    async fn list_models(
+        &self,
+        _request: Request<v1::ListModelsRequest>,
+    ) -> Result<Response<v1::ListModelsResponse>, Status> {
+        let models = self.0.models.iter().map(|model| model.info()).collect();
+        Ok(Response::new(v1::ListModelsResponse { models }))
+    }
+
+    async fn list_instances(
+        &self,
+        _request: Request<v1::ListInstancesRequest>,
+    ) -> Result<Response<v1::ListInstancesResponse>, Status> {
+        let shell = &self.0;
+        let myself = v1::InstanceStatus {
+            instance: shell.config.instance.clone(),
+            address: shell.config.listen.clone(),
+            state: v1::InstanceState::Ready as i32,
+            models: shell.models.iter().map(|model| model.config.name.clone()).collect(),
+            in_flight: shell.flights.open() as u32,
+            ..Default::default()
+        };
+        Ok(Response::new(v1::ListInstancesResponse { instances: vec![myself] }))
+    }
+}

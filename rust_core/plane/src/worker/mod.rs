@@ -1,0 +1,136 @@
+//! The worker's shell: everything around a model's runs that Python need not do per request.
+//!
+//! A call goes down: a service ([`embed`], [`classify`], [`rerank`]) checks and admits it, [`model`] tokenises it off
+//! the reactor, [`queue`] keeps it by urgency, and a session thread of [`engine`] hands it to the [`run::Runner`],
+//! which is the one place where Python is entered.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tonic::service::Routes;
+use waypost_decide::admit::Limit;
+
+use crate::{
+    address::{Address, InvalidAddress},
+    flight::Flights,
+    health::{self, Health, ServingStatus},
+    proto::v1::{
+        Task, classify_service_server::ClassifyServiceServer, embed_service_server::EmbedServiceServer,
+        mesh_service_server::MeshServiceServer, rerank_service_server::RerankServiceServer,
+    },
+    server::{self, Server},
+};
+
+mod cache;
+mod call;
+mod classify;
+pub mod config;
+mod embed;
+mod engine;
+mod limits;
+mod mesh;
+pub mod model;
+mod queue;
+mod rerank;
+pub mod run;
+mod shell;
+
+use config::WorkerConfig;
+use model::{LoadError, Model};
+use run::Runner;
+use shell::Shell;
+
+/// Work below this many bytes of text is done where it is: handing it to another thread would take longer.
+const INLINE_BYTES: usize = 4096;
+
+/// Why a worker did not start.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum StartError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Address(#[from] InvalidAddress),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: String, source: std::io::Error },
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A running worker.
+pub struct Worker {
+    server: Server,
+}
+
+impl Worker {
+    /// Loads every model, then listens, then reports itself as serving.
+    pub async fn start(
+        config: WorkerConfig,
+        mut runners: HashMap<String, Vec<Box<dyn Runner>>>,
+    ) -> Result<Self, StartError> {
+        let address: Address = config.listen.parse()?;
+        let load = |model: &config::ModelConfig| {
+            let sessions = runners.remove(&model.name).unwrap_or_default();
+            Model::load(model.clone(), sessions, config.vector_cache)
+        };
+        let models = config.models.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        let flights = Flights::default();
+        let room = Limit::new(config.limits.queue_limit);
+        let shell = Arc::new(Shell { config, models, room, flights: flights.clone() });
+        let health = Health::default();
+        let app = tower::ServiceExt::<http::Request<hyper::body::Incoming>>::boxed_clone(routes(&shell, &health)?);
+        let listen = |source| StartError::Listen { address: address.to_string(), source };
+        let server = Server::start(&address, app, health.clone(), flights).await.map_err(listen)?;
+        report_serving(&shell, &health);
+        Ok(Self { server })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.server.address
+    }
+
+    /// Flips health, lets the calls in flight end, closes; whether all ended within `patience`.
+    pub async fn drain(self, patience: Duration) -> bool {
+        self.server.drain(patience).await
+    }
+}
+
+fn routes(shell: &Arc<Shell>, health: &Health) -> Result<Routes, tonic_reflection::server::Error> {
+    let limit = shell.limits().max_receive_bytes;
+    let embed = EmbedServiceServer::new(embed::Embedder(shell.clone()));
+    let classify = ClassifyServiceServer::new(classify::Classifier(shell.clone()));
+    let rerank = RerankServiceServer::new(rerank::Reranker(shell.clone()));
+    Ok(server::common_routes(health)?
+        .add_service(embed.max_decoding_message_size(limit).max_encoding_message_size(usize::MAX))
+        .add_service(classify.max_decoding_message_size(limit).max_encoding_message_size(usize::MAX))
+        .add_service(rerank.max_decoding_message_size(limit).max_encoding_message_size(usize::MAX))
+        .add_service(MeshServiceServer::new(mesh::Mesh(shell.clone()))))
+}
+
+fn report_serving(shell: &Shell, health: &Health) {
+    let services = [
+        (Task::Embed, "waypost.v1.EmbedService"),
+        (Task::Classify, "waypost.v1.ClassifyService"),
+        (Task::Rerank, "waypost.v1.RerankService"),
+    ];
+    for (task, name) in services {
+        let has = shell.models.iter().any(|model| model.tasks().contains(&task));
+        health.set(name, if has { ServingStatus::Serving } else { ServingStatus::NotServing });
+    }
+    for model in &shell.models {
+        health.set(&health::model_name(&model.config.name), ServingStatus::Serving);
+    }
+    health.set("waypost.v1.MeshService", ServingStatus::Serving);
+    health.set("", ServingStatus::Serving);
+}
+
+/// Does CPU work on `bytes` of text without holding up the sockets.
+async fn off_reactor<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes < INLINE_BYTES {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,160 @@
+//! What the three services share: the models, the limits, and how a call becomes work.
+
+use std::{sync::Arc, time::Instant};
+
+use http::HeaderMap;
+use tonic::Request;
+use waypost_decide::admit::{Limit, Permit};
+use waypost_text::tokenize::Truncation;
+
+use super::{
+    config::{Limits, WorkerConfig},
+    model::{Model, Stages, Work},
+};
+use crate::{
+    deadline::Deadline,
+    error::Error,
+    flight::{Flight, Flights},
+    headers,
+    proto::v1::{self, Task},
+};
+
+/// Pause suggested to a caller who meets a full queue.
+const QUEUE_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// One worker's state, shared by its services.
+pub struct Shell {
+    /// As configured.
+    pub config: WorkerConfig,
+    /// In the order of the configuration: the first that has a task serves calls that name no model.
+    pub models: Vec<Model>,
+    /// Texts inside.
+    pub room: Limit,
+    /// Calls inside.
+    pub flights: Flights,
+}
+
+/// One call from its arrival on.
+pub struct Arrival {
+    /// Model the router chose where the request names none.
+    routed: Option<String>,
+    /// When the answer stops being of use.
+    pub deadline: Deadline,
+    /// When the call was decoded.
+    pub started: Instant,
+    _flight: Flight,
+}
+
+impl Shell {
+    /// Takes note of a call.
+    pub fn arrive<T>(&self, request: &Request<T>) -> Arrival {
+        let headers: &HeaderMap = request.metadata().as_ref();
+        let started = Instant::now();
+        let routed = headers.get(headers::MODEL).and_then(|value| value.to_str().ok()).map(str::to_string);
+        Arrival {
+            routed,
+            deadline: Deadline::from_headers(headers, started, self.config.default_timeout()),
+            started,
+            _flight: self.flights.enter(),
+        }
+    }
+
+    /// The model a call means: by its own word, the router's, or the first that has the task.
+    pub fn model(&self, named: &str, arrival: &Arrival, task: Task) -> Result<&Model, Error> {
+        let name = if named.is_empty() { arrival.routed.as_deref().unwrap_or("") } else { named };
+        let found = self.models.iter().find(|model| match name {
+            "" => model.tasks().contains(&task),
+            name => model.config.name == name,
+        });
+        let model = found.ok_or_else(|| self.not_found(name, task))?;
+        if model.tasks().contains(&task) {
+            return Ok(model);
+        }
+        Err(Error::NotCapable { why: format!("model {name:?} does not do {}", task.as_str_name()) })
+    }
+
+    fn not_found(&self, name: &str, task: Task) -> Error {
+        if name.is_empty() {
+            return Error::NotCapable { why: format!("no model here does {}", task.as_str_name()) };
+        }
+        let known: Vec<&str> = self.models.iter().map(|model| model.config.name.as_str()).collect();
+        Error::ModelNotFound { model: name.into(), known: known.join(", ") }
+    }
+
+    /// Room for a call's texts, or a refusal at once.
+    pub fn admit(&self, texts: usize) -> Result<Permit, Error> {
+        let full = || Error::QueueFull { limit: self.room.max(), retry_after: QUEUE_PAUSE };
+        self.room.try_acquire(texts).ok_or_else(full)
+    }
+
+    /// A call's terms of work.
+    pub fn work(
+        &self,
+        arrival: &Arrival,
+        route: Option<&v1::RouteHints>,
+        truncation: i32,
+        texts: usize,
+    ) -> Result<Work, Error> {
+        Ok(Work {
+            deadline: arrival.deadline,
+            priority: priority(route)?,
+            truncation: truncation_of(truncation)?,
+            room: self.admit(texts)?,
+        })
+    }
+
+    /// What the worker accepts.
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// Who answered.
+    pub fn served(&self, model: &Model) -> Option<v1::ServedBy> {
+        Some(v1::ServedBy {
+            model: model.config.name.clone(),
+            version: model.config.version.clone(),
+            instance: self.config.instance.clone(),
+        })
+    }
+}
+
+impl Arrival {
+    /// The stages' times with the total so far.
+    pub fn timings(&self, stages: Stages) -> Option<v1::Timings> {
+        Some(v1::Timings {
+            queue: duration(stages.queue),
+            tokenize: duration(stages.tokenize),
+            inference: duration(stages.inference),
+            total: duration(self.started.elapsed()),
+        })
+    }
+}
+
+fn duration(time: std::time::Duration) -> Option<prost_types::Duration> {
+    prost_types::Duration::try_from(time).ok()
+}
+
+fn priority(route: Option<&v1::RouteHints>) -> Result<i32, Error> {
+    let Some(hints) = route else { return Ok(v1::Priority::Normal as i32) };
+    match v1::Priority::try_from(hints.priority) {
+        Ok(v1::Priority::Unspecified) => Ok(v1::Priority::Normal as i32),
+        Ok(priority) => Ok(priority as i32),
+        Err(_) => Err(invalid("route.priority", hints.priority, "a value of waypost.v1.Priority")),
+    }
+}
+
+fn truncation_of(value: i32) -> Result<Truncation, Error> {
+    match v1::Truncation::try_from(value) {
+        Ok(v1::Truncation::Unspecified) => Ok(Truncation::Refuse),
+        Ok(v1::Truncation::End) => Ok(Truncation::End),
+        Err(_) => Err(invalid("truncation", value, "a value of waypost.v1.Truncation")),
+    }
+}
+
+/// A field out of its range.
+pub fn invalid(field: &'static str, actual: impl ToString, expected: impl Into<String>) -> Error {
+    Error::InvalidField { field, actual: actual.to_string(), expected: expected.into() }
+}
+
+/// A shell that services can share.
+pub type SharedShell = Arc<Shell>;
