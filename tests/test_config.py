@@ -1,0 +1,185 @@
+"""The configuration file: what it means, and everything that can be wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from waypost import config
+from waypost.config import ConfigError
+
+WORKER = """
+[[workers]]
+name = "local"
+[[workers.models]]
+name = "hash"
+backend = "hash"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "waypost.toml"
+    path.write_text(text)
+    return path
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config.load(written(folder, text))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_the_embedded_default_serves_an_encoder_and_hash_vectors() -> None:
+    """Without a file there is one worker with two models."""
+    (worker,) = config.load(None).workers
+    assert [model.name for model in worker.models] == ["minilm", "hash"]
+    assert "intent" in worker.models[0].heads
+
+
+def test_what_the_file_leaves_out_has_its_default(tmp_path: Path) -> None:
+    """A worker needs a name and a model."""
+    loaded = config.load(written(tmp_path, WORKER))
+    assert loaded.router.listen == "127.0.0.1:50051"
+    assert loaded.worker("local") is loaded.workers[0]
+    assert loaded.worker("other") is None
+    assert loaded.workers[0].instance(2) == "local-2"
+
+
+def test_a_configuration_survives_its_json_form(tmp_path: Path) -> None:
+    """`waypost up` hands it to its children so."""
+    path = tmp_path / "config.json"
+    path.write_text(config.load(None).model_dump_json())
+    assert config.load(path) == config.load(None)
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    """A head given by a path is found wherever the command was started."""
+    (tmp_path / "mood.safetensors").touch()
+    loaded = config.load(written(tmp_path, WORKER + 'heads = ["./mood.safetensors", "intent"]'))
+    assert loaded.workers[0].models[0].heads == (str(tmp_path / "mood.safetensors"), "intent")
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    """What was checked is what runs."""
+    loaded = config.load(None)
+    with pytest.raises(ValueError, match="frozen"):
+        loaded.router.listen = "127.0.0.1:1"  # type: ignore[misc]
+
+
+PROBLEMS: list[tuple[str, str]] = [
+    ('[router]\nlistn = "a:1"', 'router.listn = "a:1": no such key; did you mean listen?'),
+    ("[router]\nqqq = 1", "router.qqq = 1: no such key; remove it; there is listen, policy"),
+    ('[router]\nlisten = "nowhere"', 'router.listen = "nowhere": neither "host:port" nor "unix:/path"'),
+    ('[router]\nlisten = "a:65536"', 'router.listen = "a:65536": neither'),
+    ('[router]\nlisten = "unix:run/a"', 'router.listen = "unix:run/a": not an absolute path'),
+    (f'[router]\nlisten = "unix:/{"a" * 120}"', "longer than a socket's 107 bytes"),
+    ('[router]\npolicy = "best"', "router.policy = \"best\": not 'expected_completion', "),
+    ("[router]\nseed = 1.5", "router.seed = 1.5: not a whole number"),
+    ("[router]\ndefault_timeout_s = 0", "router.default_timeout_s = 0: not above 0"),
+    ("[router]\nlimits = 3", "router.limits = 3: not a table"),
+    ("[router.limits]\nmax_in_flight = -1", "router.limits.max_in_flight = -1: below 1; use at least 1"),
+    ('[router.limits]\nevent_ring = "9"', 'router.limits.event_ring = "9": not a whole number'),
+    ("[router.retry]\nbudget_ratio = nan", "router.retry.budget_ratio = NaN: not a finite number"),
+    ("[router.outlier]\npanic_share = 2", "router.outlier.panic_share = 2: above 1"),
+    ('[router]\ninstances = "a:1"', 'router.instances = "a:1": not a list'),
+    ('[router]\ninstances = ["a:1", "b"]', 'router.instances[1] = "b": neither'),
+    (
+        "[router.weights]\nlatency=0\nqueue=0\nfit=0\nhealth=0\nfeedback=0",
+        "all zero; give at least one term a weight",
+    ),
+    ("[[workers]]\nmodels = []", "workers[1].name: missing; add it"),
+    ('[[workers]]\nname = "b"\nmodels = []', "workers[1].models = []: empty"),
+    ('[[workers]]\nname = "b c"\nmodels = []', 'workers[1].name = "b c": not a name'),
+    (WORKER, 'workers[1].name = "local": used before'),
+    ('[[workers.models]]\nname = "hash"\nbackend = "hash"', 'workers[0].models[1].name = "hash": used before'),
+    ('[[workers.models]]\nname = "m"\nbackend = "trt"', "workers[0].models[1].backend = \"trt\": not 'onnx' or 'hash'"),
+    ('[[workers.models]]\nname = "m"', "workers[0].models[1].source: missing"),
+    ('source = "minilm"', 'workers[0].models[0].source = "minilm": not for the hash backend'),
+    ("dimensions = 7", "workers[0].models[0].dimensions = 7: below 8"),
+    ('heads = ["./none.safetensors"]', 'workers[0].models[0].heads[0] = "./none.safetensors": no such file'),
+    (
+        '[[workers]]\nname = "b"\nreplicas = 2\nlisten = "127.0.0.1:7"\nmodels = []',
+        'workers[1].listen = "127.0.0.1:7": one address for several replicas',
+    ),
+    (
+        '[[workers]]\nname = "b"\nlisten = "127.0.0.1:50051"\nmodels = []',
+        'workers[1].listen = "127.0.0.1:50051": used before',
+    ),
+    ('[[workers]]\nname = "b"\nlisten = "127.0.0.1:0"\nmodels = []', "a port the router cannot know"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PROBLEMS, ids=[expected[:40] for _, expected in PROBLEMS])
+def test_problems_name_key_value_and_fix(tmp_path: Path, text: str, expected: str) -> None:
+    """Each addition to a good file makes (at least) the problem it should."""
+    nested = text.startswith(("[[workers.models]]", "source", "dimensions", "heads"))
+    found = problems(tmp_path, WORKER + text if nested else text_first(text))
+    assert any(expected in problem for problem in found), found
+
+
+def text_first(text: str) -> str:
+    """A table of the router goes before the worker, another worker after it."""
+    return WORKER + text if text.lstrip().startswith("[[workers]]") else text + "\n" + WORKER
+
+
+def test_five_problems_are_all_reported_at_once(tmp_path: Path) -> None:
+    """Those of single fields together with those between fields."""
+    text = """
+    [router]
+    listen = "nowhere"
+    policy = "best"
+    [router.limits]
+    max_in_flight = 0
+    [[workers]]
+    name = "a"
+    [[workers.models]]
+    name = "m"
+    backend = "hash"
+    [[workers]]
+    name = "a"
+    replicas = "two"
+    [[workers.models]]
+    name = "m"
+    backend = "hash"
+    """
+    keys = [problem.split(" = ")[0] for problem in problems(tmp_path, text)]
+    assert sorted(keys) == [
+        "router.limits.max_in_flight",
+        "router.listen",
+        "router.policy",
+        "workers[1].name",
+        "workers[1].replicas",
+    ]
+
+
+def test_a_mesh_that_would_serve_nothing_is_a_problem(tmp_path: Path) -> None:
+    """Neither workers nor instances elsewhere."""
+    assert problems(tmp_path, "[router]") == [
+        "workers: missing, and router.instances too; add [[workers]] or router.instances"
+    ]
+    elsewhere = config.load(written(tmp_path, '[router]\ninstances = ["10.0.0.1:50061"]'))
+    assert elsewhere.router.instances == ("10.0.0.1:50061",)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("[router", "not valid toml"), (None, "No such file")])
+def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path: Path, text: str | None, expected: str) -> None:
+    """Broken TOML with its place, a missing file with its name."""
+    path = tmp_path / "waypost.toml"
+    if text:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=expected) as caught:
+        config.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_every_shape_of_nonsense_is_answered_with_problems(tmp_path: Path) -> None:
+    """The checks between fields survive values of any type in any place."""
+    nonsense: list[Any] = [1, "x", [], {}, [1], [[]], {"x": 1}, True]
+    keys = ["router", "workers", "name", "models", "listen", "heads", "weights", "source", "replicas"]
+    for value in nonsense:
+        for key in keys:
+            for raw in ({key: value}, {"router": {key: value}}, {"workers": [{key: value, "models": [{key: value}]}]}):
+                with pytest.raises(ConfigError):
+                    config.check(raw, base=tmp_path, origin="test")

@@ -1,0 +1,277 @@
+"""The configuration: one TOML file, checked whole before a port opens.
+
+    config = config.load(Path("waypost.toml"))    # or config.load(None): the embedded default.toml
+
+`load` raises `ConfigError` with every problem of the file at once.  Paths in the file are relative to the file.  A
+limit's comment states its unit, its scope and what happens beyond it.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, ValidationInfo
+
+from waypost import address
+from waypost._config_problems import ConfigError, cross_problems, field_problems
+
+__all__ = ["Config", "ConfigError", "Model", "Router", "Worker", "default_text", "load"]
+
+MIB = 1024 * 1024
+
+
+def _resolved(value: str, info: ValidationInfo) -> str:
+    if not looks_like_path(value):
+        return value
+    base = (info.context or {}).get("base", Path.cwd())
+    return str(base / Path(value).expanduser())
+
+
+def _checked_address(value: str) -> str:
+    address.parse(value)
+    return value
+
+
+def looks_like_path(value: str) -> bool:
+    """Whether a name in the file means a file or folder: it has a slash."""
+    return "/" in value
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+Address = Annotated[str, AfterValidator(_checked_address)]
+NameOrPath = Annotated[str, Field(min_length=1), AfterValidator(_resolved)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Lists become tuples, which strict validation would refuse.
+Strings = Annotated[tuple[str, ...], Strict(False)]
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class Weights(Section):
+    """Weights of the score's terms; only their proportions count."""
+
+    latency: Amount = 1.0
+    queue: Amount = 1.0
+    fit: Amount = 1.0
+    health: Amount = 1.0
+    feedback: Amount = 1.0
+
+
+class RouterLimits(Section):
+    """What the router refuses."""
+
+    max_receive_bytes: Count = 32 * MIB
+    """Bytes of one request message; a larger one fails with RESOURCE_EXHAUSTED, MESSAGE_TOO_LARGE."""
+    max_in_flight: Count = 4096
+    """Calls under way in the whole router; one more fails at once with RESOURCE_EXHAUSTED, QUEUE_FULL."""
+    event_ring: Count = 65536
+    """Decision events that wait to be written; beyond it they are counted and lost."""
+
+
+class Retry(Section):
+    """Second tries at another instance, of calls without side effects."""
+
+    max_attempts: Count = 2
+    """Tries per call, the first included; 1 switches retries off."""
+    budget_ratio: Share = 0.2
+    """Retries per first try, over the whole router; beyond it the first failure is the answer."""
+    min_tokens: Amount = 100.0
+    """Retries that are granted whatever the ratio, so that a quiet router can retry at all."""
+
+
+class Breaker(Section):
+    """Stops calls to an instance that fails."""
+
+    failures: Count = 5
+    """Failures in a row that open it."""
+    open_s: Seconds = 1.0
+    """Seconds it stays open before one call may try again."""
+
+
+class Outlier(Section):
+    """Leaves out instances that are too slow."""
+
+    p95_limit_s: Seconds | None = None
+    """Seconds of p95 latency over which an instance is left out; absent: never."""
+    exclude_s: Seconds = 5.0
+    """Seconds it is left out before it is tried again."""
+    panic_share: Share = 0.5
+    """When a smaller share than this of the ready instances is left in, all of them are."""
+
+
+class Decisions(Section):
+    """Where the router writes one JSON line per routing decision."""
+
+    to: str = "file"
+    """"file": `log/decisions.jsonl` in Waypost's home; "stderr"; "none"; or a path."""
+    max_bytes: Count = 64 * MIB
+    """Bytes of the file; at that size it becomes `….1`, replacing the one before."""
+
+
+class Router(Section):
+    """The door of the mesh."""
+
+    listen: Address = "127.0.0.1:50051"
+    """ "host:port" (port 0: any free one) or "unix:/path"."""
+    policy: Literal["expected_completion", "power_of_two", "score", "round_robin"] = "expected_completion"
+    """How one of several instances of a model is chosen."""
+    seed: int | None = None
+    """Seeds the tie-breaks, for tests; absent: random."""
+    default_timeout_s: Seconds = 60.0
+    """Seconds a call may take that brings no deadline of its own; then DEADLINE_EXCEEDED."""
+    probe_interval_s: Seconds = 1.0
+    """Seconds between pings to each instance, which has as long to answer."""
+    drain_s: Seconds = 20.0
+    """Seconds the calls under way get to finish at shutdown; then they are cut."""
+    connections: Count = 1
+    """Connections per instance; more help only where one core cannot keep up with a connection."""
+    instances: Annotated[tuple[Address, ...], Strict(False)] = ()
+    """Workers elsewhere, beside those of this file."""
+    instances_file: NameOrPath | None = None
+    """A file of further addresses, one a line, read again whenever it changes."""
+    weights: Weights = Weights()
+    limits: RouterLimits = RouterLimits()
+    retry: Retry = Retry()
+    breaker: Breaker = Breaker()
+    outlier: Outlier = Outlier()
+    decisions: Decisions = Decisions()
+
+
+class WorkerLimits(Section):
+    """What a worker refuses."""
+
+    max_receive_bytes: Count = 32 * MIB
+    """Bytes of one request message; a larger one fails with RESOURCE_EXHAUSTED, MESSAGE_TOO_LARGE."""
+    max_texts: Count = 1024
+    """Texts (or documents) of one call; more fail with INVALID_ARGUMENT, TOO_MANY_INPUTS."""
+    max_text_bytes: Count = MIB
+    """Bytes of one text; a larger one fails with INVALID_ARGUMENT, TEXT_TOO_LARGE."""
+    queue_limit: Count = 4096
+    """Texts that wait in the worker; calls beyond fail at once with RESOURCE_EXHAUSTED, QUEUE_FULL."""
+
+
+class Batching(Section):
+    """How texts share a run of the model."""
+
+    mode: Literal["single", "budget"] = "single"
+    """ "single": one text a run, the best on CPUs; "budget": sorted by length into padded batches."""
+    token_budget: Count = 512
+    """Padded tokens of one batch; a longer text runs alone."""
+    max_rows: Count = 32
+    """Texts of one batch."""
+
+
+class Model(Section):
+    """A model that a worker serves."""
+
+    name: Name
+    """What callers ask for."""
+    backend: Literal["onnx", "hash"] = "onnx"
+    """Who runs it."""
+    source: NameOrPath | None = None
+    """Entry of the catalogue, or the path of a model folder; the hash backend needs none."""
+    heads: Annotated[tuple[NameOrPath, ...], Strict(False)] = ()
+    """Label sets: names of those that are shipped, or paths of head files."""
+    tags: Strings = ()
+    """Capability tags; empty: what the model's tasks imply."""
+    tier: Literal["simple", "medium", "high", "creative", "premium"] = "simple"
+    """How much model this is."""
+    dimensions: Annotated[int, Field(ge=8, le=65536)] | None = None
+    """Length of hash vectors, 1024 where absent; other models have their own."""
+    max_tokens: Annotated[int, Field(ge=8)] | None = None
+    """Tokens of one text, special ones included; absent: what the model reads.  A longer text fails with
+    INVALID_ARGUMENT, TEXT_TOO_LONG, unless the call asks for truncation."""
+    cost_per_1k_tokens_usd: Amount = 0.0
+    """US dollars, for the router's choice between models."""
+    quality: Share = 0.5
+    """How good its answers are beside other models of the same task."""
+    batching: Batching = Batching()
+
+
+class Worker(Section):
+    """A process that serves models."""
+
+    name: Name
+    """Instances are called `name-0`, `name-1`, …"""
+    replicas: Count = 1
+    """Processes of this kind."""
+    listen: Address | None = None
+    """Absent: a Unix socket in the runtime folder."""
+    sessions: Annotated[int, Field(ge=0)] = 0
+    """Texts that run at once, one core each; 0 divides the machine's cores among the file's workers."""
+    vector_cache: Annotated[int, Field(ge=0)] = 4096
+    """Vectors kept per encoder, so that a text seen again is not run again; beyond it the oldest go.  0 keeps none."""
+    default_timeout_s: Seconds = 60.0
+    """Seconds a call may take that brings no deadline of its own; then DEADLINE_EXCEEDED."""
+    drain_s: Seconds = 10.0
+    """Seconds the calls under way get to finish at shutdown; then they are cut."""
+    limits: WorkerLimits = WorkerLimits()
+    models: Annotated[tuple[Model, ...], Strict(False)]
+
+    def instance(self, replica: int) -> str:
+        """Name of one of its processes."""
+        return f"{self.name}-{replica}"
+
+
+class Config(Section):
+    """The whole file."""
+
+    router: Router = Router()
+    workers: Annotated[tuple[Worker, ...], Strict(False)] = ()
+
+    def worker(self, name: str) -> Worker | None:
+        """The worker called `name`."""
+        return next((worker for worker in self.workers if worker.name == name), None)
+
+
+def default_text() -> str:
+    """The embedded default, as TOML with comments."""
+    return (files("waypost") / "default.toml").read_text()
+
+
+def load(path: Path | None) -> Config:
+    """The configuration in `path` (TOML, or JSON as written by `Config.model_dump_json`), or the embedded default.
+
+    Raises:
+        ConfigError: the file cannot be read, or has problems: all of them.
+    """
+    if path is None:
+        return check(tomllib.loads(default_text()), base=Path.cwd(), origin="default.toml")
+    return check(_read(path), base=path.absolute().parent, origin=str(path))
+
+
+def check(raw: dict[str, Any], *, base: Path, origin: str) -> Config:
+    """The configuration in the parsed file `raw`.
+
+    Raises:
+        ConfigError: `raw` has problems: all of them.
+    """
+    try:
+        config, problems = Config.model_validate(raw, context={"base": base}), []
+    except ValidationError as error:
+        config, problems = Config(), field_problems(error, Config)
+    problems += cross_problems(raw, base)
+    if problems:
+        raise ConfigError(origin, problems)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError.unreadable(str(path), error.strerror or str(error)) from None
+    except ValueError as error:
+        raise ConfigError.unreadable(str(path), f"not valid {path.suffix.strip('.') or 'TOML'}: {error}") from None
