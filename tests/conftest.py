@@ -92,3 +92,8 @@ def _pack(detail: Message) -> Packed:
     packed = Packed()
     packed.Pack(detail)
     return packed
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`-m "not slow"` leaves out what compiles."""
+    config.addinivalue_line("markers", "slow: compiles or builds; minutes on a cold cache")

@@ -48,6 +48,15 @@ def parse(text: str) -> Tcp | Unix:
     return _unix(text) if text.startswith(_UNIX) else _tcp(text)
 
 
+def concrete(text: str) -> str:
+    """`text` with port 0 replaced by a free port, so that a server that starts again is found where it was."""
+    address = parse(text)
+    if isinstance(address, Unix) or address.port:
+        return text
+    with _socket(address) as probe:
+        return f"{text.rpartition(':')[0]}:{probe.getsockname()[1]}"
+
+
 def check_free(text: str) -> None:
     """Sees whether a server could listen at `text` now.
 
@@ -87,10 +96,20 @@ def _check_socket(path: Path, text: str) -> None:
 
 
 def _check_port(address: Tcp, text: str) -> None:
+    try:
+        _socket(address).close()
+    except OSError as error:
+        raise AddressInUse(text) if error.errno == errno.EADDRINUSE else error from None
+
+
+def _socket(address: Tcp) -> socket.socket:
+    """A socket bound to `address`."""
     family, kind, protocol, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(place)
-        except OSError as error:
-            raise AddressInUse(text) if error.errno == errno.EADDRINUSE else error from None
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(place)
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, ValidationInfo
 
 from waypost import address
-from waypost._config_problems import ConfigError, cross_problems, field_problems
+from waypost._config_problems import ConfigError, Problem, cross_problems, field_problems
 
-__all__ = ["Config", "ConfigError", "Model", "Router", "Worker", "default_text", "load"]
+__all__ = ["Config", "ConfigError", "Model", "Problem", "Router", "Worker", "default_text", "load"]
 
 MIB = 1024 * 1024
 
