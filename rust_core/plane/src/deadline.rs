@@ -42,6 +42,11 @@ impl Deadline {
         headers.insert(HEADER, format(self.left(now)));
     }
 
+    /// Ends when the deadline passes.
+    pub fn sleep(self) -> tokio::time::Sleep {
+        tokio::time::sleep_until(self.0.into())
+    }
+
     /// Awaits `work` until the deadline; `stage` says in the error where the time ran out.
     pub async fn run<T>(self, stage: &'static str, work: impl Future<Output = T>) -> Result<T, Error> {
         tokio::time::timeout_at(self.0.into(), work).await.map_err(|_| Error::Deadline { stage })

@@ -13,5 +13,6 @@ pub mod headers;
 pub mod health;
 pub mod load;
 pub mod proto;
+pub mod router;
 pub mod server;
 pub mod worker;

@@ -29,8 +29,10 @@ use crate::{
 
 /// A client that pings more often than this is told to calm down.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Bytes of one call that may arrive unread.
+pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
+/// The same for a whole connection: more than its streams can hold, or a few whose reader has stopped would stop all.
+pub(crate) const CONNECTION_WINDOW: u32 = 1 << 30;
 /// Calls one connection may have open; more wait in the client.
 const MAX_STREAMS: u32 = 4096;
 

@@ -1,0 +1,149 @@
+//! One worker as the router knows it: where it is, whether it takes calls, what it serves, how it fares.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use http::HeaderValue;
+use parking_lot::Mutex;
+use waypost_decide::PeakEwma;
+
+use super::{
+    config::RouterConfig,
+    link::Link,
+    stats::{DECAY, Stats},
+};
+use crate::{
+    address::Address,
+    proto::v1::{self, DescribeInstanceResponse, InstanceState, ModelInfo},
+};
+
+/// One worker.
+#[derive(Debug)]
+pub struct Instance {
+    /// Where it listens; its identity here.
+    pub address: Address,
+    /// How it fares.
+    pub stats: Mutex<Stats>,
+    state: AtomicU8,
+    link: Mutex<Option<Link>>,
+    described: Mutex<Option<Arc<Described>>>,
+}
+
+/// What a worker said of itself.
+#[derive(Debug)]
+pub struct Described {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its models, in its order.
+    pub models: Vec<Arc<Served>>,
+}
+
+/// One model of one worker.
+#[derive(Debug)]
+pub struct Served {
+    /// Name of the worker,
+    pub instance: Arc<str>,
+    /// and the same for a header.
+    pub instance_header: HeaderValue,
+    /// Name of the model, for a header.
+    pub model_header: HeaderValue,
+    /// As the worker describes it.
+    pub info: ModelInfo,
+    /// Latency per unit of work.
+    pub pace: Mutex<PeakEwma>,
+}
+
+impl Instance {
+    /// A worker nobody has spoken to yet.
+    pub fn new(address: Address, config: &RouterConfig) -> Self {
+        Self {
+            address,
+            stats: Mutex::new(Stats::new(config)),
+            state: AtomicU8::new(InstanceState::Starting as u8),
+            link: Mutex::new(None),
+            described: Mutex::new(None),
+        }
+    }
+
+    /// As the connection sees it; never EJECTED, which is for [`Stats::is_ejected`] to say.
+    pub fn state(&self) -> InstanceState {
+        let state = i32::from(self.state.load(Ordering::Acquire));
+        InstanceState::try_from(state).unwrap_or(InstanceState::Unspecified)
+    }
+
+    /// Whether it takes new calls.
+    pub fn is_ready(&self) -> bool {
+        self.state() == InstanceState::Ready
+    }
+
+    /// Returns whether that was news.
+    pub fn set_state(&self, state: InstanceState) -> bool {
+        self.state.swap(state as u8, Ordering::AcqRel) != state as u8
+    }
+
+    /// The connection calls go over.
+    pub fn link(&self) -> Option<Link> {
+        self.link.lock().clone()
+    }
+
+    /// Puts a new connection in place, or none.
+    pub fn set_link(&self, link: Option<Link>) {
+        *self.link.lock() = link;
+    }
+
+    /// What it said of itself when it was last connected.
+    pub fn described(&self) -> Option<Arc<Described>> {
+        self.described.lock().clone()
+    }
+
+    /// Takes in what it says of itself.
+    pub fn describe(&self, response: DescribeInstanceResponse) {
+        *self.described.lock() = Some(Arc::new(Described::new(&self.address, response)));
+    }
+
+    /// Its name, or its address as long as it has said none.
+    pub fn name(&self) -> Arc<str> {
+        self.described().map_or_else(|| self.address.to_string().into(), |described| described.name.clone())
+    }
+}
+
+impl Described {
+    fn new(address: &Address, response: DescribeInstanceResponse) -> Self {
+        let name: Arc<str> = match response.instance.as_str() {
+            "" => address.to_string().into(),
+            name => name.into(),
+        };
+        let models = response.models.into_iter().filter_map(|info| Served::new(&name, info)).map(Arc::new).collect();
+        Self { name, models }
+    }
+}
+
+impl Served {
+    /// None where a name cannot stand in a header, for then calls could not be sent there.
+    fn new(instance: &Arc<str>, info: ModelInfo) -> Option<Self> {
+        Some(Self {
+            instance: instance.clone(),
+            instance_header: HeaderValue::from_str(instance).ok()?,
+            model_header: HeaderValue::from_str(&info.name).ok()?,
+            info,
+            pace: Mutex::new(PeakEwma::new(DECAY, std::time::Duration::ZERO)),
+        })
+    }
+
+    /// Whether it does this kind of work.
+    pub fn does(&self, task: v1::Task) -> bool {
+        self.info.tasks.contains(&task.into())
+    }
+
+    /// Whether it carries all of these tags.
+    pub fn carries(&self, tags: &[String]) -> bool {
+        tags.iter().all(|tag| self.info.tags.contains(tag))
+    }
+
+    /// Whether it has this label set; every model has the unnamed one.
+    pub fn has_head(&self, head: &str) -> bool {
+        head.is_empty() || self.info.heads.iter().any(|known| known.name == head)
+    }
+}

@@ -1,0 +1,195 @@
+//! Who is there and what they can do.
+//!
+//! The list of instances comes from outside ([`Registry::set_instances`]); each has a task that keeps it connected
+//! and tells what it learns.  From that a [`Snapshot`] is made, which calls read without waiting for anybody.
+//! Readiness is not in the snapshot but in the instance, so that a lost worker is out at once.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use parking_lot::{Mutex, RwLock};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    config::RouterConfig,
+    connection,
+    instance::{Instance, Served},
+    methods::METHODS,
+};
+use crate::{
+    address::Address,
+    health::{Health, ServingStatus, model_name},
+    proto::v1::{DescribeInstanceResponse, InstanceState},
+};
+
+/// What calls choose from.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Known models, by name.
+    pub models: Vec<Arc<Model>>,
+    /// Every instance has said what it has, and there is at least one.
+    pub complete: bool,
+}
+
+/// A model and where it runs.
+#[derive(Debug)]
+pub struct Model {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Everywhere it is known to run, ready or not.
+    pub replicas: Vec<Replica>,
+}
+
+/// A model on one instance.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    /// The worker.
+    pub instance: Arc<Instance>,
+    /// Its word about the model.
+    pub served: Arc<Served>,
+}
+
+impl Snapshot {
+    /// The model of this name.
+    pub fn model(&self, name: &str) -> Option<&Arc<Model>> {
+        let found = self.models.binary_search_by(|model| (*model.name).cmp(name)).ok()?;
+        self.models.get(found)
+    }
+
+    fn of(instances: &[Arc<Instance>]) -> Self {
+        let described: Vec<_> = instances.iter().filter_map(|i| Some((i, i.described()?))).collect();
+        let mut models: HashMap<&str, Vec<Replica>> = HashMap::new();
+        for (instance, served) in described.iter().flat_map(|(i, d)| d.models.iter().map(move |served| (*i, served))) {
+            let replica = Replica { instance: instance.clone(), served: served.clone() };
+            models.entry(&served.info.name).or_default().push(replica);
+        }
+        let mut models: Vec<_> =
+            models.into_iter().map(|(name, replicas)| Arc::new(Model { name: name.into(), replicas })).collect();
+        models.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { models, complete: !instances.is_empty() && described.len() == instances.len() }
+    }
+}
+
+/// The instances, shared by all calls.
+pub struct Registry {
+    config: Arc<RouterConfig>,
+    health: Health,
+    members: Mutex<Members>,
+    snapshot: RwLock<Arc<Snapshot>>,
+    tasks: TaskTracker,
+}
+
+#[derive(Default)]
+struct Members {
+    /// In the order of the list.
+    list: Vec<Member>,
+    /// Names whose health was reported.
+    reported: HashSet<String>,
+    /// Health stays as it is from now on.
+    closed: bool,
+}
+
+struct Member {
+    instance: Arc<Instance>,
+    stop: CancellationToken,
+}
+
+impl Registry {
+    /// Empty; `health` will say what its instances offer.
+    pub fn new(config: Arc<RouterConfig>, health: Health) -> Self {
+        Self { config, health, members: Mutex::default(), snapshot: RwLock::default(), tasks: TaskTracker::new() }
+    }
+
+    /// What calls choose from now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.read().clone()
+    }
+
+    /// The instances in the order of their list.
+    pub fn instances(&self) -> Vec<Arc<Instance>> {
+        self.members.lock().list.iter().map(|member| member.instance.clone()).collect()
+    }
+
+    /// Makes the instances these: the unchanged stay as they are, the missing finish what they have.
+    pub fn set_instances(self: &Arc<Self>, addresses: Vec<Address>) {
+        let mut members = self.members.lock();
+        let mut old: HashMap<Address, Member> =
+            members.list.drain(..).map(|member| (member.instance.address.clone(), member)).collect();
+        let mut seen = HashSet::new();
+        let unique = addresses.into_iter().filter(|address| seen.insert(address.clone()));
+        members.list = unique.map(|address| old.remove(&address).unwrap_or_else(|| self.enlist(address))).collect();
+        old.into_values().for_each(|member| member.stop.cancel());
+        self.refresh(&mut members);
+    }
+
+    fn enlist(self: &Arc<Self>, address: Address) -> Member {
+        let instance = Arc::new(Instance::new(address, &self.config));
+        let stop = CancellationToken::new();
+        let keep = connection::keep(instance.clone(), self.clone(), self.config.clone(), stop.clone());
+        self.tasks.spawn(keep);
+        Member { instance, stop }
+    }
+
+    /// An instance has told what it serves.
+    pub fn described(&self, instance: &Instance, response: DescribeInstanceResponse) {
+        instance.describe(response);
+        self.refresh(&mut self.members.lock());
+    }
+
+    /// An instance has come or gone.
+    pub fn changed(&self, instance: &Instance, state: InstanceState) {
+        if instance.set_state(state) {
+            self.report(&mut self.members.lock());
+        }
+    }
+
+    /// Health stays as it is from now on: the router leaves.
+    pub fn close(&self) {
+        self.members.lock().closed = true;
+    }
+
+    /// Ends every connection and waits for their tasks.
+    pub async fn stop(&self) {
+        self.members.lock().list.iter().for_each(|member| member.stop.cancel());
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn refresh(&self, members: &mut Members) {
+        let instances: Vec<_> = members.list.iter().map(|member| member.instance.clone()).collect();
+        *self.snapshot.write() = Arc::new(Snapshot::of(&instances));
+        self.report(members);
+    }
+
+    /// Tells health what is offered now, and takes back what no instance has any more.
+    fn report(&self, members: &mut Members) {
+        if members.closed {
+            return;
+        }
+        let offered = offered(&self.snapshot());
+        for gone in members.reported.iter().filter(|name| !offered.contains_key(*name)) {
+            self.health.set(gone, ServingStatus::ServiceUnknown);
+        }
+        for (name, serving) in &offered {
+            self.health.set(name, if *serving { ServingStatus::Serving } else { ServingStatus::NotServing });
+        }
+        members.reported = offered.into_keys().collect();
+    }
+}
+
+/// Health names and whether a ready instance stands behind each.
+fn offered(snapshot: &Snapshot) -> HashMap<String, bool> {
+    let mut offered = HashMap::from([(String::new(), false), ("waypost.v1.MeshService".to_string(), true)]);
+    offered.extend(METHODS.iter().map(|method| (method.service.to_string(), false)));
+    for model in &snapshot.models {
+        let ready = || model.replicas.iter().filter(|replica| replica.instance.is_ready());
+        offered.insert(model_name(&model.name), ready().next().is_some());
+        for method in METHODS.iter().filter(|method| ready().any(|replica| replica.served.does(method.task))) {
+            offered.insert(method.service.to_string(), true);
+            offered.insert(String::new(), true);
+        }
+    }
+    offered
+}

@@ -1,0 +1,159 @@
+//! A whole reply, kept as it came, and what the router adds to it.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, response};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use tonic::{Code, Status};
+
+use super::link::ReplyBody;
+use crate::headers;
+
+const STATUS: &str = "grpc-status";
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// A reply whose last byte has arrived.
+#[derive(Debug)]
+pub struct Reply {
+    /// Status line and headers.
+    pub head: response::Parts,
+    frames: Vec<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+/// Why there is no whole reply.
+#[derive(Debug)]
+pub enum Broken {
+    /// The request did not leave: nobody has seen it.
+    Unsent,
+    /// The connection or the stream broke; whether the work was done is not known.
+    Lost,
+    /// More bytes than the limit.
+    TooLarge(usize),
+}
+
+impl From<h2::Error> for Broken {
+    /// A stream the peer refused, or left out when it said goodbye, was not looked at.
+    fn from(error: h2::Error) -> Self {
+        let unseen = match error.reason() {
+            Some(h2::Reason::REFUSED_STREAM) => true,
+            Some(h2::Reason::NO_ERROR) => error.is_go_away() && error.is_remote(),
+            _ => false,
+        };
+        if unseen { Self::Unsent } else { Self::Lost }
+    }
+}
+
+impl Reply {
+    /// Waits for all of it.
+    pub async fn collect(response: Response<ReplyBody>, limit: usize) -> Result<Self, Broken> {
+        let (head, mut body) = response.into_parts();
+        let mut reply = Self { head, frames: Vec::new(), trailers: None };
+        let mut size = 0;
+        while let Some(frame) = body.frame().await {
+            match frame?.into_data() {
+                Ok(data) => {
+                    size += data.len();
+                    reply.keep(data);
+                }
+                Err(rest) => reply.trailers = rest.into_trailers().ok(),
+            }
+            if size > limit {
+                return Err(Broken::TooLarge(size));
+            }
+        }
+        reply.meta().contains_key(STATUS).then_some(reply).ok_or(Broken::Lost)
+    }
+
+    /// The empty frame that ends a stream says nothing.
+    fn keep(&mut self, data: Bytes) {
+        if !data.is_empty() {
+            self.frames.push(data);
+        }
+    }
+
+    /// Where its status is: in the trailers, or in the headers where there is nothing else.
+    pub fn meta(&self) -> &HeaderMap {
+        self.trailers.as_ref().unwrap_or(&self.head.headers)
+    }
+
+    /// The same to add to.
+    pub fn meta_mut(&mut self) -> &mut HeaderMap {
+        self.trailers.as_mut().unwrap_or(&mut self.head.headers)
+    }
+
+    /// Its status code.
+    pub fn code(&self) -> Code {
+        code_of(self.meta())
+    }
+
+    /// Its status message.
+    pub fn message(&self) -> Option<String> {
+        message_of(self.meta())
+    }
+
+    /// The peer's word on retries: after so many milliseconds, or (none inside) not at all.
+    pub fn pushback(&self) -> Option<Option<u64>> {
+        self.meta().get(PUSHBACK).map(|value| value.to_str().ok().and_then(|text| text.parse().ok()))
+    }
+
+    /// For the client.
+    pub fn into_response(self) -> Response<tonic::body::Body> {
+        let Self { head, frames, trailers } = self;
+        let body = match (frames.is_empty(), &trailers) {
+            (true, None) => tonic::body::Body::empty(),
+            _ => tonic::body::Body::new(Kept { frames: frames.into_iter(), trailers }),
+        };
+        Response::from_parts(head, body)
+    }
+}
+
+/// The status code in headers or trailers.
+pub fn code_of(meta: &HeaderMap) -> Code {
+    meta.get(STATUS).map_or(Code::Unknown, |value| Code::from_bytes(value.as_bytes()))
+}
+
+/// The status message in headers or trailers, where there is one.
+pub fn message_of(meta: &HeaderMap) -> Option<String> {
+    Status::from_header_map(meta).map(|status| status.message().to_string()).filter(|message| !message.is_empty())
+}
+
+/// Whether headers are all there is to a reply.
+pub fn is_status_only(headers: &HeaderMap) -> bool {
+    headers.contains_key(STATUS)
+}
+
+/// Tells the client where its answer comes from.
+pub fn sign(meta: &mut HeaderMap, instance: &HeaderValue, reason: &str, attempts: usize) {
+    meta.insert(headers::INSTANCE, instance.clone());
+    if let Ok(reason) = HeaderValue::from_str(reason) {
+        meta.insert(headers::REASON, reason);
+    }
+    meta.insert(headers::ATTEMPTS, HeaderValue::from(attempts));
+}
+
+/// Frames that have arrived.
+struct Kept {
+    frames: std::vec::IntoIter<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl Body for Kept {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = self.frames.next().map(Frame::data);
+        Poll::Ready(data.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.len() == 0 && self.trailers.is_none()
+    }
+}

@@ -1,0 +1,68 @@
+//! The router's state for people and dashboards.
+
+use serde_json::{Value, json};
+
+use super::{Plane, mesh};
+use crate::{
+    address::Address,
+    proto::v1::{InstanceStatus, ModelInfo, Task, Tier},
+};
+
+/// Everything at a glance.
+pub fn of(plane: &Plane, address: &Address) -> Value {
+    json!({
+        "instance": plane.config.instance,
+        "version": plane.config.version,
+        "address": address.to_string(),
+        "policy": plane.config.policy.as_str(),
+        "in_flight": plane.limit.in_use(),
+        "max_in_flight": plane.limit.max(),
+        "retry_budget": plane.budget.balance(),
+        "dropped_events": plane.events.dropped(),
+        "instances": mesh::instances(plane).iter().map(instance).collect::<Vec<_>>(),
+        "models": mesh::models(plane).iter().map(model).collect::<Vec<_>>(),
+    })
+}
+
+fn instance(status: &InstanceStatus) -> Value {
+    json!({
+        "instance": status.instance,
+        "address": status.address,
+        "state": short(status.state().as_str_name(), "INSTANCE_STATE_"),
+        "models": status.models,
+        "tags": status.tags,
+        "in_flight": status.in_flight,
+        "requests": status.requests,
+        "failures": status.failures,
+        "latency_ewma_ms": status.latency_ewma.map(milliseconds),
+        "latency_p95_ms": status.latency_p95.map(milliseconds),
+        "success_rate": status.success_rate,
+    })
+}
+
+fn model(info: &ModelInfo) -> Value {
+    let tasks = info.tasks.iter().filter_map(|task| Task::try_from(*task).ok());
+    let tier = Tier::try_from(info.tier).unwrap_or_default();
+    json!({
+        "name": info.name,
+        "version": info.version,
+        "backend": info.backend,
+        "tasks": tasks.map(|task| short(task.as_str_name(), "TASK_")).collect::<Vec<_>>(),
+        "tags": info.tags,
+        "tier": short(tier.as_str_name(), "TIER_"),
+        "dimensions": info.dimensions,
+        "max_tokens": info.max_tokens,
+        "heads": info.heads.iter().map(|head| &head.name).collect::<Vec<_>>(),
+        "cost_per_1k_tokens_usd": info.cost_per_1k_tokens_usd,
+        "quality": info.quality,
+    })
+}
+
+/// `INSTANCE_STATE_READY` without its prefix and in small letters.
+fn short(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+}
+
+fn milliseconds(duration: prost_types::Duration) -> f64 {
+    duration.seconds as f64 * 1e3 + f64::from(duration.nanos) / 1e6
+}

@@ -1,0 +1,158 @@
+//! Replies that go on: frames pass as they come, at the pace of whoever reads them.
+//!
+//! Nothing is buffered here beyond the frame in hand: a client that stops reading stops the worker through HTTP/2's
+//! own windows, and the other way round.  Once the first byte is through, nothing is tried again.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::SendStream;
+use http::{HeaderMap, Response};
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Status, body::Body};
+
+use super::{
+    call::Call,
+    link::ReplyBody,
+    outcome,
+    reply::{self, code_of},
+    stats::Verdict,
+};
+use crate::error::Error;
+
+/// A reply that has begun.
+pub struct Streamed {
+    /// Headers, and what follows them.
+    pub response: Response<ReplyBody>,
+    /// The other direction, where the client streams too.
+    pub pump: Option<Pump>,
+}
+
+/// Carries the client's further messages to the worker; dropping it ends that.
+///
+/// A task of its own because the two directions must not wait for each other: a client may send all it has before it
+/// reads anything.
+pub struct Pump(#[allow(dead_code)] AbortOnDropHandle<()>);
+
+impl Pump {
+    /// Begins to carry `rest` to `stream`.
+    pub fn start(rest: Incoming, stream: SendStream<Bytes>) -> Self {
+        Self(AbortOnDropHandle::new(tokio::spawn(async move {
+            // The worker's reply tells of any failure; there is nobody else to tell.
+            let _ = carry(rest, stream).await;
+        })))
+    }
+}
+
+async fn carry(mut rest: Incoming, mut stream: SendStream<Bytes>) -> Result<(), h2::Error> {
+    while let Some(frame) = rest.frame().await {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => carry_data(data, &mut stream).await?,
+            Ok(Err(_)) => break,
+            Err(_) => {
+                stream.send_reset(h2::Reason::CANCEL);
+                return Ok(());
+            }
+        }
+    }
+    stream.send_data(Bytes::new(), true)
+}
+
+/// Sends no more than the worker has room for.
+async fn carry_data(mut data: Bytes, stream: &mut SendStream<Bytes>) -> Result<(), h2::Error> {
+    while !data.is_empty() {
+        stream.reserve_capacity(data.len());
+        let Some(room) = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await.transpose()? else { break };
+        let part = data.split_to(room.min(data.len()));
+        stream.send_data(part, false)?;
+    }
+    Ok(())
+}
+
+/// The response that goes on.
+pub fn pass_on(call: Call, streamed: Streamed) -> Response<Body> {
+    let deadline = Box::pin(call.deadline.sleep());
+    let (head, body) = streamed.response.into_parts();
+    Response::from_parts(head, Body::new(Passage { call, body, deadline, _pump: streamed.pump, ended: false }))
+}
+
+/// The body of a reply in passage, with all that the call holds.
+struct Passage {
+    call: Call,
+    body: ReplyBody,
+    deadline: Pin<Box<Sleep>>,
+    _pump: Option<Pump>,
+    ended: bool,
+}
+
+impl Passage {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        if self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(self.fail(Verdict::TimedOut, Error::Deadline { stage: "stream" })));
+        }
+        Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => Some(self.pass(frame)),
+            Some(Err(_)) | None => Some(self.lose()),
+        })
+    }
+
+    fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(attempt) = &mut self.call.attempt {
+            attempt.heard();
+        }
+        match frame.into_trailers() {
+            Ok(trailers) => self.finish(trailers),
+            Err(data) => data,
+        }
+    }
+
+    fn finish(&mut self, mut trailers: HeaderMap) -> Frame<Bytes> {
+        self.ended = true;
+        let code = code_of(&trailers);
+        self.call.end_attempt(code, outcome::verdict(code));
+        self.call.record().close(code, reply::message_of(&trailers));
+        self.call.sign(&mut trailers);
+        Frame::trailers(trailers)
+    }
+
+    /// Says itself how it ended, in place of the worker.
+    fn fail(&mut self, verdict: Verdict, error: Error) -> Frame<Bytes> {
+        self.ended = true;
+        let status = Status::from(error);
+        self.call.end_attempt(status.code(), verdict);
+        self.call.record().close(status.code(), Some(status.message().into()));
+        let mut trailers = status.into_http::<()>().into_parts().0.headers;
+        trailers.remove(http::header::CONTENT_TYPE);
+        self.call.sign(&mut trailers);
+        Frame::trailers(trailers)
+    }
+
+    fn lose(&mut self) -> Frame<Bytes> {
+        let instance = self.call.replica.as_ref().map(|replica| replica.served.instance.to_string());
+        self.fail(Verdict::Failed, Error::InstanceLost { instance: instance.unwrap_or_default() })
+    }
+}
+
+impl http_body::Body for Passage {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.ended {
+            true => Poll::Ready(None),
+            false => self.poll_next(cx).map(|frame| frame.map(Ok)),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A worker whose answers a test decides, a router before it, and a client before that.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use serde_json::json;
+use tokio::{runtime::Runtime, sync::mpsc};
+use tonic::{Request, Response, Status, Streaming, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use waypost_plane::{
+    address::Address,
+    flight::Flights,
+    health::Health,
+    proto::v1::{
+        self, Task, embed_service_client::EmbedServiceClient, embed_service_server, mesh_service_server,
+    },
+    router::{Router, config::RouterConfig},
+    server::{Server, common_routes},
+};
+
+/// No test takes longer.
+pub async fn within<T>(test: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), test).await.expect("the test ends in time")
+}
+
+type Answer<T, U> = Arc<dyn Fn(Request<T>) -> BoxFuture<'static, Result<Response<U>, Status>> + Send + Sync>;
+
+/// What a fake worker is and does.
+#[derive(Clone)]
+pub struct Worker {
+    name: String,
+    models: Vec<v1::ModelInfo>,
+    embed: Answer<v1::EmbedRequest, v1::EmbedResponse>,
+}
+
+/// A model that embeds.
+pub fn model(name: &str) -> v1::ModelInfo {
+    v1::ModelInfo { name: name.into(), version: "1".into(), tasks: vec![Task::Embed.into()], ..Default::default() }
+}
+
+/// The answer of `instance`.
+pub fn embedded(instance: &str) -> Response<v1::EmbedResponse> {
+    let served = v1::ServedBy { instance: instance.into(), ..Default::default() };
+    Response::new(v1::EmbedResponse { served: Some(served), dimensions: 3, ..Default::default() })
+}
+
+impl Worker {
+    /// Serves the model "m" and says its own name.
+    pub fn named(name: &str) -> Self {
+        let said = name.to_string();
+        let embed: Answer<_, _> = Arc::new(move |_| {
+            let answer = embedded(&said);
+            Box::pin(async move { Ok(answer) })
+        });
+        Self { name: name.into(), models: vec![model("m")], embed }
+    }
+
+    /// Serves these models.
+    pub fn with(mut self, models: impl IntoIterator<Item = v1::ModelInfo>) -> Self {
+        self.models = models.into_iter().collect();
+        self
+    }
+
+    /// Answers Embed so.
+    pub fn embedding<F>(mut self, answer: impl Fn(Request<v1::EmbedRequest>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Response<v1::EmbedResponse>, Status>> + Send + 'static,
+    {
+        self.embed = Arc::new(move |request| Box::pin(answer(request)));
+        self
+    }
+
+    /// Listens on a free port.
+    pub fn start(self) -> Running {
+        self.start_at(&"127.0.0.1:0".parse().expect("is an address"))
+    }
+
+    /// Listens there.
+    pub fn start_at(self, address: &Address) -> Running {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime starts");
+        let (health, flights) = (Health::default(), Flights::default());
+        health.set("", ServingStatus::Serving);
+        let routes = common_routes(&health)
+            .expect("reflection builds")
+            .add_service(embed_service_server::EmbedServiceServer::new(self.clone()))
+            .add_service(mesh_service_server::MeshServiceServer::new(self));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let address = address.clone();
+        let app = tower::ServiceExt::<http::Request<hyper::body::Incoming>>::boxed_clone(routes);
+        let served = health.clone();
+        runtime.spawn(async move {
+            let server = Server::start(&address, app, served, flights).await;
+            sender.send(server).expect("the test listens");
+        });
+        let server = receiver.recv().expect("the worker starts").expect("the worker listens");
+        Running { address: server.address.clone(), health, server: Some(server), runtime: Some(runtime) }
+    }
+}
+
+/// A fake worker in a runtime of its own, so that it can be killed.
+pub struct Running {
+    pub address: Address,
+    pub health: Health,
+    server: Option<Server>,
+    runtime: Option<Runtime>,
+}
+
+impl Running {
+    /// Ends it in the middle of whatever it does.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// Lets it leave in order.
+    pub async fn drain(mut self) -> bool {
+        let server = self.server.take().expect("it runs");
+        let runtime = self.runtime.as_ref().expect("it runs");
+        runtime.spawn(server.drain(Duration::from_secs(10))).await.expect("drains")
+    }
+
+    fn end(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[tonic::async_trait]
+impl embed_service_server::EmbedService for Worker {
+    async fn embed(&self, request: Request<v1::EmbedRequest>) -> Result<Response<v1::EmbedResponse>, Status> {
+        (self.embed)(request).await
+    }
+
+    type EmbedStreamStream = tokio_stream::wrappers::ReceiverStream<Result<v1::EmbedStreamResponse, Status>>;
+
+    async fn embed_stream(
+        &self,
+        request: Request<Streaming<v1::EmbedStreamRequest>>,
+    ) -> Result<Response<Self::EmbedStreamStream>, Status> {
+        let mut requests = request.into_inner();
+        let (sender, receiver) = mpsc::channel(1);
+        let worker = self.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(v1::EmbedStreamRequest { request: Some(request) })) = requests.message().await {
+                let answer = (worker.embed)(Request::new(request)).await;
+                let answer =
+                    answer.map(|response| v1::EmbedStreamResponse { response: Some(response.into_inner()) });
+                if sender.send(answer).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Response::new(receiver.into()))
+    }
+
+    async fn count_tokens(
+        &self,
+        request: Request<v1::CountTokensRequest>,
+    ) -> Result<Response<v1::CountTokensResponse>, Status> {
+        let tokens = request.get_ref().texts.iter().map(|text| text.len() as u32).collect();
+        Ok(Response::new(v1::CountTokensResponse { served: None, tokens }))
+    }
+}
+
+#[tonic::async_trait]
+impl mesh_service_server::MeshService for Worker {
+    async fn describe_instance(
+        &self,
+        _: Request<v1::DescribeInstanceRequest>,
+    ) -> Result<Response<v1::DescribeInstanceResponse>, Status> {
+        Ok(Response::new(v1::DescribeInstanceResponse {
+            instance: self.name.clone(),
+            models: self.models.clone(),
+            ..Default::default()
+        }))
+    }
+
+    async fn list_models(
+        &self,
+        _: Request<v1::ListModelsRequest>,
+    ) -> Result<Response<v1::ListModelsResponse>, Status> {
+        Err(Status::unimplemented("the router asks DescribeInstance"))
+    }
+
+    async fn list_instances(
+        &self,
+        _: Request<v1::ListInstancesRequest>,
+    ) -> Result<Response<v1::ListInstancesResponse>, Status> {
+        Err(Status::unimplemented("the router asks DescribeInstance"))
+    }
+}
+
+/// A router with these instances and, merged over the defaults, this configuration.
+pub async fn router(workers: &[&Running], more: serde_json::Value) -> Router {
+    let instances: Vec<String> = workers.iter().map(|worker| worker.address.to_string()).collect();
+    let mut config = json!({
+        "listen": "127.0.0.1:0", "instance": "router", "version": "test", "instances": instances, "seed": 7,
+    });
+    let more = more.as_object().cloned().unwrap_or_default();
+    config.as_object_mut().expect("is an object").extend(more);
+    let config: RouterConfig = serde_json::from_value(config).expect("is a configuration");
+    Router::start(config).await.expect("the router starts")
+}
+
+/// A connection to the router.
+pub async fn channel(router: &Router) -> Channel {
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", router.address()));
+    endpoint.expect("is an address").connect().await.expect("the router is there")
+}
+
+/// A client that waits until all of `names` serve.
+pub async fn client(router: &Router, names: &[&str]) -> EmbedServiceClient<Channel> {
+    let channel = channel(router).await;
+    for name in names {
+        until(&channel, name, ServingStatus::Serving).await;
+    }
+    EmbedServiceClient::new(channel)
+}
+
+/// Waits until a health name is in this state.
+pub async fn until(channel: &Channel, name: &str, wanted: ServingStatus) {
+    let request = HealthCheckRequest { service: name.into() };
+    let mut states = HealthClient::new(channel.clone()).watch(request).await.expect("is watched").into_inner();
+    while states.message().await.expect("is watched").expect("goes on").status() != wanted {}
+}
+
+/// Waits until the router sees `count` instances ready.
+pub async fn until_ready(router: &Router, count: usize) {
+    let ready = || {
+        let status = router.status();
+        let instances = status["instances"].as_array().expect("is a list");
+        instances.iter().filter(|instance| instance["state"] == "ready").count()
+    };
+    while ready() != count {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A request for one text.
+pub fn embed(model: &str) -> v1::EmbedRequest {
+    v1::EmbedRequest { model: model.into(), texts: vec!["text".into()], ..Default::default() }
+}
+
+/// Name of the instance that answered.
+pub fn instance_of(response: Response<v1::EmbedResponse>) -> String {
+    response.into_inner().served.expect("says who served").instance
+}
