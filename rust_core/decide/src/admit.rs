@@ -50,3 +50,82 @@ impl Drop for Permit {
         self.used.fetch_sub(self.units, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn beyond_the_limit_the_answer_is_no_at_once() {
+        let limit = Limit::new(2);
+        let permits = [limit.try_acquire(1), limit.try_acquire(1)];
+        assert!(permits.iter().all(Option::is_some));
+        assert!(limit.try_acquire(1).is_none());
+    }
+
+    #[test]
+    fn leaving_makes_room() {
+        let limit = Limit::new(1);
+        drop(limit.try_acquire(1));
+        assert!(limit.try_acquire(1).is_some());
+    }
+
+    #[test]
+    fn units_enter_all_or_none() {
+        let limit = Limit::new(10);
+        let permit = limit.try_acquire(6);
+        assert!(permit.is_some() && limit.try_acquire(5).is_none());
+        assert_eq!(limit.in_use(), 6);
+    }
+
+    #[test]
+    fn more_than_the_limit_never_enters() {
+        assert!(Limit::new(10).try_acquire(11).is_none());
+        let limit = Limit::new(usize::MAX);
+        let _permit = limit.try_acquire(1);
+        assert!(limit.try_acquire(usize::MAX).is_none());
+    }
+
+    #[test]
+    fn clones_share_the_count() {
+        let limit = Limit::new(1);
+        let _permit = limit.clone().try_acquire(1);
+        assert!(limit.try_acquire(1).is_none());
+    }
+
+    #[test]
+    fn threads_never_exceed_it_and_leave_nothing_behind() {
+        let limit = Limit::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        let _permit = limit.try_acquire(2);
+                        assert!(limit.in_use() <= limit.max());
+                    }
+                });
+            }
+        });
+        assert_eq!(limit.in_use(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_count_is_the_sum_of_the_permits_held(
+            steps in prop::collection::vec((0usize..20, any::<bool>()), 0..100),
+        ) {
+            let limit = Limit::new(50);
+            let mut held: Vec<(usize, Permit)> = Vec::new();
+            for (units, leaves) in steps {
+                if leaves && !held.is_empty() {
+                    drop(held.swap_remove(units % held.len()));
+                } else if let Some(permit) = limit.try_acquire(units) {
+                    held.push((units, permit));
+                }
+                prop_assert_eq!(limit.in_use(), held.iter().map(|(units, _)| units).sum::<usize>());
+                prop_assert!(limit.in_use() <= 50);
+            }
+        }
+    }
+}

@@ -35,3 +35,75 @@ impl Budget {
         rows as u64 <= u64::from(self.rows) && padded <= u64::from(self.tokens)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BUDGET: Budget = Budget { tokens: 512, rows: 32 };
+
+    #[test]
+    fn nothing_needs_no_batch() {
+        assert!(plan(&[], BUDGET).is_empty());
+    }
+
+    #[test]
+    fn short_texts_run_together_and_long_ones_apart() {
+        assert_eq!(plan(&[300, 8, 8, 300, 8], BUDGET), [vec![1, 2, 4], vec![0], vec![3]]);
+    }
+
+    #[test]
+    fn padding_counts_towards_the_budget() {
+        let budget = Budget { tokens: 30, rows: 32 };
+        assert_eq!(plan(&[1, 1, 10], budget), [vec![0, 1, 2]]);
+        assert_eq!(plan(&[1, 1, 1, 10], budget), [vec![0, 1, 2], vec![3]]);
+    }
+
+    #[test]
+    fn a_text_over_the_budget_runs_alone() {
+        assert_eq!(plan(&[600, 600, 8], BUDGET), [vec![2], vec![0], vec![1]]);
+    }
+
+    #[test]
+    fn rows_are_limited_even_where_texts_are_empty() {
+        assert_eq!(plan(&[0; 5], Budget { tokens: 0, rows: 2 }), [vec![0, 1], vec![2, 3], vec![4]]);
+    }
+
+    #[test]
+    fn zero_rows_count_as_one() {
+        assert_eq!(plan(&[5, 5], Budget { tokens: 512, rows: 0 }), [vec![0], vec![1]]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_index_is_in_exactly_one_batch(
+            lengths in prop::collection::vec(any::<u32>(), 0..200),
+            tokens in any::<u32>(),
+            rows in any::<u32>(),
+        ) {
+            let mut indices: Vec<usize> = plan(&lengths, Budget { tokens, rows }).concat();
+            indices.sort_unstable();
+            prop_assert!(indices.into_iter().eq(0..lengths.len()));
+        }
+
+        #[test]
+        fn no_batch_of_several_exceeds_the_budget(
+            lengths in prop::collection::vec(0u32..600, 0..200),
+            tokens in 0u32..2048,
+            rows in 0u32..40,
+        ) {
+            for batch in plan(&lengths, Budget { tokens, rows }) {
+                let longest = batch.iter().map(|index| lengths[*index]).max().unwrap();
+                let padded = batch.len() as u32 * longest;
+                prop_assert!(batch.len() == 1 || (padded <= tokens && batch.len() as u32 <= rows));
+            }
+        }
+
+        #[test]
+        fn lengths_ascend_and_equal_ones_keep_their_order(lengths in prop::collection::vec(0u32..20, 0..200)) {
+            let order = plan(&lengths, BUDGET).concat();
+            prop_assert!(order.is_sorted_by_key(|index| (lengths[*index], *index)));
+        }
+    }
+}

@@ -85,3 +85,137 @@ impl Breaker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const OPEN_FOR: Duration = Duration::from_secs(1);
+    const START: Duration = Duration::from_secs(100);
+    const LATER: Duration = Duration::from_secs(101);
+
+    fn opened() -> Breaker {
+        let mut breaker = Breaker::new(3, OPEN_FOR);
+        (0..3).for_each(|_| breaker.record(START, false));
+        breaker
+    }
+
+    #[test]
+    fn closed_it_lets_everything_pass() {
+        let mut breaker = Breaker::new(3, OPEN_FOR);
+        assert!((0..100).all(|_| breaker.acquire(START)));
+        assert_eq!(breaker.state(START), State::Closed { failures: 0 });
+    }
+
+    #[test]
+    fn failures_in_a_row_open_it() {
+        assert_eq!(opened().state(START), State::Open { until: LATER });
+        assert!(!opened().allows(START) && !opened().acquire(START));
+    }
+
+    #[test]
+    fn a_success_between_failures_keeps_it_closed() {
+        let mut breaker = Breaker::new(3, OPEN_FOR);
+        for ok in [false, false, true, false, false] {
+            breaker.record(START, ok);
+        }
+        assert_eq!(breaker.state(START), State::Closed { failures: 2 });
+    }
+
+    #[test]
+    fn when_its_time_is_over_exactly_one_probe_passes() {
+        let mut breaker = opened();
+        assert_eq!(breaker.state(LATER), State::HalfOpen { probe_in_flight: false });
+        assert!(breaker.acquire(LATER));
+        assert!(!breaker.allows(LATER) && !breaker.acquire(LATER));
+    }
+
+    #[test]
+    fn asking_takes_nothing() {
+        let breaker = opened();
+        assert!(breaker.allows(LATER) && breaker.allows(LATER));
+    }
+
+    #[test]
+    fn a_probe_that_succeeds_closes_it() {
+        let mut breaker = opened();
+        breaker.acquire(LATER);
+        breaker.record(LATER, true);
+        assert_eq!(breaker.state(LATER), State::Closed { failures: 0 });
+    }
+
+    #[test]
+    fn a_probe_that_fails_opens_it_again_from_now() {
+        let mut breaker = opened();
+        breaker.acquire(LATER);
+        breaker.record(LATER, false);
+        assert_eq!(breaker.state(LATER), State::Open { until: LATER + OPEN_FOR });
+    }
+
+    #[test]
+    fn a_cancelled_probe_makes_room_for_another() {
+        let mut breaker = opened();
+        breaker.acquire(LATER);
+        breaker.forget();
+        assert!(breaker.acquire(LATER));
+    }
+
+    #[test]
+    fn stragglers_from_before_it_opened_neither_close_nor_prolong_it() {
+        let mut breaker = opened();
+        breaker.record(START + OPEN_FOR / 2, true);
+        breaker.record(START + OPEN_FOR / 2, false);
+        breaker.forget();
+        assert_eq!(breaker.state(START), State::Open { until: LATER });
+    }
+
+    #[test]
+    fn zero_failures_count_as_one() {
+        let mut breaker = Breaker::new(0, OPEN_FOR);
+        assert!(breaker.allows(START));
+        breaker.record(START, false);
+        assert!(!breaker.allows(START));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Wait(u64),
+        Acquire,
+        Record(bool),
+        Forget,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0u64..700).prop_map(Step::Wait),
+            Just(Step::Acquire),
+            any::<bool>().prop_map(Step::Record),
+            Just(Step::Forget),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_acquire_agrees_with_allows_and_an_open_breaker_ends(
+            steps in prop::collection::vec(step(), 0..200),
+        ) {
+            let (mut breaker, mut now) = (Breaker::new(3, OPEN_FOR), START);
+            for step in steps {
+                match step {
+                    Step::Wait(millis) => now += Duration::from_millis(millis),
+                    Step::Acquire => prop_assert_eq!(breaker.allows(now), breaker.acquire(now)),
+                    Step::Record(ok) => breaker.record(now, ok),
+                    Step::Forget => breaker.forget(),
+                }
+                if let State::Open { until } = breaker.state(now) {
+                    prop_assert!(until > now && until <= now + OPEN_FOR);
+                    prop_assert!(breaker.allows(until));
+                }
+                if let State::Closed { failures } = breaker.state(now) {
+                    prop_assert!(failures < 3);
+                }
+            }
+        }
+    }
+}

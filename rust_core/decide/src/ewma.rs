@@ -6,6 +6,7 @@
 //! the picker's in-flight factor keeps that to a probe.
 //!
 //! Feed it answers only.  A quick refusal is not a quick answer, and counting it makes a failing instance look fast.
+//! For the same reason start from a typical latency, not from zero: an instance that only ever fails keeps it.
 use std::time::Duration;
 
 /// Peak-sensitive exponentially weighted moving average of latency.
@@ -49,10 +50,83 @@ impl PeakEwma {
     }
 }
 
-/// The share of weight left after `elapsed`; a zero `decay` forgets at once.
+/// The share of weight left after `elapsed`; a zero `decay` counts as a nanosecond.
 pub(crate) fn decayed(elapsed: Duration, decay: Duration) -> f64 {
-    if decay.is_zero() {
-        return 0.0;
-    }
+    let decay = decay.max(Duration::from_nanos(1));
     (-elapsed.as_secs_f64() / decay.as_secs_f64()).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DECAY: Duration = Duration::from_secs(10);
+
+    fn ms(value: u64) -> Duration {
+        Duration::from_millis(value)
+    }
+
+    fn fed(samples: &[(u64, u64)]) -> PeakEwma {
+        let mut ewma = PeakEwma::new(DECAY, ms(1));
+        samples.iter().for_each(|(at, latency)| ewma.observe(ms(*at), ms(*latency)));
+        ewma
+    }
+
+    #[test]
+    fn the_initial_value_stands_until_the_first_observation_and_leaves_no_trace() {
+        let mut ewma = PeakEwma::new(DECAY, ms(1000));
+        assert_eq!(ewma.get(ms(999_999)), ms(1000));
+        ewma.observe(ms(5), ms(20));
+        assert_eq!(ewma.get(ms(5)), ms(20));
+    }
+
+    #[test]
+    fn a_peak_is_believed_at_once() {
+        assert_eq!(fed(&[(0, 10), (0, 500)]).get(ms(0)), ms(500));
+    }
+
+    #[test]
+    fn a_better_sample_counts_by_the_time_since_the_last() {
+        let at_once = fed(&[(0, 500), (1, 10)]).get(ms(1));
+        let later = fed(&[(0, 500), (30_000, 10)]).get(ms(30_000));
+        assert!(at_once > ms(499) && later < ms(40), "{at_once:?} {later:?}");
+    }
+
+    #[test]
+    fn silence_decays_the_estimate_by_a_factor_e_per_decay_time() {
+        let left = fed(&[(0, 1000)]).get(DECAY).as_secs_f64();
+        assert!((left - (-1f64).exp()).abs() < 1e-6, "{left}");
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_changes_nothing() {
+        assert_eq!(fed(&[(1000, 50)]).get(ms(0)), ms(50));
+    }
+
+    #[test]
+    fn without_decay_only_the_last_sample_counts() {
+        let mut ewma = PeakEwma::new(Duration::ZERO, ms(1));
+        ewma.observe(ms(0), ms(500));
+        ewma.observe(ms(1), ms(10));
+        assert_eq!(ewma.get(ms(1)), ms(10));
+    }
+
+    proptest! {
+        #[test]
+        fn the_estimate_lies_between_the_sample_and_the_worst_so_far(
+            samples in prop::collection::vec((0u64..1000, 0u64..100_000), 1..50),
+        ) {
+            let (mut at, mut worst) = (0, Duration::ZERO);
+            let mut ewma = PeakEwma::new(DECAY, ms(1));
+            for (gap, latency) in samples {
+                at += gap;
+                worst = worst.max(ms(latency));
+                ewma.observe(ms(at), ms(latency));
+                let nanosecond = Duration::from_nanos(1);
+                prop_assert!(ewma.get(ms(at)) + nanosecond >= ms(latency));
+                prop_assert!(ewma.get(ms(at)) <= worst + nanosecond);
+            }
+        }
+    }
 }

@@ -79,3 +79,110 @@ fn keep_out_longest(sick: &mut Vec<usize>, instances: &[Health], most: usize) {
     });
     sick.truncate(most);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+    const PANIC: f64 = 0.5;
+    const WELL: Health = Health { excluded_until: None, breaker_allows: true, ready: true };
+    const BROKEN: Health = Health { breaker_allows: false, ..WELL };
+    const GONE: Health = Health { ready: false, ..WELL };
+
+    fn excluded(seconds_more: u64) -> Health {
+        Health { excluded_until: Some(NOW + Duration::from_secs(seconds_more)), ..WELL }
+    }
+
+    #[test]
+    fn the_well_are_admitted_and_the_sick_are_not() {
+        assert_eq!(admit(&[WELL, excluded(1), WELL, BROKEN], NOW, PANIC), [0, 2]);
+    }
+
+    #[test]
+    fn an_instance_that_is_not_ready_is_never_admitted() {
+        assert_eq!(admit(&[GONE, WELL, GONE], NOW, PANIC), [1]);
+        assert!(admit(&[GONE, GONE], NOW, PANIC).is_empty());
+    }
+
+    #[test]
+    fn an_exclusion_that_is_over_excludes_nothing() {
+        assert_eq!(admit(&[excluded(0), WELL], NOW, PANIC), [0, 1]);
+    }
+
+    #[test]
+    fn an_only_instance_is_admitted_however_sick() {
+        assert_eq!(admit(&[BROKEN], NOW, PANIC), [0]);
+        assert_eq!(admit(&[excluded(9), GONE], NOW, PANIC), [0]);
+    }
+
+    #[test]
+    fn below_the_panic_share_all_ready_are_admitted() {
+        assert_eq!(admit(&[WELL, BROKEN, excluded(1), GONE], NOW, PANIC), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_low_panic_share_still_leaves_out_half_at_most_and_the_worst_first() {
+        let instances = [excluded(1), WELL, excluded(9), BROKEN];
+        assert_eq!(admit(&instances, NOW, 0.1), [0, 1]);
+    }
+
+    #[test]
+    fn a_p95_over_the_limit_excludes_until_the_expiry_and_no_longer() {
+        let mut exclusion = Exclusion::new(Some(Duration::from_secs(1)), Duration::from_secs(5));
+        assert!(!exclusion.observe(NOW, Duration::from_secs(1)));
+        assert!(exclusion.observe(NOW, Duration::from_secs(2)));
+        let until = NOW + Duration::from_secs(5);
+        assert_eq!(exclusion.until(NOW), Some(until));
+        assert_eq!(exclusion.until(until), None);
+    }
+
+    #[test]
+    fn late_answers_do_not_prolong_an_exclusion() {
+        let mut exclusion = Exclusion::new(Some(Duration::from_secs(1)), Duration::from_secs(5));
+        exclusion.observe(NOW, Duration::from_secs(2));
+        assert!(!exclusion.observe(NOW + Duration::from_secs(4), Duration::from_secs(2)));
+        assert_eq!(exclusion.until(NOW), Some(NOW + Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_excluded() {
+        assert!(!Exclusion::new(None, Duration::from_secs(5)).observe(NOW, Duration::MAX));
+    }
+
+    prop_compose! {
+        fn health()(
+            excluded_until in prop::option::of(90u64..110),
+            breaker_allows in any::<bool>(),
+            ready in any::<bool>(),
+        ) -> Health {
+            Health { excluded_until: excluded_until.map(Duration::from_secs), breaker_allows, ready }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn at_least_half_of_the_ready_and_only_the_ready_are_admitted(
+            instances in prop::collection::vec(health(), 0..30),
+            panic_share in 0.0f64..=1.0,
+        ) {
+            let admitted = admit(&instances, NOW, panic_share);
+            let ready = instances.iter().filter(|health| health.ready).count();
+            prop_assert!(admitted.is_sorted_by(|a, b| a < b));
+            prop_assert!(admitted.iter().all(|index| instances[*index].ready));
+            prop_assert!(2 * admitted.len() >= ready);
+        }
+
+        #[test]
+        fn every_well_instance_is_admitted(
+            instances in prop::collection::vec(health(), 0..30),
+            panic_share in 0.0f64..=1.0,
+        ) {
+            let admitted = admit(&instances, NOW, panic_share);
+            for (index, health) in instances.iter().enumerate() {
+                prop_assert!(!health.ready || health.is_sick(NOW) || admitted.contains(&index));
+            }
+        }
+    }
+}

@@ -109,3 +109,127 @@ impl Picker {
         self.turn.wrapping_sub(1) % count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const POLICIES: [Policy; 4] = [Policy::ExpectedCompletion, Policy::PowerOfTwo, Policy::Score, Policy::RoundRobin];
+    const IDLE: Load = Load { latency: Duration::from_millis(10), in_flight: 0, success: 1.0, score: 1.0 };
+
+    fn picks(policy: Policy, loads: &[Load], count: usize) -> Vec<usize> {
+        let mut picker = Picker::new(policy, 7);
+        (0..count).filter_map(|_| picker.pick(loads)).collect()
+    }
+
+    fn share(picks: &[usize], index: usize) -> f64 {
+        picks.iter().filter(|pick| **pick == index).count() as f64 / picks.len() as f64
+    }
+
+    #[test]
+    fn nothing_is_picked_from_nothing() {
+        for policy in POLICIES {
+            assert!(picks(policy, &[], 1).is_empty());
+        }
+    }
+
+    #[test]
+    fn an_only_replica_is_picked_whatever_its_state() {
+        let hopeless = Load { latency: Duration::MAX, in_flight: u32::MAX, success: 0.0, score: f64::NAN };
+        for policy in POLICIES {
+            assert_eq!(picks(policy, &[hopeless], 1), [0]);
+        }
+    }
+
+    #[test]
+    fn expected_completion_weighs_latency_queue_and_failures() {
+        let fast_but_busy = Load { in_flight: 9, ..IDLE };
+        let slow = Load { latency: Duration::from_millis(50), ..IDLE };
+        let flaky = Load { success: 0.4, ..IDLE };
+        assert_eq!(picks(Policy::ExpectedCompletion, &[fast_but_busy, slow, flaky], 1), [1]);
+    }
+
+    #[test]
+    fn ties_are_spread_evenly() {
+        for policy in POLICIES {
+            let picks = picks(policy, &[IDLE; 4], 4000);
+            for index in 0..4 {
+                assert!((share(&picks, index) - 0.25).abs() < 0.03, "{policy:?} {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn reservations_keep_a_burst_from_herding() {
+        let mut loads = [IDLE; 8];
+        let mut picker = Picker::new(Policy::ExpectedCompletion, 7);
+        for _ in 0..80 {
+            let index = picker.pick(&loads).unwrap();
+            loads[index].in_flight += 1;
+        }
+        assert!(loads.iter().all(|load| load.in_flight == 10), "{loads:?}");
+    }
+
+    #[test]
+    fn two_choices_never_take_the_worst_and_never_herd_on_the_best() {
+        let loads: Vec<Load> = (0..4).map(|index| Load { score: f64::from(index), ..IDLE }).collect();
+        let picks = picks(Policy::Score, &loads, 4000);
+        assert_eq!(share(&picks, 0), 0.0);
+        assert!((share(&picks, 3) - 0.5).abs() < 0.03);
+    }
+
+    #[test]
+    fn beyond_the_scan_limit_expected_completion_makes_two_choices() {
+        let mut loads = vec![IDLE; SCAN_LIMIT + 1];
+        loads[9].latency = Duration::from_millis(1);
+        let herding = share(&picks(Policy::ExpectedCompletion, &loads, 1000), 9);
+        assert!(herding > 0.0 && herding < 0.1, "{herding}");
+        loads.pop();
+        assert_eq!(share(&picks(Policy::ExpectedCompletion, &loads, 1000), 9), 1.0);
+    }
+
+    #[test]
+    fn round_robin_takes_turns() {
+        assert_eq!(picks(Policy::RoundRobin, &[IDLE; 3], 7), [0, 1, 2, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn a_seed_repeats_its_picks() {
+        for policy in POLICIES {
+            assert_eq!(picks(policy, &[IDLE; 8], 100), picks(policy, &[IDLE; 8], 100));
+        }
+    }
+
+    prop_compose! {
+        fn load()(
+            nanos in any::<u64>(),
+            in_flight in any::<u32>(),
+            success in any::<f64>(),
+            score in any::<f64>(),
+        ) -> Load {
+            Load { latency: Duration::from_nanos(nanos), in_flight, success, score }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pick_is_always_in_range(loads in prop::collection::vec(load(), 1..100), seed in any::<u64>()) {
+            for policy in POLICIES {
+                let pick = Picker::new(policy, seed).pick(&loads);
+                prop_assert!(pick.is_some_and(|index| index < loads.len()));
+            }
+        }
+
+        #[test]
+        fn a_full_scan_finds_a_least_completion_time(loads in prop::collection::vec(load(), 1..=SCAN_LIMIT)) {
+            let pick = Picker::new(Policy::ExpectedCompletion, 7).pick(&loads).unwrap();
+            prop_assert!(loads.iter().all(|load| load.completion() >= loads[pick].completion()));
+        }
+
+        #[test]
+        fn a_completion_time_is_finite_and_above_zero(load in load()) {
+            prop_assert!(load.completion().is_finite() && load.completion() > 0.0);
+        }
+    }
+}

@@ -125,3 +125,96 @@ fn sane(value: f64) -> f64 {
 fn share(value: f64, best: f64) -> f64 {
     if best > 0.0 { value / best } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GOOD: Candidate =
+        Candidate { p95: Some(Duration::from_millis(100)), queue_depth: 0, fit: 1.0, uptime: 1.0, quality: 0.8 };
+
+    fn totals(candidates: &[Candidate]) -> Vec<f64> {
+        score(candidates, &Weights::default()).iter().map(|scored| scored.total).collect()
+    }
+
+    #[test]
+    fn the_terms_are_those_of_the_formula_over_the_best() {
+        let slow = Candidate { p95: Some(Duration::from_millis(400)), queue_depth: 3, fit: 0.5, ..GOOD };
+        let scored = score(&[GOOD, slow], &Weights::default());
+        assert_eq!(scored[0].terms, Terms { latency: 1.0, queue: 1.0, fit: 1.0, health: 1.0, feedback: 1.0 });
+        let terms = scored[1].terms;
+        assert!((terms.latency - 0.25).abs() < 1e-12);
+        assert_eq!((terms.queue, terms.fit, terms.health, terms.feedback), (0.25, 0.5, 1.0, 1.0));
+    }
+
+    #[test]
+    fn the_total_is_the_weighted_sum() {
+        let weights = Weights { latency: 2.0, queue: 3.0, fit: 5.0, health: 7.0, feedback: 11.0 };
+        assert_eq!(score(&[GOOD], &weights)[0].total, 28.0);
+    }
+
+    #[test]
+    fn an_instance_without_measurements_counts_as_the_fastest() {
+        let unknown = Candidate { p95: None, ..GOOD };
+        assert_eq!(score(&[GOOD, unknown], &Weights::default())[1].terms.latency, 1.0);
+        assert_eq!(score(&[unknown], &Weights::default())[0].terms.latency, 1.0);
+    }
+
+    #[test]
+    fn nobody_gets_credit_for_what_nobody_has() {
+        let unfit = Candidate { fit: 0.0, ..GOOD };
+        assert_eq!(score(&[unfit, unfit], &Weights::default())[0].terms.fit, 0.0);
+    }
+
+    #[test]
+    fn nonsense_counts_as_nothing() {
+        let nonsense =
+            Candidate { p95: Some(Duration::ZERO), fit: f64::NAN, uptime: -1.0, quality: f64::INFINITY, ..GOOD };
+        let terms = score(&[nonsense, GOOD], &Weights::default())[0].terms;
+        assert_eq!((terms.fit, terms.health, terms.feedback), (0.0, 0.0, 0.0));
+        assert_eq!(terms.latency, 1.0);
+    }
+
+    #[test]
+    fn no_candidates_have_no_scores() {
+        assert!(score(&[], &Weights::default()).is_empty());
+    }
+
+    prop_compose! {
+        fn candidate()(
+            p95 in prop::option::of(0u64..10_000),
+            queue_depth in any::<u32>(),
+            fit in 0.0..10.0,
+            uptime in 0.0..1.0,
+            quality in 0.0..1.0,
+        ) -> Candidate {
+            Candidate { p95: p95.map(Duration::from_millis), queue_depth, fit, uptime, quality }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_term_is_between_zero_and_one(candidates in prop::collection::vec(candidate(), 0..20)) {
+            for Scored { terms, .. } in score(&candidates, &Weights::default()) {
+                for term in [terms.latency, terms.queue, terms.fit, terms.health, terms.feedback] {
+                    prop_assert!((0.0..=1.0).contains(&term), "{term}");
+                }
+            }
+        }
+
+        #[test]
+        fn the_order_of_candidates_does_not_matter(candidates in prop::collection::vec(candidate(), 0..20)) {
+            let reversed: Vec<Candidate> = candidates.iter().rev().copied().collect();
+            let mut scores = totals(&reversed);
+            scores.reverse();
+            prop_assert_eq!(scores, totals(&candidates));
+        }
+
+        #[test]
+        fn a_longer_queue_never_raises_the_total(one in candidate(), other in candidate(), more in 1u32..100) {
+            let busier = Candidate { queue_depth: one.queue_depth.saturating_add(more), ..one };
+            prop_assert!(totals(&[busier, other])[0] <= totals(&[one, other])[0]);
+        }
+    }
+}
