@@ -64,6 +64,29 @@ class Worker:
     def drain(self, timeout_s: float) -> bool:
         """Flip health, end the calls in flight, close; whether all ended in time."""
 
+@final
+class Router:
+    """The router's path; Python keeps its instance list and takes its events."""
+
+    def __new__(cls, config_json: str) -> Router: ...
+    def start(self) -> str:
+        """Listen; returns the bound address.  Raises OSError where it cannot be had."""
+
+    def set_instances(self, addresses: Sequence[str]) -> None:
+        """Make the instances these; those that stay keep their connections."""
+
+    def status(self) -> str:
+        """How it fares, as JSON."""
+
+    def next_events(self, max: int, timeout_s: float) -> list[str]:
+        """Up to `max` decisions as JSON lines; waits at most `timeout_s` for the first."""
+
+    def dropped_events(self) -> int:
+        """Decisions lost because nobody took them in time."""
+
+    def drain(self, timeout_s: float) -> bool:
+        """Flip health, end the calls in flight, close; whether all ended in time."""
+
 def load(
     address: str,
     path: str,

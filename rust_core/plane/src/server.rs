@@ -162,6 +162,8 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
+        // Many callers may leave at the same moment, and those of a router share one connection.
+        .max_pending_accept_reset_streams(MAX_STREAMS as usize)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
     let connection = connections.watch(connection);
     // A connection that breaks concerns nobody but its client, whose calls are dropped with it.

@@ -5,6 +5,7 @@
 
 mod features;
 mod load;
+mod router;
 mod runner;
 mod runtime;
 mod worker;
@@ -17,6 +18,8 @@ mod _core {
     use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, word_keys};
     #[pymodule_export]
     use super::load::load;
+    #[pymodule_export]
+    use super::router::Router;
     #[pymodule_export]
     use super::worker::Worker;
     use super::*;

@@ -29,7 +29,7 @@ pub struct RouterConfig {
     pub policy: Policy,
     /// Makes the choices repeatable.
     #[serde(default)]
-    pub seed: Option<u64>,
+    pub seed: Option<i64>,
     /// Weights of the score.
     #[serde(default)]
     pub weights: Weights,
@@ -51,6 +51,12 @@ pub struct RouterConfig {
     /// Pings to each instance are this far apart, and answered within as long, or the connection is given up.
     #[serde(default = "second", rename = "probe_interval_s", deserialize_with = "seconds")]
     pub probe_interval: Duration,
+    /// Connections per instance; more than one helps only where one core cannot keep up with a connection.
+    #[serde(default = "one")]
+    pub connections: usize,
+    /// Threads that serve sockets.
+    #[serde(default = "two")]
+    pub io_threads: usize,
 }
 
 /// As in [`waypost_decide::pick`], where each is explained.
@@ -184,6 +190,14 @@ impl Default for Outlier {
     fn default() -> Self {
         Self { p95_limit: None, exclude_for: Duration::from_secs(5), panic_share: 0.5 }
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn two() -> usize {
+    2
 }
 
 fn second() -> Duration {

@@ -34,25 +34,15 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
+/// Calls given up whose late answers are still recognised.
+const RESETS: usize = 4096;
+
 /// Why a connection ended.
 type Ended = Box<dyn std::error::Error + Send + Sync>;
 
-/// Connects, and connects again, until `stop`.
-pub async fn keep(instance: Arc<Instance>, registry: Arc<Registry>, config: Arc<RouterConfig>, stop: CancellationToken) {
-    let mut pause = Pause::default();
-    let keeper = Keeper { instance, registry, config, stop };
-    while !keeper.stop.is_cancelled() {
-        // Why it ended does not matter: the next try will tell whether it is mended.
-        let _ = keeper.connected(&mut pause).await;
-        keeper.lost();
-        tokio::select! {
-            () = sleep(pause.next()) => {}
-            () = keeper.stop.cancelled() => {}
-        }
-    }
-}
-
-struct Keeper {
+/// Keeps one connection of an instance; the first of them also learns.
+pub struct Keeper {
+    lane: usize,
     instance: Arc<Instance>,
     registry: Arc<Registry>,
     config: Arc<RouterConfig>,
@@ -60,16 +50,41 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// The keeper of connection number `lane`.
+    pub fn new(
+        lane: usize,
+        instance: Arc<Instance>,
+        registry: Arc<Registry>,
+        config: Arc<RouterConfig>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { lane, instance, registry, config, stop }
+    }
+
+    /// Connects, and connects again, until it is stopped.
+    pub async fn keep(self) {
+        let mut pause = Pause::default();
+        while !self.stop.is_cancelled() {
+            // Why it ended does not matter: the next try will tell whether it is mended.
+            let _ = self.connected(&mut pause).await;
+            self.lost();
+            tokio::select! {
+                () = sleep(pause.next()) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
     /// One connection from its beginning to its end.
     async fn connected(&self, pause: &mut Pause) -> Result<(), Ended> {
         let (link, mut connection) = timeout(CONNECT_PATIENCE, self.connect()).await??;
         tokio::select! {
             ended = &mut connection => return ended?,
-            watched = self.watch(link, pause) => return watched,
+            watched = self.serve(link, pause) => return watched,
             () = self.stop.cancelled() => {}
         }
-        self.registry.changed(&self.instance, InstanceState::Draining);
-        self.instance.set_link(None);
+        self.change(InstanceState::Draining);
+        self.instance.set_link(self.lane, None);
         // Nobody can open calls any more, so it ends with the last of those that are open.
         connection.await?
     }
@@ -78,6 +93,9 @@ impl Keeper {
         let stream = self.instance.address.connect().await?;
         let (sender, mut connection) = h2::client::Builder::new()
             .enable_push(false)
+            // Callers who leave in numbers must not look like an attack, to us or to the worker's library.
+            .max_concurrent_reset_streams(RESETS)
+            .max_local_error_reset_streams(None)
             .initial_window_size(server::STREAM_WINDOW)
             .initial_connection_window_size(server::CONNECTION_WINDOW)
             .handshake::<_, Bytes>(stream)
@@ -93,13 +111,21 @@ impl Keeper {
         Ok((Link::new(sender, &self.instance.address), AbortOnDropHandle::new(driven)))
     }
 
+    async fn serve(&self, link: Link, pause: &mut Pause) -> Result<(), Ended> {
+        if self.lane == 0 {
+            return self.watch(link, pause).await;
+        }
+        self.instance.set_link(self.lane, Some(link));
+        std::future::pending().await
+    }
+
     /// Asks what the worker serves, then follows its health.
     async fn watch(&self, link: Link, pause: &mut Pause) -> Result<(), Ended> {
         let origin = http::Uri::from_static("http://localhost");
         let mut mesh = MeshServiceClient::with_origin(Control(link.clone()), origin.clone());
         let described = timeout(CONNECT_PATIENCE, mesh.describe_instance(DescribeInstanceRequest {})).await??;
         self.registry.described(&self.instance, described.into_inner());
-        self.instance.set_link(Some(link.clone()));
+        self.instance.set_link(self.lane, Some(link.clone()));
         let mut health = HealthClient::with_origin(Control(link), origin);
         let mut states = health.watch(HealthCheckRequest { service: String::new() }).await?.into_inner();
         while let Some(state) = states.message().await? {
@@ -107,19 +133,30 @@ impl Keeper {
             pause.reset();
         }
         // The worker ends its watches when it drains; its connection lives until the last call has left.
-        self.registry.changed(&self.instance, InstanceState::Draining);
+        self.change(InstanceState::Draining);
         std::future::pending().await
     }
 
     fn follow(&self, status: ServingStatus) {
-        let state = if status == ServingStatus::Serving { InstanceState::Ready } else { InstanceState::Draining };
-        self.registry.changed(&self.instance, state);
+        match status {
+            ServingStatus::Serving => self.change(InstanceState::Ready),
+            _ => self.change(InstanceState::Draining),
+        }
     }
 
     fn lost(&self) {
-        self.instance.set_link(None);
-        let known = self.instance.described().is_some();
-        self.registry.changed(&self.instance, if known { InstanceState::Down } else { InstanceState::Starting });
+        self.instance.set_link(self.lane, None);
+        match self.instance.described() {
+            Some(_) => self.change(InstanceState::Down),
+            None => self.change(InstanceState::Starting),
+        }
+    }
+
+    /// What the first connection learns counts for all.
+    fn change(&self, state: InstanceState) {
+        if self.lane == 0 {
+            self.registry.changed(&self.instance, state);
+        }
     }
 }
 

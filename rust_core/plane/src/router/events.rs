@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::{HeaderMap, HeaderValue};
@@ -25,8 +25,9 @@ const TRACE: &str = "traceparent";
 /// One decision and how it came out.
 #[derive(Debug, Serialize)]
 pub struct Event {
-    #[serde(serialize_with = "unix_seconds")]
-    time: SystemTime,
+    event: &'static str,
+    #[serde(serialize_with = "rfc3339")]
+    timestamp: SystemTime,
     #[serde(serialize_with = "text", skip_serializing_if = "Option::is_none")]
     request_id: Option<HeaderValue>,
     #[serde(serialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -148,7 +149,8 @@ impl Record {
     /// A call has come in.
     pub fn new(events: &Events, method: &Method, headers: &HeaderMap, policy: &'static str) -> Self {
         let event = Event {
-            time: SystemTime::now(),
+            event: "decision",
+            timestamp: SystemTime::now(),
             request_id: headers.get(REQUEST_ID).cloned(),
             trace: headers.get(TRACE).cloned(),
             method: method.path,
@@ -191,8 +193,8 @@ impl Drop for Record {
     }
 }
 
-fn unix_seconds<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_f64(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
+fn rfc3339<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&prost_types::Timestamp::from(*time))
 }
 
 fn milliseconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {

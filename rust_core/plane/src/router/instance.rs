@@ -27,8 +27,23 @@ pub struct Instance {
     /// How it fares.
     pub stats: Mutex<Stats>,
     state: AtomicU8,
-    link: Mutex<Option<Link>>,
+    links: Mutex<Links>,
     described: Mutex<Option<Arc<Described>>>,
+}
+
+/// Its connections; calls take them in turn.
+#[derive(Debug)]
+struct Links {
+    open: Vec<Option<Link>>,
+    turn: usize,
+}
+
+impl Links {
+    fn next(&mut self) -> Option<Link> {
+        self.turn = self.turn.wrapping_add(1);
+        let count = self.open.len();
+        (0..count).find_map(|step| self.open[(self.turn.wrapping_add(step)) % count].clone())
+    }
 }
 
 /// What a worker said of itself.
@@ -62,7 +77,7 @@ impl Instance {
             address,
             stats: Mutex::new(Stats::new(config)),
             state: AtomicU8::new(InstanceState::Starting as u8),
-            link: Mutex::new(None),
+            links: Mutex::new(Links { open: vec![None; config.connections.max(1)], turn: 0 }),
             described: Mutex::new(None),
         }
     }
@@ -83,14 +98,14 @@ impl Instance {
         self.state.swap(state as u8, Ordering::AcqRel) != state as u8
     }
 
-    /// The connection calls go over.
+    /// A connection for a call.
     pub fn link(&self) -> Option<Link> {
-        self.link.lock().clone()
+        self.links.lock().next()
     }
 
-    /// Puts a new connection in place, or none.
-    pub fn set_link(&self, link: Option<Link>) {
-        *self.link.lock() = link;
+    /// Puts a new connection in the place of an old one, or none.
+    pub fn set_link(&self, lane: usize, link: Option<Link>) {
+        self.links.lock().open[lane] = link;
     }
 
     /// What it said of itself when it was last connected.

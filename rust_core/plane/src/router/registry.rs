@@ -10,11 +10,12 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     config::RouterConfig,
-    connection,
+    connection::Keeper,
     instance::{Instance, Served},
     methods::METHODS,
 };
@@ -79,6 +80,7 @@ pub struct Registry {
     members: Mutex<Members>,
     snapshot: RwLock<Arc<Snapshot>>,
     tasks: TaskTracker,
+    runtime: Handle,
 }
 
 #[derive(Default)]
@@ -97,9 +99,16 @@ struct Member {
 }
 
 impl Registry {
-    /// Empty; `health` will say what its instances offer.
+    /// Empty; `health` will say what its instances offer, connections will live in the current runtime.
     pub fn new(config: Arc<RouterConfig>, health: Health) -> Self {
-        Self { config, health, members: Mutex::default(), snapshot: RwLock::default(), tasks: TaskTracker::new() }
+        Self {
+            config,
+            health,
+            members: Mutex::default(),
+            snapshot: RwLock::default(),
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+        }
     }
 
     /// What calls choose from now.
@@ -127,8 +136,10 @@ impl Registry {
     fn enlist(self: &Arc<Self>, address: Address) -> Member {
         let instance = Arc::new(Instance::new(address, &self.config));
         let stop = CancellationToken::new();
-        let keep = connection::keep(instance.clone(), self.clone(), self.config.clone(), stop.clone());
-        self.tasks.spawn(keep);
+        for lane in 0..self.config.connections.max(1) {
+            let keeper = Keeper::new(lane, instance.clone(), self.clone(), self.config.clone(), stop.clone());
+            self.tasks.spawn_on(keeper.keep(), &self.runtime);
+        }
         Member { instance, stop }
     }
 

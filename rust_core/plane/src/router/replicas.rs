@@ -90,7 +90,7 @@ struct View<'a> {
 impl Chooser {
     /// By the policy and weights of `config`.
     pub fn new(config: &RouterConfig, clock: Clock) -> Self {
-        let seed = config.seed.unwrap_or_else(rand::random);
+        let seed = config.seed.map_or_else(rand::random, i64::cast_unsigned);
         Self {
             picker: Mutex::new(Picker::new(config.policy.into(), seed)),
             policy: config.policy,
