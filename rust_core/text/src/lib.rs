@@ -7,6 +7,7 @@
 
 mod file;
 mod fold;
+mod wordpiece;
 
 pub mod bm25;
 pub mod fuse;

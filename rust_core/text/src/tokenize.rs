@@ -13,6 +13,8 @@ use std::path::Path;
 
 use tokenizers::{Encoding as Tokens, NormalizerWrapper, PreTokenizerWrapper, Token};
 
+use crate::wordpiece::WordPiece;
+
 /// What happens to a text with more tokens than the model reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truncation {
@@ -74,6 +76,7 @@ pub enum EncodeError {
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    plain: Option<WordPiece>,
     max_tokens: usize,
     single: Frame,
     pair: Frame,
@@ -95,7 +98,7 @@ impl Tokenizer {
             return Err(LoadError::NoRoom { max_tokens, special });
         }
         let splits_at_space = splits_at_space(&inner);
-        Ok(Self { inner, max_tokens, single, pair, splits_at_space })
+        Ok(Self { plain: WordPiece::of(&inner), inner, max_tokens, single, pair, splits_at_space })
     }
 
     /// The most tokens an encoding has, special ones included.
@@ -150,6 +153,9 @@ impl Tokenizer {
     }
 
     fn ids(&self, text: &str) -> Result<Vec<u32>, EncodeError> {
+        if let Some(ids) = self.plain.as_ref().and_then(|plain| plain.ids(text)) {
+            return Ok(ids);
+        }
         let tokens = self.inner.encode_fast(text, false).map_err(|error| EncodeError::Model(error.to_string()))?;
         Ok(tokens.get_ids().to_vec())
     }
