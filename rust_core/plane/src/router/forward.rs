@@ -105,14 +105,20 @@ impl Call {
         if !self.may_retry(outcome) {
             return None;
         }
-        let next = match (self.plane.chooser.pick(model, wanted, tried), outcome.retry) {
+        let next = match (self.pick(model, wanted, tried), outcome.retry) {
             (None, Retry::Again(pause)) => {
                 tokio::time::sleep(pause).await;
-                self.plane.chooser.pick(model, wanted, &[])
+                self.pick(model, wanted, &[])
             }
             (elsewhere, _) => elsewhere,
         };
         next.filter(|_| outcome.untouched || self.plane.budget.withdraw())
+    }
+
+    /// Among the replicas there are by now: a worker that was lost may have been replaced.
+    fn pick(&self, model: &Model, wanted: &Wanted, tried: &[Arc<Instance>]) -> Option<Picked> {
+        let snapshot = self.plane.registry.snapshot();
+        self.plane.chooser.pick(snapshot.model(&model.name)?, wanted, tried)
     }
 
     fn may_retry(&self, outcome: Outcome) -> bool {

@@ -15,7 +15,10 @@ use h2::{
     RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
 };
-use http::{HeaderMap, Method, Request, Response, Uri, Version, uri::{Authority, PathAndQuery, Scheme}};
+use http::{
+    HeaderMap, Method, Request, Response, Uri, Version,
+    uri::{Authority, PathAndQuery, Scheme},
+};
 use http_body::{Body, Frame};
 
 use crate::address::Address;
@@ -85,10 +88,7 @@ impl Body for ReplyBody {
     type Data = Bytes;
     type Error = h2::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         match ready!(self.poll_data(cx)) {
             Some(data) => Poll::Ready(Some(data.map(Frame::data))),
             None => self.0.poll_trailers(cx).map(|trailers| trailers.transpose().map(|t| t.map(Frame::trailers))),
@@ -119,7 +119,9 @@ impl tower::Service<Request<tonic::body::Body>> for Control {
             let (parts, body) = request.into_parts();
             let body = http_body_util::BodyExt::collect(body).await?.to_bytes();
             let path = parts.uri.into_parts().path_and_query.unwrap_or(PathAndQuery::from_static("/"));
-            exchange(&mut link, path, parts.headers, body).await.map_err(|error| tonic::Status::from_error(error.into()))
+            exchange(&mut link, path, parts.headers, body)
+                .await
+                .map_err(|error| tonic::Status::from_error(error.into()))
         })
     }
 }

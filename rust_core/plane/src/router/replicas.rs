@@ -149,13 +149,7 @@ impl Chooser {
     }
 }
 
-fn views<'a>(
-    model: &'a Model,
-    wanted: &Wanted,
-    tried: &[Arc<Instance>],
-    units: u32,
-    now: Duration,
-) -> Vec<View<'a>> {
+fn views<'a>(model: &'a Model, wanted: &Wanted, tried: &[Arc<Instance>], units: u32, now: Duration) -> Vec<View<'a>> {
     let fresh = |replica: &&Replica| !tried.iter().any(|instance| Arc::ptr_eq(instance, &replica.instance));
     let eligible = model.replicas.iter().filter(|r| r.instance.is_ready() && wanted.is_met_by(&r.served));
     let mut views: Vec<View> = eligible.filter(fresh).map(|replica| View::of(replica, wanted, units, now)).collect();

@@ -15,9 +15,9 @@ const P95_WINDOW: Duration = Duration::from_secs(30);
 const P95_SLICES: usize = 6;
 /// The p95 is worked out at most this often.
 const P95_REFRESH: Duration = Duration::from_millis(100);
-/// A call cut off by its deadline is the instance's failure when it had waited this many times the usual latency,
+/// Waiting is the instance's fault when it takes this many times the usual latency,
 const LATE_FACTOR: u32 = 4;
-/// and at least this long; a shorter wait is the caller's impatience.
+/// and at least this long; a deadline before that is the caller's impatience.
 const LATE_FLOOR: Duration = Duration::from_secs(1);
 
 /// What an attempt says about its instance.
@@ -144,11 +144,11 @@ impl Stats {
 
     /// Whose fault a deadline was; the answer would have taken longer than was waited, which the average learns.
     fn time_out(&mut self, now: Duration, waited: Duration) -> Verdict {
-        let usual = self.latency.get(now);
-        if waited > usual {
+        let verdict = if waited >= self.lateness(now) { Verdict::Failed } else { Verdict::TimedOut };
+        if waited > self.latency.get(now) {
             self.latency.observe(now, waited);
         }
-        if waited >= LATE_FLOOR.max(usual * LATE_FACTOR) { Verdict::Failed } else { Verdict::TimedOut }
+        verdict
     }
 
     fn exclude(&mut self, now: Duration) {
@@ -178,15 +178,19 @@ impl Stats {
         self.success.get(now)
     }
 
-    /// How long calls have been waiting without any answer, for each unit of work there.
+    /// How long calls have been waiting here without any answer, once that is longer than can be explained.
     ///
     /// The moving average decays while nothing is heard, which is right for an instance that nobody calls and wrong
     /// for one that does not answer: without this, calls trickle into a hung instance as its average fades.
     pub fn silence(&self, now: Duration) -> Duration {
-        match self.awaiting {
-            0 => Duration::ZERO,
-            _ => now.saturating_sub(self.quiet_since) / self.units.max(1),
-        }
+        let silence = now.saturating_sub(self.quiet_since);
+        let explained = self.awaiting == 0 || silence < self.lateness(now);
+        if explained { Duration::ZERO } else { silence }
+    }
+
+    /// Waiting this long is the instance's fault.
+    fn lateness(&self, now: Duration) -> Duration {
+        LATE_FLOOR.max(self.latency.get(now) * LATE_FACTOR)
     }
 
     /// Whether it may be chosen, being `ready`.

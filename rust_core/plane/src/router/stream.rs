@@ -146,10 +146,7 @@ impl http_body::Body for Passage {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.ended {
             true => Poll::Ready(None),
             false => self.poll_next(cx).map(|frame| frame.map(Ok)),

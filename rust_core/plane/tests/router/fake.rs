@@ -7,13 +7,12 @@ use serde_json::json;
 use tokio::{runtime::Runtime, sync::mpsc};
 use tonic::{Request, Response, Status, Streaming, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_types::StatusExt;
 use waypost_plane::{
     address::Address,
     flight::Flights,
     health::Health,
-    proto::v1::{
-        self, Task, embed_service_client::EmbedServiceClient, embed_service_server, mesh_service_server,
-    },
+    proto::v1::{self, Task, embed_service_client::EmbedServiceClient, embed_service_server, mesh_service_server},
     router::{Router, config::RouterConfig},
     server::{Server, common_routes},
 };
@@ -24,6 +23,9 @@ pub async fn within<T>(test: impl Future<Output = T>) -> T {
 }
 
 type Answer<T, U> = Arc<dyn Fn(Request<T>) -> BoxFuture<'static, Result<Response<U>, Status>> + Send + Sync>;
+
+/// A client of the router.
+pub type Client = EmbedServiceClient<Channel>;
 
 /// What a fake worker is and does.
 #[derive(Clone)]
@@ -55,10 +57,15 @@ impl Worker {
         Self { name: name.into(), models: vec![model("m")], embed }
     }
 
-    /// Serves these models.
-    pub fn with(mut self, models: impl IntoIterator<Item = v1::ModelInfo>) -> Self {
-        self.models = models.into_iter().collect();
+    /// Serves this model.
+    pub fn with(mut self, model: v1::ModelInfo) -> Self {
+        self.models = vec![model];
         self
+    }
+
+    /// Answers Embed with this status.
+    pub fn refusing(self, status: Status) -> Self {
+        self.embedding(move |_| std::future::ready(Err(status.clone())))
     }
 
     /// Answers Embed so.
@@ -150,8 +157,7 @@ impl embed_service_server::EmbedService for Worker {
         tokio::spawn(async move {
             while let Ok(Some(v1::EmbedStreamRequest { request: Some(request) })) = requests.message().await {
                 let answer = (worker.embed)(Request::new(request)).await;
-                let answer =
-                    answer.map(|response| v1::EmbedStreamResponse { response: Some(response.into_inner()) });
+                let answer = answer.map(|response| v1::EmbedStreamResponse { response: Some(response.into_inner()) });
                 if sender.send(answer).await.is_err() {
                     break;
                 }
@@ -182,10 +188,7 @@ impl mesh_service_server::MeshService for Worker {
         }))
     }
 
-    async fn list_models(
-        &self,
-        _: Request<v1::ListModelsRequest>,
-    ) -> Result<Response<v1::ListModelsResponse>, Status> {
+    async fn list_models(&self, _: Request<v1::ListModelsRequest>) -> Result<Response<v1::ListModelsResponse>, Status> {
         Err(Status::unimplemented("the router asks DescribeInstance"))
     }
 
@@ -216,7 +219,7 @@ pub async fn channel(router: &Router) -> Channel {
 }
 
 /// A client that waits until all of `names` serve.
-pub async fn client(router: &Router, names: &[&str]) -> EmbedServiceClient<Channel> {
+pub async fn client(router: &Router, names: &[&str]) -> Client {
     let channel = channel(router).await;
     for name in names {
         until(&channel, name, ServingStatus::Serving).await;
@@ -241,6 +244,30 @@ pub async fn until_ready(router: &Router, count: usize) {
     while ready() != count {
         tokio::task::yield_now().await;
     }
+}
+
+/// What the router's status says of an instance.
+pub fn instance(router: &Router, name: &str) -> serde_json::Value {
+    let status = router.status();
+    let instances = status["instances"].as_array().expect("is a list");
+    instances.iter().find(|instance| instance["instance"] == name).expect("is listed").clone()
+}
+
+/// Waits until an instance has this many calls in flight.
+pub async fn until_in_flight(router: &Router, name: &str, count: u64) {
+    while instance(router, name)["in_flight"] != count {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The machine-readable reason of a status.
+pub fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+/// A header or trailer of a response.
+pub fn metadata<T>(response: &Response<T>, name: &str) -> String {
+    response.metadata().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_string()
 }
 
 /// A request for one text.

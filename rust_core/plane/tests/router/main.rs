@@ -1,6 +1,11 @@
 //! The router against real workers over real sockets.
 
-mod choice;
+mod balance;
+mod door;
+mod events;
+mod failure;
 mod fake;
 mod forward;
-mod mesh;
+mod instances;
+mod leaving;
+mod stream;
