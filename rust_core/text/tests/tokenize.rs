@@ -1,4 +1,5 @@
 //! Encoding with an explicit limit, held against `tokenizers` itself.
+#[path = "common/tokenizer.rs"]
 mod common;
 
 use common::{CLS, SEP, UNK, id, tokenizer_json, written};

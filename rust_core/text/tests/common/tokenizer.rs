@@ -1,5 +1,4 @@
 //! A small WordPiece tokenizer such as BERT's, with the padding and truncation that published files carry.
-#![allow(dead_code, reason = "every test binary uses its part")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
