@@ -1,0 +1,55 @@
+# Two commands do everything on a machine with Python 3.11+, Rust and a C++ compiler: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CRATES := -p waypost-text -p waypost-decide -p waypost-plane
+RUST := $(shell find rust_core proto -name '*.rs' -o -name '*.proto' -o -name Cargo.toml)
+
+.PHONY: help setup demo test lint test-rust test-python bench image-test proto clean
+
+help: ## List the commands.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+setup: $(VENV)/.ready ## Make .venv with the release build and the test tools.
+
+$(VENV)/.tools: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade 'pip>=25.1'
+	$(BIN)/pip install -q --group test
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.tools Cargo.toml Cargo.lock $(RUST)
+	$(BIN)/maturin develop --release --locked
+	@touch $@
+
+demo: setup ## Start a mesh, send it real requests, stop it.
+	$(BIN)/waypost demo
+
+test: setup lint test-rust test-python ## Everything that must pass.
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy waypost router services
+	$(BIN)/buf lint proto
+	cargo fmt --all --check
+
+test-rust: ## The pure crates, in the profile that is shipped.
+	cargo test --release --locked $(CRATES)
+
+test-python: setup
+	$(BIN)/pytest
+
+bench: setup ## All figures of bench/README.md.
+	$(BIN)/pip install -q --group bench
+	$(BIN)/python -m bench
+
+image-test: setup ## Build the container image over a local base, lint it, call it.
+	docker/test.sh
+
+proto: setup ## Regenerate waypost/v1 from proto/.
+	$(BIN)/python proto/generate.py
+
+clean: ## Remove what the other commands made.
+	rm -rf $(VENV) target
