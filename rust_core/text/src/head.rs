@@ -216,7 +216,14 @@ impl Sparse {
 }
 
 fn transposed(rows: &[f32], columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| rows.iter().skip(column).step_by(columns).copied()).collect()
+    let height = rows.len() / columns;
+    let mut transposed = vec![0.0; rows.len()];
+    for (y, row) in rows.chunks_exact(columns).enumerate() {
+        for (x, value) in row.iter().enumerate() {
+            transposed[x * height + y] = *value;
+        }
+    }
+    transposed
 }
 
 fn add_scalars(weights: &[f32], text: &str, logits: &mut [f32]) {
