@@ -74,11 +74,6 @@ def test_the_code_passes_ruff() -> None:
     tool("ruff", "format", "--check", ".")
 
 
-def test_the_code_passes_mypy() -> None:
-    """Strict, without the generated code."""
-    tool("mypy", *PACKAGES)
-
-
 def test_the_stub_says_what_the_rust_module_is() -> None:
     """`waypost/_core.pyi` against the compiled module."""
     tool("mypy.stubtest", "waypost._core")

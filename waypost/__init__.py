@@ -6,7 +6,7 @@ import this package too, and need neither grpcio nor its threads.
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return metadata.version("waypost")
+        return import_module("waypost._core").version
     if name not in _HOMES:
         raise AttributeError(f"module 'waypost' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

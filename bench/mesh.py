@@ -1,0 +1,72 @@
+"""A mesh for one bench: `with running(config) as mesh`, real processes on free ports, gone when the block is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A running mesh."""
+
+    address: str
+    pid: int
+    instances: tuple[str, ...]
+
+    def worker_pids(self) -> list[int]:
+        """The workers' processes."""
+        return self._children("worker")
+
+    def router_pid(self) -> int:
+        """The router's process."""
+        return self._children("router")[0]
+
+    def _children(self, kind: str) -> list[int]:
+        children = psutil.Process(self.pid).children()
+        return [child.pid for child in children if kind in child.cmdline()[:5]]
+
+
+@contextmanager
+def running(toml: str) -> Iterator[Mesh]:
+    """Runs `waypost up` on the configuration `toml`; its router gets a free port."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "waypost.toml"
+        path.write_text(toml)
+        command = [sys.executable, "-m", "waypost", "up", "--config", str(path), "--json", "--lifeline"]
+        command += ["--listen", "127.0.0.1:0"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield _ready(process)
+            finally:
+                process.terminate()
+                process.wait(timeout=60)
+
+
+def _ready(process: subprocess.Popen[str]) -> Mesh:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError("the mesh did not start: its log is above")
+    said = json.loads(line)
+    return Mesh(said["grpc"], said["pid"], tuple(said["instances"]))
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process, its threads included."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def pin(pid: int, cores: set[int]) -> None:
+    """Keeps a process on `cores`."""
+    os.sched_setaffinity(pid, cores)

@@ -1,0 +1,104 @@
+"""The head file: safetensors, read by `waypost._core.LinearHead`; `rust_core/text/src/head.rs` defines it.
+
+Matrices are half precision, which halves the file and changes no figure of a card.  Written here rather than by the
+safetensors package because that orders metadata at random, and the same training must give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from services.heads.errors import UnknownFormat
+
+FORMAT = "waypost.head.v1"
+_DTYPES = {"float32": "F32", "float16": "F16", "uint64": "U64", "uint32": "U32"}
+Tensors = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the file says."""
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    bias: NDArray[np.float32]
+    matrices: Mapping[str, NDArray[np.float16]]
+    temperature: float = 1.0
+    energy_threshold: float | None = None
+    experimental: bool = False
+    encoder: str = ""
+
+    def metadata(self) -> dict[str, str]:
+        values = {
+            "format": FORMAT,
+            "name": self.name,
+            "version": self.version,
+            "labels": json.dumps(self.labels, ensure_ascii=False),
+            "temperature": repr(self.temperature),
+            "experimental": str(self.experimental).lower(),
+            "encoder": self.encoder,
+        }
+        if self.energy_threshold is not None:
+            values["energy_threshold"] = repr(self.energy_threshold)
+        return values
+
+    def save(self, path: Path) -> None:
+        write_tensors(path, {"bias": self.bias, **self.matrices}, self.metadata())
+
+
+def load(path: Path) -> Head:
+    """Reads a head file.
+
+    Raises:
+        UnknownFormat: the file is not a head.
+    """
+    tensors, said = read_tensors(path)
+    if said.get("format") != FORMAT:
+        raise UnknownFormat(path, f"{FORMAT} (safetensors written by `waypost train head`)")
+    threshold = said.get("energy_threshold")
+    return Head(
+        name=said["name"],
+        version=said["version"],
+        labels=tuple(json.loads(said["labels"])),
+        bias=tensors.pop("bias"),
+        matrices=tensors,
+        temperature=float(said["temperature"]),
+        energy_threshold=None if threshold is None else float(threshold),
+        experimental=said["experimental"] == "true",
+        encoder=said["encoder"],
+    )
+
+
+def read_tensors(path: Path) -> tuple[dict[str, NDArray], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        UnknownFormat: it is none.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UnknownFormat(path, "safetensors") from error
+
+
+def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
+    """A safetensors file whose bytes depend on nothing but the arguments."""
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+    body = b""
+    for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize):
+        data = np.ascontiguousarray(tensor).tobytes()
+        offsets = [len(body), len(body) + len(data)]
+        header[name] = {"dtype": _DTYPES[tensor.dtype.name], "shape": list(tensor.shape), "data_offsets": offsets}
+        body += data
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + body)

@@ -1,0 +1,49 @@
+"""The command `waypost`, and the composition root: only here do router, services and client meet.
+
+Commands import what they need when they run: workers start through this module too, and a crashed one should be back
+soon. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from waypost.cli import bench, calls, config, demo, models, processes, status, train, up
+from waypost.cli.failures import failure
+
+app = typer.Typer(
+    name="waypost",
+    help="A mesh that serves models over gRPC.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+for name, command in {
+    "up": up.up,
+    "router": processes.router,
+    "worker": processes.worker,
+    "status": status.status,
+    "embed": calls.embed,
+    "classify": calls.classify,
+    "rerank": calls.rerank,
+    "pull": models.pull,
+    "bench": bench.bench,
+    "demo": demo.demo,
+}.items():
+    app.command(name)(command)
+
+for name, group in {"models": models.group, "train": train.group, "config": config.group}.items():
+    app.add_typer(group, name=name)
+
+
+def main() -> None:
+    """Runs the command; a failure is one line on stderr and an exit code."""
+    try:
+        app()
+    except Exception as error:
+        message, code = failure(error)
+        print(message, file=sys.stderr)
+        sys.exit(code)

@@ -1,0 +1,61 @@
+"""A mesh on one machine: its configuration as commands of child processes, and the wait until they know each other."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from router.child import ChildSpec
+from router.supervisor import Keeper, Supervisor
+from waypost.aio import AsyncClient
+from waypost.config import Config, Worker
+from waypost.errors import WaypostError
+
+# -P: a folder called `router` where the command was started must not shadow ours.
+WAYPOST = (sys.executable, "-P", "-m", "waypost")
+
+GRACE_S = 5.0
+"""Time to end after the calls under way were drained or cut."""
+
+POLL_S = 0.05
+"""Pause between looks at the router's instances."""
+
+
+def supervisor(config: Config, folder: Path) -> Supervisor:
+    """Keepers for the router and the workers of `config`; `folder` takes their sockets and their configuration."""
+    file = folder / "config.json"
+    file.write_text(config.model_dump_json())
+    workers = [_worker(file, worker, replica) for worker in config.workers for replica in range(worker.replicas)]
+    return Supervisor(_router(file, config, workers), [keeper for keeper, _ in workers])
+
+
+async def connected(router: str, workers: set[str], patience_s: float = 30.0) -> None:
+    """Returns when the router at `router` has every one of `workers` ready, or patience is spent."""
+    try:
+        async with asyncio.timeout(patience_s), AsyncClient(router) as client:
+            while not workers <= await _ready(client):
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        return
+
+
+async def _ready(client: AsyncClient) -> set[str]:
+    try:
+        return {each.address for each in await client.instances(timeout=1.0) if each.state == "ready"}
+    except WaypostError:  # the router itself may be starting again
+        return set()
+
+
+def _router(file: Path, config: Config, workers: list[tuple[Keeper, str]]) -> Keeper:
+    instances = [argument for _, address in workers for argument in ("--instance", address)]
+    command = (*WAYPOST, "router", "--config", str(file), "--json", "--lifeline", *instances)
+    return Keeper(ChildSpec("router", command, config.router.drain_s + GRACE_S))
+
+
+def _worker(file: Path, worker: Worker, replica: int) -> tuple[Keeper, str]:
+    instance = worker.instance(replica)
+    address = worker.listen or f"unix:{file.parent}/{instance}.sock"
+    which = ("--name", worker.name, "--replica", str(replica), "--listen", address)
+    command = (*WAYPOST, "worker", "--config", str(file), "--json", "--lifeline", *which)
+    return Keeper(ChildSpec(instance, command, worker.drain_s + GRACE_S)), address

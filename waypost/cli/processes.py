@@ -1,0 +1,85 @@
+"""`waypost router` and `waypost worker`: the parts of a mesh alone, for many machines.
+
+`waypost up` starts the same commands as its children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from waypost import config, life
+from waypost.cli import show
+from waypost.cli.failures import WRONG_USAGE, CommandError
+from waypost.cli.options import ConfigFile, Json
+
+Listen = Annotated[str, typer.Option(help="Address instead of the configuration's.", show_default=False)]
+Lifeline = Annotated[
+    bool, typer.Option("--lifeline", hidden=True, help="End when standard input does: the parent is gone.")
+]
+
+
+def router(
+    config_file: ConfigFile = None,
+    listen: Listen = "",
+    instance: Annotated[
+        list[str] | None, typer.Option(help="Address of a worker, beside the configuration's; may be repeated.")
+    ] = None,
+    json: Json = False,
+    lifeline: Lifeline = False,
+) -> None:
+    """The router alone.
+
+    Its workers are those of `router.instances`, of `router.instances_file` (watched for changes), and of --instance.
+    The workers of the configuration belong to `waypost up`, not to this command.
+    """
+    from router import service
+    from waypost import telemetry
+
+    loaded = config.load(config_file).router
+    if lifeline:
+        life.hold_lifeline()
+    telemetry.configure(process="router")
+    own = loaded.model_copy(update={"listen": listen or loaded.listen})
+    service.serve(own, instance or [], _announcer("router", json))
+
+
+def worker(
+    config_file: ConfigFile = None,
+    name: Annotated[str, typer.Option(help="Which worker; not needed where the configuration has one.")] = "",
+    replica: Annotated[int, typer.Option(help="Which of its replicas.", min=0)] = 0,
+    listen: Listen = "",
+    json: Json = False,
+    lifeline: Lifeline = False,
+) -> None:
+    """One worker alone.
+
+    Give its address to a router: by `router.instances`, by the watched `router.instances_file`, or by --instance.
+    """
+    from services import worker as service
+    from waypost import telemetry
+
+    loaded = config.load(config_file)
+    chosen = _chosen(loaded, name)
+    if lifeline:
+        life.hold_lifeline()
+    telemetry.configure(process="worker", instance=chosen.instance(replica))
+    place = service.Place(chosen.instance(replica), listen or chosen.listen, service.sessions(loaded, chosen))
+    service.serve(chosen, place, _announcer("worker", json))
+
+
+def _chosen(loaded: config.Config, name: str) -> config.Worker:
+    if not name and len(loaded.workers) == 1:
+        return loaded.workers[0]
+    if found := loaded.worker(name):
+        return found
+    known = ", ".join(each.name for each in loaded.workers) or "none"
+    raise CommandError(f"no worker {name!r} in the configuration; there is {known}: name one by --name", WRONG_USAGE)
+
+
+def _announcer(what: str, json: bool) -> Callable[[str], None]:
+    if json:
+        return lambda address: show.as_json({"event": "ready", "address": address})
+    return lambda address: show.console().print(f"{what} serves at {address}; Ctrl-C stops it")

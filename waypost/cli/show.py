@@ -1,0 +1,62 @@
+"""Output: tables for people, JSON for programs; nothing else goes to stdout."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from waypost.results import ServedBy, Timings
+
+
+def console() -> Console:
+    """Where tables go."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def as_json(value: Any) -> None:
+    """Prints a result, a list of them, or plain data, as one JSON document."""
+    print(json.dumps(value, default=_plain, ensure_ascii=False), flush=True)
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Prints rows under a title; columns that end in a space are right-aligned."""
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        made.add_column(column.strip(), justify="right" if column.endswith(" ") else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    console().print(made)
+
+
+def served(by: ServedBy, timings: Timings) -> None:
+    """Prints who answered, and where the time went."""
+    stages = ", ".join(f"{name} {milliseconds(value)}" for name, value in dataclasses.asdict(timings).items())
+    console().print(f"[dim]{by.model} {by.version} on {by.instance}: {stages}[/dim]")
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration for people."""
+    return f"{seconds * 1e3:.2f} ms"
+
+
+def shortened(text: str, width: int = 60) -> str:
+    """One line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,53 @@
+"""`waypost status`: what the mesh has and how it fares."""
+
+from __future__ import annotations
+
+from waypost import state
+from waypost.cli import show
+from waypost.cli.options import Address, Json, Timeout, address_or_running
+
+
+def status(address: Address = "", timeout: Timeout = 5.0, json: Json = False) -> None:
+    """Addresses, instances and models of the running mesh."""
+    from waypost.client import Client
+
+    called = address_or_running(address)
+    with Client(called, timeout=timeout) as client:
+        instances, models = client.instances(), client.models()
+    http = next((mesh.http for mesh in state.running() if mesh.grpc == called), None)
+    if json:
+        return show.as_json({"grpc": called, "http": http, "instances": instances, "models": models})
+    show.console().print(f"grpc {called}")
+    show.table(
+        "instances",
+        ("instance", "state", "models", "in flight ", "requests ", "failures ", "p95 ", "address"),
+        (
+            (
+                each.instance,
+                each.state,
+                ", ".join(each.models),
+                each.in_flight,
+                each.requests,
+                each.failures,
+                show.milliseconds(each.latency_p95),
+                each.address,
+            )
+            for each in instances
+        ),
+    )
+    show.table(
+        "models",
+        ("model", "version", "backend", "tasks", "heads", "dimensions ", "max tokens "),
+        (
+            (
+                each.name,
+                each.version,
+                each.backend,
+                ", ".join(each.tasks),
+                ", ".join(head.name for head in each.heads),
+                each.dimensions or "",
+                each.max_tokens or "",
+            )
+            for each in models
+        ),
+    )

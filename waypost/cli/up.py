@@ -1,0 +1,101 @@
+"""`waypost up`: a whole mesh on this machine.
+
+    check the configuration → see that the port is free → fetch and prepare models → start router and workers →
+    say that it is ready → keep them alive → drain
+
+The first SIGTERM or SIGINT drains, the second leaves.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from waypost import config, life
+from waypost.cli import show
+from waypost.cli.failures import CommandError
+from waypost.cli.options import ConfigFile, Json
+from waypost.cli.processes import Lifeline, Listen
+
+if TYPE_CHECKING:
+    from router.supervisor import Supervisor
+    from waypost.config import Config
+
+
+def up(
+    config_file: ConfigFile = None,
+    listen: Listen = "",
+    pull: Annotated[bool, typer.Option(help="Fetch models that are missing.")] = True,
+    json: Json = False,
+    lifeline: Lifeline = False,
+) -> None:
+    """A router and its workers on this machine, kept alive until Ctrl-C.
+
+    Crashed processes start again, after growing pauses; one that keeps crashing is given up, and the command ends when
+    nothing is left to serve with.  With --json one line on stdout says where the mesh serves, once it does.
+    """
+    import asyncio
+
+    from waypost import state, telemetry
+
+    loaded = _placed(config.load(config_file), listen)
+    telemetry.configure(process="up")
+    _prepare(loaded, pull)
+    if lifeline:
+        life.hold_lifeline()
+    with state.folder() as folder:
+        served = asyncio.run(_serve(loaded, folder, json))
+    if not served:
+        raise CommandError("nothing is left to serve with: the lines above say why")
+
+
+def _placed(loaded: Config, listen: str) -> Config:
+    """The configuration with an address that is free now, and stays the same when the router starts again."""
+    from waypost import address
+
+    own = address.concrete(listen or loaded.router.listen)
+    address.check_free(own)
+    return loaded.model_copy(update={"router": loaded.router.model_copy(update={"listen": own})})
+
+
+def _prepare(loaded: Config, pull: bool) -> None:
+    from waypost.cli.models import ensure
+
+    for worker in loaded.workers:
+        for model in worker.models:
+            ensure(model, pull)
+
+
+async def _serve(loaded: Config, folder: Path, json: bool) -> bool:
+    import asyncio
+
+    from waypost.cli.mesh import supervisor
+
+    mesh = supervisor(loaded, folder)
+    loop = asyncio.get_running_loop()
+    for each in life.SIGNALS:
+        loop.add_signal_handler(each, mesh.stop)
+    announcing = asyncio.create_task(_announce(mesh, loaded.router.listen, folder, json))
+    served = await mesh.run()
+    announcing.cancel()
+    return served
+
+
+async def _announce(mesh: Supervisor, address: str, folder: Path, json: bool) -> None:
+    """Says that the mesh is ready, once the router has connected to every worker that came up."""
+    import os
+
+    from waypost import state
+    from waypost.cli.mesh import connected
+
+    await mesh.settled()
+    workers = {worker.address: worker.spec.name for worker in mesh.workers if worker.address}
+    await connected(address, set(workers))
+    state.publish(folder, state.MeshState(os.getpid(), address))
+    instances = sorted(workers.values())
+    if json:
+        show.as_json({"event": "ready", "grpc": address, "http": None, "instances": instances, "pid": os.getpid()})
+    else:
+        show.console().print(f"[bold]Waypost serves at {address}[/bold] ({', '.join(instances)}); Ctrl-C drains it")
