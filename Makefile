@@ -39,7 +39,7 @@ test-rust: ## The pure crates, in the profile that is shipped.
 	cargo test --release --locked $(CRATES)
 
 test-python: setup
-	$(BIN)/pytest
+	$(BIN)/python -m pytest
 
 bench: setup ## All figures of bench/README.md.
 	$(BIN)/pip install -q --group bench

@@ -78,7 +78,12 @@ def _data(data: Dataset) -> dict[str, object]:
 
 
 def _versions() -> dict[str, str]:
-    return {"waypost": version, "python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}
+    return {
+        "waypost": version,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }
 
 
 def _rounded(value: object) -> object:

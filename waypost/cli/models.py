@@ -1,8 +1,21 @@
 import typer
+
 group = typer.Typer()
+
+
 @group.command("list")
-def list_(): pass
+def list_():
+    pass
+
+
 @group.command("measure")
-def measure(): pass
-def pull(): pass
-def ensure(model, pull): pass
+def measure():
+    pass
+
+
+def pull():
+    pass
+
+
+def ensure(model, pull):
+    pass

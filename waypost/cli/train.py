@@ -1,6 +1,13 @@
 import typer
+
 group = typer.Typer()
+
+
 @group.command("head")
-def head(): pass
+def head():
+    pass
+
+
 @group.command("x")
-def x(): pass
+def x():
+    pass

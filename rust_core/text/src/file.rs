@@ -132,7 +132,7 @@ impl Tensor {
         }
     }
 
-    pub(crate) fn expect(self, shape: &[usize]) -> Result<Vec<f32>, FileError> {
+    pub(crate) fn shaped(self, shape: &[usize]) -> Result<Vec<f32>, FileError> {
         if self.shape != shape {
             return Err(self.misshapen(format!("{shape:?}")));
         }

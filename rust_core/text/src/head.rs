@@ -99,10 +99,10 @@ impl LinearHead {
             temperature: temperature(&file)?,
             energy_threshold: energy_threshold(&file)?,
             experimental: file.optional("experimental") == Some("true"),
-            bias: file.floats("bias")?.ok_or(HeadError::NoBias)?.expect(&[count])?,
+            bias: file.floats("bias")?.ok_or(HeadError::NoBias)?.shaped(&[count])?,
             weight: Dense::read(&file, count)?,
             hashed: Sparse::read(&file, count)?,
-            scalars: file.floats("scalars")?.map(|tensor| tensor.expect(&[count, 2])).transpose()?,
+            scalars: file.floats("scalars")?.map(|tensor| tensor.shaped(&[count, 2])).transpose()?,
             labels,
         })
     }
