@@ -4,9 +4,9 @@
 //! time is an argument, a [`Duration`](std::time::Duration) since any epoch the caller keeps to, randomness is a
 //! seed, and nothing does I/O.  Who measures and who acts lives in `waypost-plane`.
 //!
-//! Read in the order of a request: [`mod@admit`] refuses at the door, [`ewma`], [`quantile`] and [`success`] describe an
-//! instance, [`breaker`] and [`outlier`] leave the sick ones out, [`mod@score`] ranks, [`pick`] chooses, [`retry`] says
-//! whether a second try is affordable, [`batch`] says which texts run together in the worker.
+//! Read in the order of a request: [`mod@admit`] refuses at the door, [`ewma`], [`quantile`] and [`success`] describe
+//! an instance, [`breaker`] and [`outlier`] leave the sick ones out, [`mod@score`] ranks, [`pick`] chooses, [`retry`]
+//! says whether a second try is affordable, [`batch`] says which texts run together in the worker.
 #![warn(missing_docs)]
 
 pub mod admit;
