@@ -43,6 +43,9 @@ class Graph:
     def integers(self, *values: int) -> str:
         return self.constant("i_" + "_".join(map(str, values)), np.array(values, np.int64))
 
+    def integer(self, name: str, value: int) -> str:
+        return self.constant(name, np.array(value, np.int64))
+
     def scalar(self, name: str, value: float) -> str:
         return self.constant(name, np.array(value, np.float32))
 
@@ -102,7 +105,7 @@ def finish(g: Graph, hidden: str, bert: Bert) -> str:
 
 
 def _first_token(g: Graph, hidden: str) -> str:
-    return g.node("Gather", hidden, g.constant("first", np.array(0, np.int64)), axis=1)
+    return g.node("Gather", hidden, g.integer("first", 0), axis=1)
 
 
 def _mean(g: Graph, hidden: str) -> str:

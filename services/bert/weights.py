@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 Array = NDArray[np.float32]
+Integers = NDArray[np.int8]
 Pooling = Literal["mean", "cls"]
 Output = Literal["vector", "logits"]
 

@@ -140,9 +140,11 @@ async fn router(workers: &[&str]) -> Anything {
     });
     let router = Router::start(serde_json::from_value(config)?).await?;
     let events = router.events();
-    std::thread::spawn(move || loop {
-        events.next(usize::MAX, Duration::from_secs(1));
-        std::thread::sleep(Duration::from_millis(100));
+    std::thread::spawn(move || {
+        loop {
+            events.next(usize::MAX, Duration::from_secs(1));
+            std::thread::sleep(Duration::from_millis(100));
+        }
     });
     while router.status()["instances"][0]["state"] != "ready" {
         tokio::time::sleep(Duration::from_millis(1)).await;
