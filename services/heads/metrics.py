@@ -52,8 +52,8 @@ def auroc(scores: Floats, positive: Flags) -> float:
     """Chance that a positive row scores above a negative one, ties counting half; NaN without both kinds."""
     wins = int(positive.sum()), int((~positive).sum())
     if 0 in wins:
-        return float("nan")  # noqa: RUF059
-    values, where, counts = np.unique(scores, return_inverse=True, return_counts=True)
+        return float("nan")
+    _values, where, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[where]
     return float((ranks[positive].sum() - wins[0] * (wins[0] + 1) / 2) / (wins[0] * wins[1]))
 
