@@ -1,0 +1,108 @@
+"""The public data sets the shipped heads learn from, read from a directory of `*.jsonl.gz`.
+
+Where a set publishes its own split, its validation part is held out; else a fixed fifth, label by label.  The test
+parts proper are not read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.heads import jsonl
+from services.heads.examples import OUTSIDE, Dataset, Examples, Source, distinct, held_out, joined
+
+SPLIT_SEED = 20
+HELD_OUT_SHARE = 0.2
+UNSEEN_SUBJECTS = (
+    "anatomy", "conceptual_physics", "econometrics", "high_school_mathematics", "high_school_us_history",
+    "marketing", "professional_medicine", "security_studies",
+)  # fmt: skip
+BANKING_DOMAINS = ("banking", "credit_cards")
+
+CLINC = Source("CLINC150", "clinc/oos-eval", "CC BY 3.0")
+BANKING77 = Source("Banking77", "PolyAI-LDN/task-specific-datasets", "CC BY 4.0")
+SST2 = Source("Stanford Sentiment Treebank, binary", "clairett/pytorch-sentiment-classification", "none stated")
+DAVIDSON = Source("Davidson et al. 2017", "t-davidson/hate-speech-and-offensive-language", "MIT")
+ROUTELLM = Source("RouteLLM's MMLU outcomes, 40 subjects", "lm-sys/RouteLLM", "Apache-2.0")
+
+Rows = list[dict[str, Any]]
+
+
+def intent(directory: Path) -> Dataset:
+    rows = _read(directory, "intent_clinc150")
+    known = [row for row in rows if row["split"] == "train" and row["domain"] != "oos"]
+    rest = [row for row in rows if row["split"] == "val" or row["domain"] == "oos"]
+    return Dataset(_clinc(known), _clinc(rest), [CLINC], "the val part and all out-of-scope texts of train and val")
+
+
+def banking(directory: Path) -> Dataset:
+    train, kept = held_out(_labelled(_read(directory, "intent_banking77_train")), HELD_OUT_SHARE, SPLIT_SEED)
+    other = [row for row in _read(directory, "intent_clinc150") if _is_elsewhere(row)]
+    outside = Examples([row["text"] for row in other], [OUTSIDE] * len(other))
+    described = "a fifth of the train part, label by label; out of scope: CLINC150 val texts of other domains"
+    return Dataset(train, joined([kept, outside]), [BANKING77, CLINC], described)
+
+
+def sentiment(directory: Path) -> Dataset:
+    rows = _read(directory, "sentiment_sst2")
+    train, dev = ([row for row in rows if row["split"] == split] for split in ("train", "dev"))
+    return Dataset(_labelled(train), _labelled(dev), [SST2], "the dev part")
+
+
+def toxicity(directory: Path) -> Dataset:
+    train, kept = held_out(_labelled(_read(directory, "toxicity_davidson_train")), HELD_OUT_SHARE, SPLIT_SEED)
+    return Dataset(train, kept, [DAVIDSON], "a fifth of the texts, label by label")
+
+
+def complexity(directory: Path) -> Dataset:
+    rows = _read(directory, "router_outcomes_train")
+    unseen = [row for row in rows if row["domain"] in UNSEEN_SUBJECTS]
+    seen = distinct(_outcomes([row for row in rows if row["domain"] not in UNSEEN_SUBJECTS]))
+    train, same_subjects = held_out(Examples(seen.texts, seen.labels, (), seen.columns), HELD_OUT_SHARE, SPLIT_SEED)
+    groups = dict(zip(seen.texts, seen.groups, strict=True))
+    train = Examples(train.texts, train.labels, [groups[text] for text in train.texts], train.columns)
+    described = f"{len(UNSEEN_SUBJECTS)} subjects that training never saw"
+    return Dataset(train, _outcomes(unseen), [ROUTELLM], described, {"same subjects": same_subjects})
+
+
+def sample_texts(directory: Path, file: str, key: str, count: int) -> list[str]:
+    """`count` texts of a file, spread evenly."""
+    texts = list(dict.fromkeys(row[key] for row in _read(directory, file)))
+    return [texts[i] for i in np.linspace(0, len(texts) - 1, count).astype(int)]
+
+
+def texts(directory: Path, file: str, key: str) -> list[str]:
+    """All texts of a file, each once."""
+    return list(dict.fromkeys(row[key] for row in _read(directory, file)))
+
+
+def _read(directory: Path, name: str) -> Rows:
+    return list(jsonl.rows(directory / f"{name}.jsonl.gz"))
+
+
+def _examples(rows: Iterable[dict[str, Any]], label: Callable[[dict[str, Any]], str]) -> Examples:
+    kept = list(rows)
+    return Examples([row["text"] for row in kept], [label(row) for row in kept])
+
+
+def _labelled(rows: Rows) -> Examples:
+    return distinct(_examples(rows, lambda row: str(row["label"])))
+
+
+def _clinc(rows: Rows) -> Examples:
+    return _examples(rows, lambda row: OUTSIDE if row["domain"] == "oos" else str(row["label"]))
+
+
+def _is_elsewhere(row: dict[str, Any]) -> bool:
+    return row["split"] == "val" and row["domain"] not in BANKING_DOMAINS
+
+
+def _outcomes(rows: Rows) -> Examples:
+    """What answers a prompt rightly: the weak model (simple), only the strong one (medium), neither (high)."""
+    right = {f"{who}_right": np.array([bool(row[f"{who}_ok"]) for row in rows]) for who in ("weak", "strong")}
+    labels = ["simple" if row["weak_ok"] else "medium" if row["strong_ok"] else "high" for row in rows]
+    return Examples([row["prompt"] for row in rows], labels, [row["domain"] for row in rows], right)
