@@ -135,6 +135,7 @@ class Supervisor:
         if self._asked:
             for keeper in self._keepers():
                 keeper.kill()
+        log.info("killing" if self._asked else "draining")
         self._asked = True
         self._over.set()
 

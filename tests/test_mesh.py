@@ -61,31 +61,32 @@ class Mesh:
         assert line, self.logged()
         self.ready = json.loads(line)
         self.address = str(self.ready["grpc"])
-        self.processes = psutil.Process(self.popen.pid).children(recursive=True)
 
     def logged(self) -> str:
         """Everything the mesh has written to stderr so far."""
         return (self.folder / "log").read_text()
 
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """The mesh's processes that live now and have these words in their command lines."""
+        commands = [(each, each.info["cmdline"] or []) for each in psutil.process_iter(["cmdline"])]
+        mine = [(each, command) for each, command in commands if str(self.folder) in " ".join(command)]
+        return [each for each, command in mine if set(words) <= set(command)]
+
     def worker(self, replica: int = 0) -> psutil.Process:
         """The process that serves now under an instance's name."""
-        living = psutil.Process(self.popen.pid).children()
-        return next(each for each in living if self._is_worker(each.cmdline(), replica))
-
-    def _is_worker(self, command: list[str], replica: int) -> bool:
-        return "worker" in command and command[command.index("--replica") + 1] == str(replica)
+        (found,) = self.processes("worker", str(replica))
+        return found
 
     def gone(self) -> bool:
         """Whether every process of the mesh ends in time."""
-        return not psutil.wait_procs(self.processes, timeout=PATIENCE_S)[1]
+        return not psutil.wait_procs(self.processes(), timeout=PATIENCE_S)[1]
 
     def close(self) -> None:
         """Leaves nothing behind, whatever the test did."""
         self.popen.kill()
         self.popen.wait()
-        for process in self.processes:
-            if process.is_running():
-                process.kill()
+        for process in self.processes():
+            process.kill()
         assert self.popen.stdout
         self.popen.stdout.close()
         self.log.close()
@@ -192,7 +193,7 @@ def test_a_drain_under_load_fails_no_call(up: Up) -> None:
 def test_a_killed_supervisor_takes_its_children_along(up: Up) -> None:
     """SIGKILL leaves it no time to stop them: they notice."""
     mesh = up()
-    assert len(mesh.processes) == 2
+    assert len(mesh.processes("router")) == len(mesh.processes("worker")) == 1
     mesh.popen.kill()
     assert mesh.gone()
 
@@ -202,8 +203,7 @@ def test_the_second_signal_leaves_at_once(up: Up) -> None:
     mesh = up()
     mesh.worker().send_signal(signal.SIGSTOP)
     mesh.popen.terminate()
-    router = next(each for each in mesh.processes if "router" in each.cmdline())
-    router.wait(PATIENCE_S)
+    psutil.wait_procs(mesh.processes("router"), timeout=PATIENCE_S)
     mesh.popen.terminate()
     mesh.popen.wait(PATIENCE_S)
     assert mesh.gone()
@@ -213,10 +213,9 @@ def test_a_worker_that_keeps_crashing_is_given_up_loudly(up: Up) -> None:
     """Nothing is left to serve with: the command ends with exit code 1 and says why."""
     mesh = up()
     while mesh.popen.poll() is None:
-        for process in psutil.Process(mesh.popen.pid).children():
-            if "worker" in process.cmdline():
-                process.kill()
-                psutil.wait_procs([process], timeout=PATIENCE_S)
+        for process in mesh.processes("worker"):
+            process.kill()
+            psutil.wait_procs([process], timeout=PATIENCE_S)
     assert mesh.popen.wait(PATIENCE_S) == 1
     assert '"given up"' in mesh.logged()
     assert "nothing is left to serve with" in mesh.logged()

@@ -7,6 +7,19 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "LinearHead",
+    "Router",
+    "Tokenizer",
+    "Worker",
+    "build_profile",
+    "hash_embed",
+    "hash_features",
+    "load",
+    "version",
+    "word_keys",
+]
+
 version: str
 build_profile: str
 

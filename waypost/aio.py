@@ -125,7 +125,7 @@ class AsyncClient(BaseClient):
         return await self._unary(_calls.instances(), timeout)
 
     async def health(self, service: str = "", *, timeout: float | None = None) -> str:
-        """ "SERVING" or "NOT_SERVING": of the whole server, a service, or a model by its name."""
+        """ "SERVING" or "NOT_SERVING": of the whole server, of a service, or of a model ("models/NAME")."""
         return await self._unary(_calls.health(service), timeout)
 
     async def _unary(self, call: Call[R], timeout: float | None) -> R:

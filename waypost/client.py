@@ -127,7 +127,7 @@ class Client(BaseClient):
         return self._unary(_calls.instances(), timeout)
 
     def health(self, service: str = "", *, timeout: float | None = None) -> str:
-        """ "SERVING" or "NOT_SERVING": of the whole server, a service, or a model by its name."""
+        """ "SERVING" or "NOT_SERVING": of the whole server, of a service, or of a model ("models/NAME")."""
         return self._unary(_calls.health(service), timeout)
 
     def _unary(self, call: Call[R], timeout: float | None) -> R:
