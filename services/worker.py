@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import waypost
-from services.backends import BACKENDS, Loaded
+from services.backend import Loaded
+from services.backends import BACKENDS
 from waypost import _core, cpus, places
 from waypost.config import Batching, Config, Model, Worker
 from waypost.life import Stop
@@ -37,6 +38,8 @@ def serve(worker: Worker, place: Place, announce: Callable[[str], None]) -> None
     Raises:
         OSError: nothing can listen at the address.
         ValueError: a model's file is broken.
+        services.backend.ModelUnusable: the same, found before Rust read it.
+        waypost.catalogue.CatalogueError: a model is not here.
     """
     loaded = [BACKENDS[model.backend](model, place.sessions) for model in worker.models]
     runners = {model.name: each.runners for model, each in zip(worker.models, loaded, strict=True) if each.runners}
@@ -68,11 +71,11 @@ def _model(model: Model, loaded: Loaded) -> dict[str, Any]:
         "dimensions": loaded.dimensions,
         "max_tokens": loaded.max_tokens,
         "tokenizer": loaded.tokenizer and str(loaded.tokenizer),
-        "labels": loaded.labels,
+        "labels": list(loaded.labels),
         "document_frequencies": loaded.document_frequencies and str(loaded.document_frequencies),
         "heads": [{"name": name, "path": str(path)} for name, path in loaded.heads.items()],
     }
-    return said | found | {"tags": model.tags or loaded.tags, "batching": _batching(model.batching)}
+    return said | found | {"tags": list(model.tags or loaded.tags), "batching": _batching(loaded.batching)}
 
 
 def _batching(batching: Batching) -> dict[str, Any]:

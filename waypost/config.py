@@ -164,8 +164,9 @@ class WorkerLimits(Section):
 class Batching(Section):
     """How texts share a run of the model."""
 
-    mode: Literal["single", "budget"] = "single"
-    """ "single": one text a run, the best on CPUs; "budget": sorted by length into padded batches."""
+    mode: Literal["auto", "single", "budget"] = "auto"
+    """ "single": one text a run; "budget": sorted by length into padded batches; "auto": whichever
+    `waypost models measure` found faster on this machine, "single" where it was not asked."""
     token_budget: Count = 512
     """Padded tokens of one batch; a longer text runs alone."""
     max_rows: Count = 32
@@ -185,6 +186,9 @@ class Model(Section):
     """Label sets: names of those that are shipped, or paths of head files."""
     tags: Strings = ()
     """Capability tags; empty: what the model's tasks imply."""
+    precision: Literal["int8", "float32"] = "int8"
+    """Of weights that are converted here.  int8 is faster and within 0.005 of fp32's STS-B; a `model.onnx` is run as it
+    is."""
     tier: Literal["simple", "medium", "high", "creative", "premium"] = "simple"
     """How much model this is."""
     dimensions: Annotated[int, Field(ge=8, le=65536)] | None = None

@@ -79,3 +79,10 @@ class SciPyMissing(HeadError):
 
     def __init__(self) -> None:
         super().__init__("Training needs SciPy. Install it with: pip install 'waypost[train]'")
+
+
+class UnknownHead(HeadError):
+    """No head of this name is shipped."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"no head {name!r} is shipped; there is {', '.join(known)}, or give the path of a head file")

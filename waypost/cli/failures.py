@@ -29,9 +29,19 @@ def failure(error: Exception) -> tuple[str, int]:
         return f"waypost: {error}", error.code
     if isinstance(error, ConfigError):
         return f"waypost: {error}", WRONG_USAGE
+    if isinstance(error, _of_models()):
+        return f"waypost: {error}", FAILED
     if isinstance(error, OSError):
         return f"waypost: {error.strerror or error}{_named(error)}", FAILED
     return _of_call(error)
+
+
+def _of_models() -> tuple[type[Exception], ...]:
+    from services.backend import ModelUnusable
+    from services.heads.errors import HeadError
+    from waypost.catalogue import CatalogueError
+
+    return CatalogueError, ModelUnusable, HeadError
 
 
 def _named(error: OSError) -> str:

@@ -1,21 +1,153 @@
+"""`waypost pull` and `waypost models`: what can be had, what is here, and how fast it runs here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-group = typer.Typer()
+from waypost import catalogue
+from waypost.cli import show
+from waypost.cli.failures import CommandError
+from waypost.cli.options import Json
+
+if TYPE_CHECKING:
+    from waypost.catalogue.sources import Progress
+    from waypost.config import Config, Model
+
+Names = Annotated[list[str], typer.Argument(help="Models of the catalogue: see `waypost models list`.")]
+Source = Annotated[str, typer.Argument(help="Model of the catalogue, or path of a model folder.")]
+Precision = Annotated[str, typer.Option(help="float32 or int8, of weights that are converted here.")]
+
+group = typer.Typer(help="The catalogue, and how its models run on this machine.", no_args_is_help=True)
+
+
+def pull(names: Names, json: Json = False) -> None:
+    """Fetch models, check their sums, and convert their weights."""
+    from services.onnx import graph, located
+
+    folders = {}
+    for name in names:
+        with _bar() as progress:
+            folders[name] = catalogue.pull(catalogue.find(name), progress)
+            graph(*located(name), "int8", lambda step, name=name: progress(f"{name}: {step}", 0, None))
+    if json:
+        return show.as_json({name: str(folder) for name, folder in folders.items()})
+    for name, folder in folders.items():
+        show.console().print(f"{name}: {folder}")
 
 
 @group.command("list")
-def list_():
-    pass
+def list_(json: Json = False) -> None:
+    """All models of the catalogue, and whether their files are here."""
+    entries = list(catalogue.entries().values())
+    if json:
+        facts = [entry.model_dump(mode="json", exclude={"files", "sources"}) for entry in entries]
+        return show.as_json(
+            [each | {"here": catalogue.is_pulled(entry)} for each, entry in zip(facts, entries, strict=True)]
+        )
+    show.table(
+        "models",
+        ("model", "here", "kind", "dimensions ", "max tokens ", "licence", "what it is"),
+        (
+            (
+                entry.name,
+                "yes" if catalogue.is_pulled(entry) else "",
+                entry.kind.replace("_", " "),
+                entry.dimensions,
+                entry.max_tokens,
+                entry.license,
+                entry.summary,
+            )
+            for entry in entries
+        ),
+    )
 
 
 @group.command("measure")
-def measure():
-    pass
+def measure(source: Source = "all-minilm-l6-v2", precision: Precision = "int8", json: Json = False) -> None:
+    """Measure a model on this machine, and keep the fastest way to batch for workers with `mode = "auto"`."""
+    from services import profile
+    from services.measure import measure as measured
+    from services.onnx import graph, located, run_of
+
+    folder, facts = located(source)
+    path = graph(folder, facts, precision)
+    with _bar() as progress:
+        found = measured(run_of(path, facts), facts.max_tokens, lambda done, total: progress("measuring", done, total))
+    saved = profile.save(path, found)
+    if json:
+        return show.as_json({"profile": str(saved), "best": found.best.name, "plans": found.plans})
+    kinds = tuple(found.best.texts_per_s)
+    rows = ((plan.name, *(f"{plan.texts_per_s[kind]:.0f}" for kind in kinds)) for plan in found.plans)
+    show.table(f"{facts.name} {precision}: texts per second", ("plan", *(f"{kind} " for kind in kinds)), rows)
+    show.console().print(f"workers with `mode = \"auto\"` take: {found.best.name}")
 
 
-def pull():
-    pass
+def ready(loaded: Config, may_pull: bool) -> None:
+    """Fetches and prepares whatever the workers of a configuration need.
+
+    Raises:
+        CommandError: a model cannot be had; all of them are named.
+    """
+    problems: list[str] = []
+    for worker in loaded.workers:
+        for model in worker.models:
+            with _collected(problems, f"model {model.name!r} of worker {worker.name!r}"):
+                _ready(model, may_pull)
+    if problems:
+        raise CommandError("\n  ".join(["the mesh cannot start", *problems]))
 
 
-def ensure(model, pull):
-    pass
+@contextlib.contextmanager
+def _collected(problems: list[str], whose: str) -> Iterator[None]:
+    from services.backend import ModelUnusable
+    from services.heads.errors import HeadError
+
+    try:
+        yield
+    except (ModelUnusable, HeadError, catalogue.CatalogueError) as error:
+        problems.append(f"{whose}: {error}")
+
+
+def _ready(model: Model, may_pull: bool) -> None:
+    from services.backends import BACKENDS
+    from waypost.config import looks_like_path
+
+    source = model.source or model.name
+    if model.backend == "onnx" and not looks_like_path(source):
+        _pulled(source, may_pull)
+    BACKENDS[model.backend](model, sessions=1)
+
+
+def _pulled(source: str, may_pull: bool) -> Path:
+    entry = catalogue.find(source)
+    if not may_pull and not catalogue.is_pulled(entry):
+        raise catalogue.NotPulled(entry)
+    with _bar() as progress:
+        return catalogue.pull(entry, progress)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Progress]:
+    """A progress bar on stderr, for what is being done at the moment; nothing where nobody watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield _follower(bar.add_task, bar.update)
+
+
+def _follower(add: Callable[..., int], update: Callable[..., None]) -> Progress:
+    tasks: dict[str, int] = {}
+
+    def follow(what: str, done: int, total: int | None) -> None:
+        if what not in tasks:
+            tasks[what] = add(what, total=total)
+        update(tasks[what], completed=done, total=total)
+
+    return follow

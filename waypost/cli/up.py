@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waypost import config, life
-from waypost.cli import show
+from waypost.cli import models, show
 from waypost.cli.failures import CommandError
 from waypost.cli.options import ConfigFile, Json
 from waypost.cli.processes import Lifeline, Listen
@@ -42,7 +42,7 @@ def up(
 
     loaded = _placed(config.load(config_file), listen)
     telemetry.configure(process="up")
-    _prepare(loaded, pull)
+    models.ready(loaded, pull)
     if lifeline:
         life.hold_lifeline()
     with state.folder() as folder:
@@ -58,14 +58,6 @@ def _placed(loaded: Config, listen: str) -> Config:
     own = address.concrete(listen or loaded.router.listen)
     address.check_free(own)
     return loaded.model_copy(update={"router": loaded.router.model_copy(update={"listen": own})})
-
-
-def _prepare(loaded: Config, pull: bool) -> None:
-    from waypost.cli.models import ensure
-
-    for worker in loaded.workers:
-        for model in worker.models:
-            ensure(model, pull)
 
 
 async def _serve(loaded: Config, folder: Path, json: bool) -> bool:

@@ -1,0 +1,96 @@
+"""What was measured of a model on this machine, and the plan of batches that was best.
+
+`waypost models measure` writes a profile beside the file it is of; the worker takes its plan from there when the
+configuration says `mode = "auto"`.  A profile of another machine or library is not used.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import onnxruntime
+
+from waypost import cpus
+from waypost.config import Batching
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a measurement depends on, beside the model."""
+
+    processor: str
+    cores: int
+    onnxruntime: str
+
+    @classmethod
+    def this(cls) -> Machine:
+        return cls(processor_name(), cpus.available(), onnxruntime.__version__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Texts per second of one way to batch, by the kind of texts."""
+
+    batching: Batching
+    texts_per_s: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        single = self.batching.mode == "single"
+        return "one text a run" if single else f"padded to {self.batching.token_budget} tokens"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Plans that were tried, and the one that is best over mixed texts."""
+
+    machine: Machine
+    plans: tuple[Plan, ...]
+
+    @property
+    def best(self) -> Plan:
+        """By texts per second over texts of mixed lengths: what traffic is."""
+        return max(self.plans, key=lambda plan: plan.texts_per_s["mixed"])
+
+
+def save(graph: Path, profile: Profile) -> Path:
+    """Writes the profile of a file beside it."""
+    plans = [{"batching": plan.batching.model_dump(), "texts_per_s": plan.texts_per_s} for plan in profile.plans]
+    path = _path(graph)
+    path.write_text(json.dumps({"machine": asdict(profile.machine), "plans": plans}, indent=2))
+    return path
+
+
+def load(graph: Path) -> Profile | None:
+    """The profile of a file on this machine; None where there is none, or only another machine's."""
+    path = _path(graph)
+    if not path.exists():
+        return None
+    said = json.loads(path.read_text())
+    plans = tuple(Plan(Batching(**plan["batching"]), plan["texts_per_s"]) for plan in said["plans"])
+    profile = Profile(Machine(**said["machine"]), plans)
+    return profile if profile.machine == Machine.this() else None
+
+
+def best(graph: Path) -> Batching | None:
+    """The plan to use for a file, if it was measured here."""
+    profile = load(graph)
+    return profile.best.batching if profile else None
+
+
+def processor_name() -> str:
+    """The CPU's own name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _path(graph: Path) -> Path:
+    return graph.with_suffix(".profile.json")

