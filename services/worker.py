@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import waypost
-from services.backend import Loaded
+from services.backend import Loaded, ModelUnusable, Run
 from services.backends import BACKENDS
 from waypost import _core, cpus, places
 from waypost.config import Batching, Config, Model, Worker
@@ -37,18 +37,24 @@ def serve(worker: Worker, place: Place, announce: Callable[[str], None]) -> None
 
     Raises:
         OSError: nothing can listen at the address.
-        ValueError: a model's file is broken.
-        services.backend.ModelUnusable: the same, found before Rust read it.
+        services.backend.ModelUnusable: a model's file is broken.
         waypost.catalogue.CatalogueError: a model is not here.
     """
     loaded = [BACKENDS[model.backend](model, place.sessions) for model in worker.models]
     runners = {model.name: each.runners for model, each in zip(worker.models, loaded, strict=True) if each.runners}
-    server = _core.Worker(core_config(worker, place, loaded), runners)
+    server = _server(core_config(worker, place, loaded), runners)
     address = server.start()
     stop = Stop()
     announce(address)
     stop.wait()
     server.drain(worker.drain_s)
+
+
+def _server(configuration: str, runners: Mapping[str, Sequence[Run]]) -> _core.Worker:
+    try:
+        return _core.Worker(configuration, runners)
+    except ValueError as error:
+        raise ModelUnusable(str(error)) from None
 
 
 def sessions(config: Config, worker: Worker) -> int:
@@ -79,4 +85,4 @@ def _model(model: Model, loaded: Loaded) -> dict[str, Any]:
 
 
 def _batching(batching: Batching) -> dict[str, Any]:
-    return {"mode": "single"} if batching.mode == "single" else batching.model_dump()
+    return batching.model_dump() if batching.mode == "budget" else {"mode": "single"}

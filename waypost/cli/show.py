@@ -31,7 +31,8 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
 
     made = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        made.add_column(column.strip(), justify="right" if column.endswith(" ") else "left", overflow="fold")
+        right = column.endswith(" ")
+        made.add_column(column.strip(), justify="right" if right else "left", overflow="fold", no_wrap=right or not made.columns)
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     console().print(made)

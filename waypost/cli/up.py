@@ -84,6 +84,8 @@ async def _announce(mesh: Supervisor, address: str, folder: Path, json: bool) ->
 
     await mesh.settled()
     workers = {worker.address: worker.spec.name for worker in mesh.workers if worker.address}
+    if mesh.workers and not workers:
+        return
     await connected(address, set(workers))
     state.publish(folder, state.MeshState(os.getpid(), address))
     instances = sorted(workers.values())
