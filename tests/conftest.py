@@ -1,73 +1,21 @@
-"""Shared by the Python tests: a mesh made of the generated stubs, for what does not need models."""
+"""Shared by the Python tests: servers that end with the test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
-from google.protobuf.any_pb2 import Any as Packed
-from google.protobuf.message import Message
-from google.rpc import status_pb2
-from grpc_health.v1 import health, health_pb2_grpc
 
-from waypost.v1 import (
-    classify_pb2_grpc,
-    embed_pb2_grpc,
-    generate_pb2_grpc,
-    mesh_pb2_grpc,
-    rerank_pb2_grpc,
-)
-
-Answer = Callable[[Any, grpc.ServicerContext], Any]
-
-SERVICES = (
-    (embed_pb2_grpc.add_EmbedServiceServicer_to_server, embed_pb2_grpc.EmbedServiceServicer),
-    (classify_pb2_grpc.add_ClassifyServiceServicer_to_server, classify_pb2_grpc.ClassifyServiceServicer),
-    (rerank_pb2_grpc.add_RerankServiceServicer_to_server, rerank_pb2_grpc.RerankServiceServicer),
-    (generate_pb2_grpc.add_GenerateServiceServicer_to_server, generate_pb2_grpc.GenerateServiceServicer),
-    (mesh_pb2_grpc.add_MeshServiceServicer_to_server, mesh_pb2_grpc.MeshServiceServicer),
-)
-
-
-@dataclass
-class FakeMesh:
-    """The whole contract; a test sets the answers: `mesh.answers["Embed"] = lambda request, context: …`."""
-
-    address: str
-    answers: dict[str, Answer] = field(default_factory=dict)
-    requests: list[Any] = field(default_factory=list)
-    health: health.HealthServicer = field(default_factory=health.HealthServicer)
-
-    def servicer(self, base: type) -> object:
-        """An object with one method per rpc of `base`; rpcs without an answer stay UNIMPLEMENTED."""
-        rpcs = [name for name in vars(base) if name[0].isupper()]
-        return type(base.__name__, (base,), {name: self._method(base, name) for name in rpcs})()
-
-    def _method(self, base: type, name: str) -> Answer:
-        def method(servicer: object, request: Any, context: grpc.ServicerContext) -> Any:
-            if name not in self.answers:
-                return getattr(base, name)(servicer, request, context)
-            self.requests.append(request)
-            return self.answers[name](request, context)
-
-        return method
+from tests.fake_mesh import Answer, FakeMesh, failing
+from tests.plane import Plane
 
 
 @pytest.fixture
 def mesh(tmp_path: Path) -> Iterator[FakeMesh]:
     """A fake mesh that listens on a Unix socket."""
-    server = grpc.server(ThreadPoolExecutor(8))
     fake = FakeMesh(f"unix:{tmp_path}/mesh.sock")
-    for add, base in SERVICES:
-        add(fake.servicer(base), server)
-    health_pb2_grpc.add_HealthServicer_to_server(fake.health, server)
-    server.add_insecure_port(fake.address)
-    server.start()
+    server = fake.serve()
     yield fake
     server.stop(grace=None).wait()
 
@@ -75,23 +23,14 @@ def mesh(tmp_path: Path) -> Iterator[FakeMesh]:
 @pytest.fixture
 def fail() -> Callable[..., Answer]:
     """Makes an answer that fails: `fail(code, message, ErrorInfo(…), …)`."""
-    return _failing
+    return failing
 
 
-def _failing(code: grpc.StatusCode, message: str, *details: Message) -> Answer:
-    status = status_pb2.Status(code=code.value[0], message=message, details=[_pack(each) for each in details])
-
-    def answer(request: object, context: grpc.ServicerContext) -> None:
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-        context.abort(code, message)
-
-    return answer
-
-
-def _pack(detail: Message) -> Packed:
-    packed = Packed()
-    packed.Pack(detail)
-    return packed
+@pytest.fixture
+def plane(tmp_path: Path) -> Iterator[Plane]:
+    """Workers and routers of the Rust plane."""
+    with Plane(tmp_path) as plane:
+        yield plane
 
 
 def pytest_configure(config: pytest.Config) -> None:

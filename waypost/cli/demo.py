@@ -142,12 +142,11 @@ SHOWN: dict[str, Callable[[Any], None]] = {
 
 
 def _show_timings(steps: list[Step]) -> None:
-    columns = ("call", "texts ", "served by", "queue ", "tokenise ", "inference ", "worker ", "round trip ")
-    show.table("where the time went", columns, (_timing_row(step) for step in steps))
+    columns = ("call", "texts ", "model", "queue ", "tokenise ", "inference ", "worker ", "round trip ")
+    show.table("where the time went, in ms", columns, (_timing_row(step) for step in steps))
 
 
 def _timing_row(step: Step) -> tuple[str | int, ...]:
     spent = step.timings
     stages = (spent.queue, spent.tokenize, spent.inference, spent.total, step.round_trip)
-    by = f"{step.served.model} on {step.served.instance}"
-    return (step.name, step.texts, by, *(show.milliseconds(each) for each in stages))
+    return (step.name, step.texts, step.served.model, *(f"{each * 1e3:.2f}" for each in stages))

@@ -51,16 +51,13 @@ def list_(json: Json = False) -> None:
         )
     show.table(
         "models",
-        ("model", "here", "kind", "dimensions ", "max tokens ", "licence", "what it is"),
+        ("model", "here", "tokens ", "what it is"),
         (
             (
                 entry.name,
                 "yes" if catalogue.is_pulled(entry) else "",
-                entry.kind.replace("_", " "),
-                entry.dimensions,
                 entry.max_tokens,
-                entry.license,
-                entry.summary,
+                f"{entry.summary} ({entry.license})",
             )
             for entry in entries
         ),
