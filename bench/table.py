@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from services.profile import processor_name
 from waypost import _core, cpus
 
 
@@ -29,8 +30,6 @@ def _cell(value: object) -> str:
 
 def _cpu() -> str:
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    flags = next((line for line in lines if line.startswith("flags")), "")
+    flags = info.read_text() if info.exists() else ""
     widest = "AVX-512 VNNI" if "avx512_vnni" in flags else "AVX2, no VNNI" if "avx2" in flags else "no AVX2"
-    return f"{name} ({widest})"
+    return f"{processor_name()} ({widest})"

@@ -15,7 +15,7 @@ my sound no most number who over know water than call first people may down side
 take get place made live where after back little only round man year came show every good me give our under name
 very through just form much great think say help low line before turn cause same mean differ move right boy old too
 does tell sentence set three want air well also play small end put home read hand port large
-""".split()
+"""
 
 # Words per text of the mixed set: many short ones and a long tail, as in search and support traffic.
 MIXED = (4, 6, 8, 8, 10, 12, 16, 24, 40, 60, 90, 120)
@@ -24,7 +24,7 @@ MIXED = (4, 6, 8, 8, 10, 12, 16, 24, 40, 60, 90, 120)
 def texts(kind: str, count: int, seed: int = 1) -> list[str]:
     """`count` texts of a kind: "short", "long" or "mixed"."""
     rng = random.Random(f"{kind}-{seed}")
-    return [" ".join([*rng.choices(WORDS, k=_words(kind, rng)), str(index)]) for index in range(count)]
+    return [" ".join([*rng.choices(WORDS.split(), k=_words(kind, rng)), str(index)]) for index in range(count)]
 
 
 def _words(kind: str, rng: random.Random) -> int:

@@ -48,7 +48,7 @@ class Loaded:
     heads: Mapping[str, Path] = field(default_factory=dict)
     document_frequencies: Path | None = None
     tags: Sequence[str] = ()
-    batching: Batching = Batching()
+    batching: Batching = field(default_factory=Batching)
 
 
 class Backend(Protocol):

@@ -66,7 +66,7 @@ def check(bert: Bert, made: Prepared) -> dict[str, float]:
         raise ModelUnusable(f"the fp32 graph is wrong by {figures['float32 largest error']:.1e}, allowed {MOST_ERROR}")
     name, value, enough = _int8_figure(bert, got["int8"], expected)
     if not enough:
-        raise ModelUnusable(f"rounding to int8 ruins this model ({name} {value:.3f}): set precision = \"float32\"")
+        raise ModelUnusable(f'rounding to int8 ruins this model ({name} {value:.3f}): set precision = "float32"')
     return figures | {name: value}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,7 +32,7 @@ class Graph:
         branch.initializers, branch.prefix = self.initializers, f"{self.prefix}{prefix}."
         return branch
 
-    def node(self, op: str, *inputs: str, domain: str = "", **attributes: object) -> str:
+    def node(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         output = f"{self.prefix}{op.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes))
         return output

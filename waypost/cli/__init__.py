@@ -7,6 +7,7 @@ soon. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for name, command in {
+COMMANDS: dict[str, Callable[..., None]] = {
     "up": up.up,
     "router": processes.router,
     "worker": processes.worker,
@@ -32,7 +33,8 @@ for name, command in {
     "pull": models.pull,
     "bench": bench.bench,
     "demo": demo.demo,
-}.items():
+}
+for name, command in COMMANDS.items():
     app.command(name)(command)
 
 for name, group in {"models": models.group, "train": train.group, "config": config.group}.items():

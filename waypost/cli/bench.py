@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ class Task:
 
     name: str
     texts: int
-    call: Callable[[Sequence[str]], Call[object]]
+    call: Callable[[Sequence[str]], Call[Any]]
 
 
 @dataclass(frozen=True)

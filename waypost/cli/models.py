@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,11 +34,15 @@ def pull(names: Names, json: Json = False) -> None:
     for name in names:
         with _bar() as progress:
             folders[name] = catalogue.pull(catalogue.find(name), progress)
-            graph(*located(name), "int8", lambda step, name=name: progress(f"{name}: {step}", 0, None))
+            graph(*located(name), "int8", partial(_step, progress, name))
     if json:
         return show.as_json({name: str(folder) for name, folder in folders.items()})
     for name, folder in folders.items():
         show.console().print(f"{name}: {folder}")
+
+
+def _step(progress: Progress, name: str, step: str) -> None:
+    progress(f"{name}: {step}", 0, None)
 
 
 @group.command("list")
@@ -81,7 +86,7 @@ def measure(source: Source = "all-minilm-l6-v2", precision: Precision = "int8", 
     kinds = tuple(found.best.texts_per_s)
     rows = ((plan.name, *(f"{plan.texts_per_s[kind]:.0f}" for kind in kinds)) for plan in found.plans)
     show.table(f"{facts.name} {precision}: texts per second", ("plan", *(f"{kind} " for kind in kinds)), rows)
-    show.console().print(f"workers with `mode = \"auto\"` take: {found.best.name}")
+    show.console().print(f'workers with `mode = "auto"` take: {found.best.name}')
 
 
 def ready(loaded: Config, may_pull: bool) -> None:

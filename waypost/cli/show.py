@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, JustifyMethod
 
     from waypost.results import ServedBy, Timings
 
@@ -32,7 +32,8 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
     made = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         right = column.endswith(" ")
-        made.add_column(column.strip(), justify="right" if right else "left", overflow="fold", no_wrap=right or not made.columns)
+        justify: JustifyMethod = "right" if right else "left"
+        made.add_column(column.strip(), justify=justify, overflow="fold", no_wrap=right or not made.columns)
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     console().print(made)
