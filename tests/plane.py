@@ -149,7 +149,7 @@ class Failure:
         trailers = dict(error.trailing_metadata() or ())
         status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
         info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
-        found = [each.Unpack(detail) for detail in status.details for each in (info, bad, retry)]
+        found = [detail.Unpack(each) for detail in status.details for each in (info, bad, retry)]
         assert sum(found) == len(status.details), status
         return cls(
             error.code(),
@@ -291,10 +291,13 @@ class Plane:
         return path
 
     def head(self, name: str = "mood", labels: tuple[str, ...] = ("glad", "sad"), **parts: Any) -> dict[str, str]:
-        """A head file and its entry in a model's `heads`; without `matrices` its bias decides alone."""
-        bias = np.arange(len(labels), 0, -1, dtype=np.float32)
+        """A head file and its entry in a model's `heads`; it reads the vector, but by default the bias decides."""
         path = self.folder / f"{name}.safetensors"
-        Head(**{"name": name, "version": "1", "labels": labels, "bias": bias, "matrices": {}, **parts}).save(path)
+        default = {
+            "bias": np.arange(len(labels), 0, -1, dtype=np.float32),
+            "matrices": {"weight": np.zeros((len(labels), DIMENSIONS), np.float16)},
+        }
+        Head(**{"name": name, "version": "1", "labels": labels, **default, **parts}).save(path)
         return {"name": name, "path": str(path)}
 
     def worker(self, *models: Model, name: str = "w", limits: dict[str, int] | None = None, **config: Any) -> Node:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -25,7 +26,7 @@ from tests.plane import (
     rerank,
     vectors,
 )
-from waypost.v1 import classify_pb2, common_pb2, embed_pb2, mesh_pb2
+from waypost.v1 import common_pb2, embed_pb2, mesh_pb2
 
 Code = grpc.StatusCode
 LOW, NORMAL, HIGH = common_pb2.PRIORITY_LOW, common_pb2.PRIORITY_NORMAL, common_pb2.PRIORITY_HIGH
@@ -110,9 +111,12 @@ def test_a_stream_answers_its_requests_in_their_order(worker: Node) -> None:
 def test_labels_come_from_the_head_that_was_named_best_first(plane: Plane) -> None:
     """A head over the text's vector: each label's weights are the vector of one text."""
     texts = ("play music", "stop music", "buy milk")
-    head = plane.head("intent", labels=("play", "stop", "buy"), bias=np.zeros(3, np.float32), matrices={
-        "weight": (20 * hashed(*texts)).astype(np.float16)
-    })
+    head = plane.head(
+        "intent",
+        labels=("play", "stop", "buy"),
+        bias=np.zeros(3, np.float32),
+        matrices={"weight": (20 * hashed(*texts)).astype(np.float16)},
+    )
     worker = plane.worker(plane.model(Session(), heads=[plane.head(), head]))
     reply = worker.call(classify(*texts, head="intent"))
     assert reply.head == "intent"
@@ -171,7 +175,7 @@ def test_documents_are_ordered_by_meaning_and_words(worker: Node) -> None:
     """Without a cross-encoder: cosine fused with BM25."""
     reply = worker.call(rerank("red car", "a blue boat", "the red car", "one green tree"))
     assert reply.method == "cosine+bm25"
-    assert [ranked.index for ranked in reply.ranking][0] == 1
+    assert reply.ranking[0].index == 1
     assert sorted(ranked.index for ranked in reply.ranking) == [0, 1, 2]
     assert len(reply.usage) == 3
     (best,) = worker.call(rerank("red car", "a blue boat", "the red car", top_k=1)).ranking
@@ -497,14 +501,4 @@ def test_a_drain_of_an_idle_worker_ends_at_once(worker: Node) -> None:
     """A second one has nothing to do; the socket file is gone."""
     assert worker.drain(20.0).result(timeout=5.0)
     assert worker.drain(20.0).result(timeout=5.0)
-    assert not (worker.address.removeprefix("unix:")) or not path_exists(worker)
-
-
-def path_exists(worker: Node) -> bool:
-    return plane_path(worker).exists()
-
-
-def plane_path(worker: Node) -> Any:
-    from pathlib import Path
-
-    return Path(worker.address.removeprefix("unix:"))
+    assert not Path(worker.address.removeprefix("unix:")).exists()
