@@ -1,5 +1,5 @@
 """Small linear heads over a frozen encoder: data, training, figures, cards.
 
-`recipes` is the table of heads that ship; `train` turns a recipe and its data into a head file, a model card and a run
-log; `centroid` makes a head from five examples a label.  Serving reads the file in Rust and needs none of this.
+`recipes` is the table of heads that ship, `own` is for labels of one's own; `train` turns a spec and its data into a
+head file, a model card and a run log.  Serving needs `resolve` and `shipped` alone, and reads the files in Rust.
 """

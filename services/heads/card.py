@@ -37,9 +37,11 @@ def _use(log: Log) -> Iterator[str]:
     yield f"- Reads: {_reads(spec)}"
     yield f"- File: `{file['name']}`, {file['bytes']:,} bytes, sha256 `{file['sha256']}`"
     if spec["refused"] is not None:
-        yield f"- Out of scope above energy {log['settings']['energy_threshold']}; set to refuse {_percent(spec['refused'])} of known texts."  # noqa: E501
+        threshold = log["settings"]["energy_threshold"]
+        yield f"- Out of scope above energy {threshold}; set to refuse {_percent(spec['refused'])} of known texts."
     if spec["alarm"]:
-        yield f"- `{spec['alarm']}` wins where at most {_percent(spec['alarm_share'])} of the other texts would; its score is a rank, not a rate."  # noqa: E501
+        allowed = _percent(spec["alarm_share"])
+        yield f"- `{spec['alarm']}` wins where at most {allowed} of the other texts would; its score is no probability."
 
 
 def _reads(spec: Log) -> str:
@@ -81,8 +83,8 @@ def _training(log: Log) -> Iterator[str]:
         yield f"- Data: {source['title']}, {source['repository']}, licence: {source['licence']}."
     yield f"- Rows: {data['train']:,} to learn from, {data['held_out']:,} held out; data sha256 `{data['sha256']}`."
     yield (
-        f"- Multinomial logistic regression, ridge penalty x {settings['scale']} chosen by {log['spec']['fold_count']}-fold "  # noqa: E501
-        f"cross-validation, temperature {settings['temperature']}, seed {log['seed']}."
+        f"- Multinomial logistic regression, ridge penalty x {settings['scale']} chosen by "
+        f"{log['spec']['fold_count']}-fold cross-validation, temperature {settings['temperature']}, seed {log['seed']}."
     )
     yield f"- Versions: {', '.join(f'{name} {value}' for name, value in versions.items())}."
 

@@ -33,14 +33,14 @@ class TooFewExamples(HeadError):
 
 
 class BadRow(HeadError):
-    """Raised when a line of a JSON lines file is not an example."""
+    """Raised when a line of a data file is not an example."""
 
     def __init__(self, path: Path, line: int, problem: str) -> None:
-        super().__init__(f'{path.name}:{line}: {problem}. Each line must be {{"text": "...", "label": "..."}}.')
+        super().__init__(f'{path.name}:{line}: {problem}. Each example needs a "text" and a "label".')
 
 
 class UnknownFormat(HeadError):
-    """Raised when a file is not in a format the readers know."""
+    """Raised when a file is not of a kind the readers know."""
 
     def __init__(self, path: Path, known: str) -> None:
         super().__init__(f"{path.name} is not a known format. Known: {known}.")
@@ -57,14 +57,14 @@ class BadVectors(HeadError):
     """Raised when the encoder's vectors cannot be trained on."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"The encoder's vectors {problem}. Check the model file with `waypost models`.")
+        super().__init__(f"The encoder's vectors {problem}. Fetch the model again with `waypost pull`.")
 
 
 class EncoderNeeded(HeadError):
     """Raised when a head with dense weights is trained without an encoder."""
 
     def __init__(self, head: str) -> None:
-        super().__init__(f"Head {head!r} learns from an encoder's vectors. Pass `embed`, or train its hash-only twin.")
+        super().__init__(f"Head {head!r} learns from an encoder's vectors. Name one, or train its hash-only twin.")
 
 
 class UnknownRecipe(HeadError):
@@ -82,7 +82,7 @@ class SciPyMissing(HeadError):
 
 
 class UnknownHead(HeadError):
-    """No head of this name is shipped."""
+    """Raised when no shipped head has the name asked for."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"no head {name!r} is shipped; there is {', '.join(known)}, or give the path of a head file")
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"No head named {name!r} is shipped. Known: {', '.join(known)}; or give a file's path.")

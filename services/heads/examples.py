@@ -90,13 +90,13 @@ def distinct(examples: Examples) -> Examples:
     return examples.rows(np.array(list(first.values()), dtype=np.intp))
 
 
-def check(examples: Examples, where: str) -> list[str]:
+def check(examples: Examples, where: str, needed: int = NEEDED_PER_LABEL) -> list[str]:
     """The labels in order, after making sure that a head can be learnt from `examples`, found at `where`.
 
     Raises:
         NoExamples: there is no text.
         OneLabel: there are not two labels.
-        TooFewExamples: a label has fewer than `NEEDED_PER_LABEL` texts.
+        TooFewExamples: a label has fewer than `needed` texts.
     """
     if not len(examples):
         raise NoExamples(where)
@@ -104,8 +104,8 @@ def check(examples: Examples, where: str) -> list[str]:
     if len(labels) < 2:
         raise OneLabel([str(label) for label in labels])
     for label, count in zip(labels, counts, strict=True):
-        if count < NEEDED_PER_LABEL:
-            raise TooFewExamples(str(label), int(count), NEEDED_PER_LABEL)
+        if count < needed:
+            raise TooFewExamples(str(label), int(count), needed)
     return [str(label) for label in labels]
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def load(path: Path) -> Head:
     )
 
 
-def read_tensors(path: Path) -> tuple[dict[str, NDArray], dict[str, str]]:
+def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Tensors and metadata of a safetensors file.
 
     Raises:
@@ -85,7 +86,8 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray], dict[str, str]]:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except SafetensorError as error:
         raise UnknownFormat(path, "safetensors") from error
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array, vstack
 
 Floats = NDArray[np.float64]
-Matrix = Floats | csr_array
+Matrix: TypeAlias = Floats | csr_array
 
 MAX_STEPS = 1000
 TOLERANCE = 1e-8

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Figures with intervals: what a model card may claim.
 
 Shares get Wilson intervals, everything else percentile bootstraps over rows; both 95 %.  Functions take arrays and
@@ -41,7 +40,10 @@ def share(name: str, hits: Flags) -> Figure:
 
 
 def bootstrapped(name: str, statistic: Statistic, rows: int, seed: int) -> Figure:
-    """`statistic(row indices)` of all rows, with a percentile interval over resamples; undefined resamples are left out."""
+    """`statistic(row indices)` of all rows, with a percentile interval over resamples.
+
+    Resamples where it is undefined are left out.
+    """
     generator = np.random.default_rng(seed)
     samples = [statistic(generator.integers(0, rows, rows)) for _ in range(BOOTSTRAP_ROUNDS)]
     low, high = np.nanquantile(samples, [0.025, 0.975])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from services.heads import datasets, jailbreak
 from services.heads.errors import UnknownRecipe
@@ -39,22 +40,7 @@ def recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def own_spec(name: str, encoder: str = ENCODER) -> Spec:
-    """The spec for a user's own labels; `encoder` empty: hashed features alone."""
-    return Spec(
-        name=name,
-        purpose="Trained on the user's own examples.",
-        encoder=encoder,
-        buckets=4096,
-        dense_penalty=1e-4,
-        hashed_penalty=1e-4,
-        scales=(0.1, 1.0, 10.0),
-        refused=0.05,
-        limitations=["Knows what its examples show and nothing else: measure on texts of your own."],
-    )
-
-
-def _without_encoder(spec: Spec, **changes: object) -> Spec:
+def _without_encoder(spec: Spec, **changes: Any) -> Spec:
     limitations = ["Knows words, not meaning: prefer the twin with an encoder where one runs.", *spec.limitations]
     return replace(spec, name=f"{spec.name}-hash", encoder="", limitations=limitations, **changes)
 

@@ -81,8 +81,7 @@ def auc(p: Predictions) -> Iterator[Figure]:
     """One against the rest, of every label; with two labels, of the second."""
     first = 1 if len(p.labels) == 2 else 0
     for index, label in list(enumerate(p.labels))[first:]:
-        scores, positive = _log_odds(p.log_probabilities, index), p.truth == index
-        yield p.over_known(f"AUC {label}", lambda at, s=scores, f=positive: metrics.auroc(s[at], f[at]))
+        yield p.over_known(f"AUC {label}", _ranking(_log_odds(p.log_probabilities, index), p.truth == index))
 
 
 def out_of_scope(p: Predictions) -> Iterator[Figure]:
@@ -117,7 +116,15 @@ def apgr(p: Predictions) -> Iterator[Figure]:
     weak, strong = p.examples.columns["weak_right"], p.examples.columns["strong_right"]
     orders = {"APGR": -p.log_probabilities[:, p.labels.index("simple")], "APGR of length alone": _lengths(p.examples)}
     for name, order in orders.items():
-        yield p.over_known(name, lambda at, o=order: metrics.apgr(o[at], weak[at], strong[at]))
+        yield p.over_known(name, _recovery(order, weak, strong))
+
+
+def _ranking(scores: Floats, positive: metrics.Flags) -> metrics.Statistic:
+    return lambda at: metrics.auroc(scores[at], positive[at])
+
+
+def _recovery(order: Floats, weak: metrics.Flags, strong: metrics.Flags) -> metrics.Statistic:
+    return lambda at: metrics.apgr(order[at], weak[at], strong[at])
 
 
 def _lengths(examples: Examples) -> Floats:

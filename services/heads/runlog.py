@@ -87,4 +87,6 @@ def _versions() -> dict[str, str]:
 
 
 def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
     return round(value, 6) if isinstance(value, float) else value

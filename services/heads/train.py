@@ -10,14 +10,14 @@ The same arguments give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from services.heads import card, examples, features, runlog
-from services.heads.examples import Dataset, Examples
+from services.heads.examples import NEEDED_PER_LABEL, Dataset, Examples
 from services.heads.features import Embed
 from services.heads.headfile import Head
 from services.heads.logistic import Block, Floats, Weights
@@ -28,6 +28,11 @@ from services.heads.validate import Problem, Settings, cross_validate
 
 HELD_OUT = "held out"
 AS_TRAINED = "as trained"
+TAUGHT_PER_LABEL = NEEDED_PER_LABEL - 1
+"""What five examples of a label leave to learn from, once one is held out."""
+
+
+Told = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ def train(
     seed: int,
     out_dir: Path,
     also: Mapping[str, Embed] | None = None,
+    told: Told = lambda step: None,
 ) -> TrainedHead:
     """Train `spec` on `data` and write `<name>.safetensors`, `<name>.md` and `<name>.run.json` to `out_dir`.
 
@@ -55,18 +61,23 @@ def train(
         embed: the encoder, as training shall see it; None for hash-only heads.
         seed: of folds and bootstraps.
         also: further forms of the encoder to measure the same head on, such as its int8 file.
+        told: hears of each step as it begins.
 
     Raises:
         HeadError: the data or the vectors cannot be trained on; the message says why and what to do.
     """
     known = examples.distinct(data.train.known())
-    labels = examples.check(known, "The training part")
+    labels = examples.check(known, "The training part", needed=TAUGHT_PER_LABEL)
+    told("reading features")
     problem = _problem(spec, labels, known, embed)
+    told("cross-validating")
     settings = cross_validate(problem, examples.folds(known, spec.fold_count, seed))
     problem = problem.scaled(settings.scale)
 
+    told("measuring on the held-out part")
     measured = _head(problem, problem.solve(), settings)
     measurements = list(_measure(spec, measured, data, {AS_TRAINED: embed, **(also or {})}, seed))
+    told("fitting all examples")
     everything = problem.joined(_problem(spec, labels, _taught(data.held_out, labels), embed))
     shipped = _head(problem, everything.solve(), settings)
     return _write(shipped, runlog.entries(spec, data, seed, settings, labels, measurements), out_dir)

@@ -26,7 +26,6 @@ def shipped(name: str) -> Path:
     return path
 
 
-def document_frequencies() -> Path | None:
+def document_frequencies() -> Path:
     """In how many texts of a background collection each word comes, for BM25 over a few candidates."""
-    path = _HERE / "document_frequencies.safetensors"
-    return path if path.exists() else None
+    return _HERE / "document_frequencies.safetensors"
