@@ -47,10 +47,10 @@ class UnknownFormat(HeadError):
 
 
 class MissingData(HeadError):
-    """Raised when a recipe's data file is not in the directory given."""
+    """Raised when a data file is not there; `hint` says where it comes from."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path.name} is not in {path.parent}. Point --data at the directory that holds it.")
+    def __init__(self, path: Path, hint: str = "Check the path, or the folder that --data names.") -> None:
+        super().__init__(f"There is no file {path}. {hint}")
 
 
 class BadVectors(HeadError):

