@@ -3,7 +3,7 @@
 //! hyper is driven directly instead of through tonic's transport because the latter answers deadlines itself, without
 //! our error details, and before the handler can say in which stage the time ran out.
 
-use std::{convert::Infallible, io, path::Path, time::Duration};
+use std::{convert::Infallible, io, os::unix::fs::FileTypeExt, path::Path, time::Duration};
 
 use http::{Request, Response};
 use hyper_util::{
@@ -68,15 +68,21 @@ impl Listener {
     }
 }
 
-/// A socket file that nobody answers on was left by a crash; one that is answered belongs to a living server.
+/// A socket file that nobody answers on was left by a crash; one that is answered belongs to a living server, and what
+/// is no socket belongs to somebody else.
 async fn remove_stale_socket(path: &Path) -> io::Result<()> {
-    if !path.exists() {
-        return Ok(());
+    use io::ErrorKind::{AddrInUse, AlreadyExists, ConnectionRefused, NotFound};
+    match UnixStream::connect(path).await {
+        Ok(_) => Err(AddrInUse.into()),
+        Err(error) if error.kind() == NotFound => Ok(()),
+        Err(error) if error.kind() != ConnectionRefused => Err(error),
+        Err(_) if is_socket(path)? => std::fs::remove_file(path),
+        Err(_) => Err(io::Error::new(AlreadyExists, "there is a file that is no socket")),
     }
-    if UnixStream::connect(path).await.is_ok() {
-        return Err(io::Error::from(io::ErrorKind::AddrInUse));
-    }
-    std::fs::remove_file(path)
+}
+
+fn is_socket(path: &Path) -> io::Result<bool> {
+    Ok(std::fs::metadata(path)?.file_type().is_socket())
 }
 
 /// A bound server; [`Server::drain`] ends it.

@@ -35,6 +35,7 @@ pub struct Call {
     /// Higher goes first.
     pub priority: i32,
     entered: Instant,
+    begun: AtomicBool,
     abandoned: AtomicBool,
     progress: Mutex<Progress>,
     /// Room in the queue, given back when the last text has left it.
@@ -72,6 +73,7 @@ pub fn open(inputs: Vec<Input>, deadline: Deadline, priority: i32, room: Permit,
         deadline,
         priority,
         entered: now,
+        begun: AtomicBool::new(false),
         abandoned: AtomicBool::new(false),
         progress: Mutex::new(Progress { pending: rows, outcome, answer: Some(sender) }),
         _room: room,
@@ -84,6 +86,16 @@ impl Call {
     /// Nobody waits for the answer any more.
     pub fn abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// A session has taken one of its texts.
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Where it is.
+    fn stage(&self) -> &'static str {
+        if self.begun.load(Ordering::Relaxed) { "inference" } else { "queue" }
     }
 
     /// Takes in the row of one text; the last one answers the call.
@@ -119,7 +131,10 @@ impl Progress {
 impl Ticket {
     /// Waits for the last text, at most until the deadline.
     pub async fn wait(mut self) -> Result<Outcome, Error> {
-        let answer = self.call.deadline.run("inference", &mut self.answer).await?;
+        let answer = tokio::select! {
+            answer = &mut self.answer => answer,
+            () = self.call.deadline.sleep() => return Err(Error::Deadline { stage: self.call.stage() }),
+        };
         // The sender drops unanswered only when a session's thread ended with the worker.
         answer.unwrap_or(Err(Error::Draining { instance: "this worker".into() }))
     }

@@ -25,13 +25,18 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// One thread per runner.
+    /// One thread per runner; a run gives `width` floats per text.
     ///
     /// Raises an error when the system gives no thread.
-    pub fn start(model: &str, runners: Vec<Box<dyn Runner>>, batching: Batching) -> std::io::Result<Self> {
+    pub fn start(
+        model: &str,
+        runners: Vec<Box<dyn Runner>>,
+        width: usize,
+        batching: Batching,
+    ) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let threads = runners.into_iter().enumerate().map(|(index, runner)| {
-            let session = Session { model: model.to_string(), runner, batching };
+            let session = Session { model: model.to_string(), runner, width, batching };
             let queue = queue.clone();
             let name = format!("{model}-{index}");
             std::thread::Builder::new().name(name).spawn(move || session.work(&queue))
@@ -67,6 +72,7 @@ impl Drop for Engine {
 struct Session {
     model: String,
     runner: Box<dyn Runner>,
+    width: usize,
     batching: Batching,
 }
 
@@ -74,8 +80,9 @@ impl Session {
     fn work(mut self, queue: &Queue) {
         while let Some(items) = queue.take(self.batching) {
             let started = Instant::now();
+            items.iter().for_each(|item| item.call.begin());
             match self.run(&items) {
-                Ok(rows) => deliver(&items, &rows, started),
+                Ok(rows) => self.deliver(&items, &rows, started),
                 Err(error) => self.fail(&items, &error),
             }
         }
@@ -86,23 +93,28 @@ impl Session {
         // A panic in one run must not take the session from all later ones.
         let result = catch_unwind(AssertUnwindSafe(|| self.runner.run(batch)));
         let rows = result.unwrap_or_else(|_| Err(RunError("the backend panicked".into())))?;
-        if rows.width == 0 || rows.data.len() != items.len() * rows.width {
-            let (got, texts) = (rows.data.len(), items.len());
-            return Err(RunError(format!("the backend returned {got} floats for {texts} texts")));
+        let (got, texts, width) = (rows.data.len(), items.len(), self.width);
+        if rows.width != width || got != texts * width {
+            return Err(RunError(format!("the backend returned {got} floats for {texts} texts, not {width} for each")));
         }
         Ok(rows)
+    }
+
+    /// A row that is no answer fails its own call: the others of the batch may have been right.
+    fn deliver(&self, items: &[Item], rows: &Rows, started: Instant) {
+        let ended = Instant::now();
+        for (item, values) in items.iter().zip(rows.data.chunks_exact(self.width)) {
+            if values.iter().all(|value| value.is_finite()) {
+                item.call.deliver(item.row, values.to_vec(), started, ended);
+            } else {
+                self.fail(std::slice::from_ref(item), &RunError("the backend returned what is no number".into()));
+            }
+        }
     }
 
     fn fail(&self, items: &[Item], error: &RunError) {
         for item in items {
             item.call.fail(Error::ModelFailed { model: self.model.clone(), why: error.to_string() });
         }
-    }
-}
-
-fn deliver(items: &[Item], rows: &Rows, started: Instant) {
-    let ended = Instant::now();
-    for (item, values) in items.iter().zip(rows.data.chunks_exact(rows.width)) {
-        item.call.deliver(item.row, values.to_vec(), started, ended);
     }
 }

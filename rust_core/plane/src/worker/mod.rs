@@ -6,7 +6,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use http::Request;
+use hyper::body::Incoming;
 use tonic::service::Routes;
+use tower::ServiceExt;
 use waypost_decide::admit::Limit;
 
 use crate::{
@@ -27,6 +30,7 @@ pub mod config;
 mod embed;
 mod engine;
 mod limits;
+mod measure;
 mod mesh;
 pub mod model;
 mod queue;
@@ -35,6 +39,7 @@ pub mod run;
 mod shell;
 
 use config::WorkerConfig;
+use measure::Measured;
 use model::{LoadError, Model};
 use run::Runner;
 use shell::Shell;
@@ -77,7 +82,9 @@ impl Worker {
         let room = Limit::new(config.limits.queue_limit);
         let shell = Arc::new(Shell { config, models, room, flights: flights.clone() });
         let health = Health::default();
-        let app = tower::ServiceExt::<http::Request<hyper::body::Incoming>>::boxed_clone(routes(&shell, &health)?);
+        let limit = shell.limits().max_receive_bytes;
+        let measured = move |request: Request<Incoming>| request.map(|body| Measured::new(body, limit));
+        let app = routes(&shell, &health)?.map_request(measured).boxed_clone();
         let listen = |source| StartError::Listen { address: address.to_string(), source };
         let server = Server::start(&address, app, health.clone(), flights).await.map_err(listen)?;
         report_serving(&shell, &health);
@@ -96,14 +103,14 @@ impl Worker {
 }
 
 fn routes(shell: &Arc<Shell>, health: &Health) -> Result<Routes, tonic_reflection::server::Error> {
-    let limit = shell.limits().max_receive_bytes;
     let embed = EmbedServiceServer::new(embed::Embedder(shell.clone()));
     let classify = ClassifyServiceServer::new(classify::Classifier(shell.clone()));
     let rerank = RerankServiceServer::new(rerank::Reranker(shell.clone()));
+    // No limits here: `measure` has refused what is too large.
     Ok(server::common_routes(health)?
-        .add_service(embed.max_decoding_message_size(limit).max_encoding_message_size(usize::MAX))
-        .add_service(classify.max_decoding_message_size(limit).max_encoding_message_size(usize::MAX))
-        .add_service(rerank.max_decoding_message_size(limit).max_encoding_message_size(usize::MAX))
+        .add_service(embed.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
+        .add_service(classify.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
+        .add_service(rerank.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(MeshServiceServer::new(mesh::Mesh(shell.clone()))))
 }
 

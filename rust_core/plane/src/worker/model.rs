@@ -95,7 +95,12 @@ impl Model {
         if config.kind != Kind::Hash && runners.is_empty() {
             return Err(incomplete("at least one session"));
         }
-        let started = (!runners.is_empty()).then(|| Engine::start(&config.name, runners, config.batching)).transpose();
+        let width = width(&config);
+        if width == 0 {
+            return Err(incomplete("the number of its dimensions, or labels"));
+        }
+        let some = (!runners.is_empty()).then_some(runners);
+        let started = some.map(|some| Engine::start(&config.name, some, width, config.batching)).transpose();
         let engine = started.map_err(|source| read_error(&config, "its sessions' threads".into(), source))?;
         let heads = load_heads(&config)?;
         let frequencies = load_frequencies(&config)?;
@@ -275,6 +280,15 @@ impl Model {
     /// An error of this model.
     pub fn failed(&self, why: impl ToString) -> Error {
         Error::ModelFailed { model: self.config.name.clone(), why: why.to_string() }
+    }
+}
+
+/// Floats of one text in a run's answer.
+fn width(config: &ModelConfig) -> usize {
+    match config.kind {
+        Kind::Encoder | Kind::Hash => config.dimensions as usize,
+        Kind::SequenceClassifier => config.labels.len(),
+        Kind::CrossEncoder => 1,
     }
 }
 
