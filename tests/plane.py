@@ -315,7 +315,7 @@ class Plane:
         addresses = [worker.address for worker in workers]
         settings = {"instance": "router", "version": "0.1.0", "listen": f"unix:{self.folder}/router.sock"}
         node = self._node("router", _core.Router(json.dumps(settings | {"instances": addresses, **config})))
-        eventually(lambda: states(node) == ["ready"] * len(workers))
+        becomes(node, *["ready"] * len(workers))
         return node
 
     def fake(self, name: str, answer: Callable[..., Any], model: str = "m") -> FakeMesh:
@@ -338,6 +338,11 @@ class Plane:
 def states(router: Node) -> list[str]:
     """How a router finds its instances."""
     return [each["state"] for each in router.status()["instances"]]
+
+
+def becomes(router: Node, *wanted: str) -> None:
+    """Returns once a router finds its instances in these states."""
+    eventually(lambda: states(router) == list(wanted))
 
 
 def _tokenizer() -> dict[str, Any]:
