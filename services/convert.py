@@ -37,6 +37,8 @@ def convert(folder: Path, facts: Facts, prepared: Prepared, told: Told) -> None:
         bert = weights.load(folder, "vector" if facts.kind == "encoder" else "logits", facts.pooling)
     except BrokenWeights as error:
         raise ModelUnusable(str(error)) from None
+    if facts.max_tokens > bert.positions:
+        raise ModelUnusable(f"{folder} reads {bert.positions} tokens, its facts say max_tokens = {facts.max_tokens}")
     with tempfile.TemporaryDirectory(dir=prepared.folder.parent) as scratch:
         made = Prepared(Path(scratch) / "made")
         made.folder.mkdir()

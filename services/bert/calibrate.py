@@ -66,7 +66,7 @@ def calibrate(bert: Bert) -> dict[str, Scale]:
 
 def _random_tokens(bert: Bert) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     random = np.random.default_rng(0)
-    shapes = [(rows, tokens) for rows, tokens in _LENGTHS]
+    shapes = [(rows, min(tokens, bert.positions)) for rows, tokens in _LENGTHS]
     ids = [random.integers(0, bert.shape.vocabulary, shape) for shape in shapes]
     pair = bert.shape.output == "logits"
     return [(each, np.zeros_like(each) + pair * (np.arange(each.shape[1]) > each.shape[1] // 4)) for each in ids]

@@ -77,6 +77,11 @@ class Bert:
         return Linear(np.ascontiguousarray(self[f"{name}.weight"].T), self[f"{name}.bias"])
 
     @property
+    def positions(self) -> int:
+        """Tokens it can read."""
+        return len(self["embeddings.position_embeddings.weight"])
+
+    @property
     def labels(self) -> int:
         """Columns of the output: labels of a classifier, else the length of the vector."""
         return len(self["classifier.bias"]) if self.shape.output == "logits" else self.shape.hidden
