@@ -1,0 +1,274 @@
+"""Training of heads on small made-up data, what it refuses, and the heads that ship."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.heads import card, frequencies, headfile, own
+from services.heads.errors import (
+    BadRow,
+    BadVectors,
+    EncoderNeeded,
+    HeadError,
+    MissingData,
+    NoExamples,
+    OneLabel,
+    TooFewExamples,
+    UnknownFormat,
+    UnknownHead,
+    UnknownRecipe,
+)
+from services.heads.recipes import RECIPES, recipe
+from services.heads.shipped import document_frequencies, shipped, shipped_names
+from services.heads.train import TrainedHead, train
+from waypost import _core
+
+WORDS = {
+    "greeting": ("hello there", "good morning", "hi friend", "nice to meet you", "good evening everyone"),
+    "money": ("send ten euros", "pay the invoice", "what is my balance", "refund the card", "transfer the rent"),
+    "weather": ("will it rain", "sunny tomorrow", "snow in the hills", "how cold is it", "a storm is coming"),
+}
+DIMENSIONS = 16
+REACHED = {
+    ("intent", "accuracy"): 0.95,
+    ("intent", "out-of-scope AUROC"): 0.965,
+    ("banking77", "accuracy"): 0.92,
+    ("sentiment", "accuracy"): 0.81,
+    ("toxicity", "AUC neither"): 0.97,
+}
+
+
+def embed(texts: list[str]) -> NDArray[np.float32]:
+    """Stands in for an encoder: hashed words, unit length."""
+    return _core.hash_embed(texts, DIMENSIONS)
+
+
+def examples(folder: Path, per_label: int = 5) -> Path:
+    """A file of `per_label` examples of each label."""
+    path = folder / "mine.jsonl"
+    rows = [{"text": text, "label": label} for label, texts in WORDS.items() for text in texts[:per_label]]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def trained(folder: Path, encoder: str = "stand-in/1") -> TrainedHead:
+    """A head on five examples a label."""
+    data = own.dataset(examples(folder))
+    return train(own.spec("mine", encoder), data, embed if encoder else None, 1, folder / "out")
+
+
+def log_of(name: str) -> Any:
+    """The run log of a shipped head."""
+    return json.loads(shipped(name).with_name(f"{name}.run.json").read_text())
+
+
+def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
+    """Head, card and run log alike."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    one, two = trained(tmp_path / "first"), trained(tmp_path / "second")
+    for mine, theirs in ((one.path, two.path), (one.card_path, two.card_path), (one.log_path, two.log_path)):
+        assert mine.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize("encoder", ["stand-in/1", ""])
+def test_five_examples_a_label_are_enough(tmp_path: Path, encoder: str) -> None:
+    """All of them are told apart, with vectors and without."""
+    head = _core.LinearHead(trained(tmp_path, encoder).path)
+    for label, texts in WORDS.items():
+        probabilities, _ = head.score(embed(list(texts)) if encoder else None, texts)
+        assert [head.labels[best] for best in probabilities.argmax(axis=1)] == [label] * 5
+
+
+def test_rust_reads_what_training_wrote(tmp_path: Path) -> None:
+    """Probabilities and energies equal numpy's, from vectors and hashed words together."""
+    made = trained(tmp_path)
+    texts = ["will the invoice rain", "good balance"]
+    probabilities, energies = _core.LinearHead(made.path).score(embed(texts), texts)
+
+    indptr, columns, values = _core.hash_features(texts, made.head.matrices["hashed"].shape[1])
+    hashed = np.zeros((2, made.head.matrices["hashed"].shape[1]))
+    hashed[np.repeat([0, 1], np.diff(indptr)), columns] = values
+    logits = made.head.bias + embed(texts) @ made.head.matrices["weight"].T.astype(float)
+    logits += hashed @ made.head.matrices["hashed"].T.astype(float)
+    odds = np.exp(logits / made.head.temperature)
+    np.testing.assert_allclose(probabilities, odds / odds.sum(axis=1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(energies, -np.log(np.exp(logits).sum(axis=1)), atol=1e-5)
+
+
+def test_csv_and_json_lines_say_the_same(tmp_path: Path) -> None:
+    """With a byte order mark and quoted commas, as spreadsheets write them."""
+    rows = [f'"{text}, please",{label}' for label, texts in WORDS.items() for text in texts]
+    (tmp_path / "mine.csv").write_text("\ufefftext,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    data = own.dataset(tmp_path / "mine.csv")
+    assert sorted(set(data.train.labels)) == sorted(WORDS)
+    assert (len(data.train), len(data.held_out)) == (12, 3)
+    assert all(text.endswith(", please") for text in data.train.texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "refusal", "said"),
+    [
+        ("empty.jsonl", "", NoExamples, "empty.jsonl holds no examples"),
+        ("one.jsonl", '{"text": "a", "label": "b"}\n', OneLabel, "only the label 'b'"),
+        ("word.jsonl", "hello\n", BadRow, "word.jsonl:1: not JSON"),
+        ("list.jsonl", "\n[1]\n", BadRow, "list.jsonl:2: not an object"),
+        ("bare.jsonl", '{"text": "a"}\n', BadRow, "'label' is missing"),
+        ("typed.jsonl", '{"text": 7, "label": "b"}\n', BadRow, "'text' is missing or not a text"),
+        ("short.csv", "text,label\na,\n", BadRow, "short.csv:2"),
+        ("latin.csv", b"text,label\n\xe9,a\n", UnknownFormat, "UTF-8"),
+        ("sheet.xlsx", "", UnknownFormat, "*.csv"),
+    ],
+)
+def test_bad_examples_are_refused(
+    tmp_path: Path, name: str, content: str | bytes, refusal: type[HeadError], said: str
+) -> None:
+    """The message names the file, and the line where one is to blame."""
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(refusal) as refused:
+        own.dataset(tmp_path / name)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["gone.jsonl", "gone.csv"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    """With its path."""
+    with pytest.raises(MissingData, match=name):
+        own.dataset(tmp_path / name)
+
+
+def test_four_examples_of_a_label_are_too_few(tmp_path: Path) -> None:
+    """The message names the label and what it lacks."""
+    with pytest.raises(TooFewExamples, match="'greeting' has 4 example"):
+        own.dataset(examples(tmp_path, per_label=4))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        (lambda texts: np.full((len(texts), 4), np.nan), "hold NaN or infinity"),
+        (lambda texts: np.zeros((1, 4)), "have shape"),
+        (lambda texts: np.zeros(len(texts)), "have shape"),
+    ],
+)
+def test_vectors_that_cannot_be_trained_on_are_refused(tmp_path: Path, vectors: Any, said: str) -> None:
+    """NaN, or not one row a text."""
+    data = own.dataset(examples(tmp_path))
+    with pytest.raises(BadVectors, match=said):
+        train(own.spec("mine", "stand-in/1"), data, vectors, 1, tmp_path)
+
+
+def test_a_head_with_dense_weights_needs_an_encoder(tmp_path: Path) -> None:
+    """Training says so before it computes anything."""
+    with pytest.raises(EncoderNeeded, match="'mine'"):
+        train(own.spec("mine", "stand-in/1"), own.dataset(examples(tmp_path)), None, 1, tmp_path)
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    """The message names those there are."""
+    with pytest.raises(UnknownRecipe, match="intent, intent-hash"):
+        recipe("itnent")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 40, b"not a head"])
+def test_a_broken_head_file_is_refused(tmp_path: Path, damage: bytes) -> None:
+    """In Python and in Rust."""
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(damage)
+    with pytest.raises(UnknownFormat, match=r"broken\.safetensors"):
+        headfile.load(path)
+    with pytest.raises(ValueError, match=r"."):
+        _core.LinearHead(path)
+
+
+def test_a_truncated_head_file_is_refused(tmp_path: Path) -> None:
+    """As a download that was cut off leaves it."""
+    path = trained(tmp_path).path
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(UnknownFormat):
+        headfile.load(path)
+
+
+def test_other_tensors_are_no_head() -> None:
+    """Safetensors alone do not make one."""
+    with pytest.raises(UnknownFormat, match=headfile.FORMAT):
+        headfile.load(document_frequencies())
+
+
+def test_every_recipe_is_shipped() -> None:
+    """And nothing else."""
+    assert shipped_names() == sorted(RECIPES)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_shipped_head_is_what_its_log_and_card_say(name: str) -> None:
+    """Its bytes are the log's, the card follows from the log, and Rust reads it."""
+    path, log = shipped(name), log_of(name)
+    head = _core.LinearHead(path)
+    assert sha256(path.read_bytes()).hexdigest() == log["file"]["sha256"]
+    assert path.with_name(f"{name}.md").read_text() == card.render(log)
+    assert (head.name, head.labels, head.experimental) == (name, log["labels"], log["spec"]["experimental"])
+    assert headfile.load(path).encoder == RECIPES[name].spec.encoder
+
+
+@pytest.mark.parametrize(("name", "figure"), REACHED)
+def test_a_shipped_head_reaches_its_mark(name: str, figure: str) -> None:
+    """On the part kept aside, with fp32 vectors and with those that are served."""
+    found = {
+        e["vectors"]: e["value"] for e in log_of(name)["figures"] if (e["part"], e["name"]) == ("held out", figure)
+    }
+    assert set(found) == {"as trained", "int8 as served"}
+    assert min(found.values()) >= REACHED[name, figure]
+
+
+def test_heads_that_miss_their_mark_say_that_they_are_experimental() -> None:
+    """Jailbreaks of another source, and exam subjects never seen."""
+    assert [name for name in shipped_names() if log_of(name)["spec"]["experimental"]] == ["complexity", "jailbreak"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "label"),
+    [
+        ("sentiment-hash", "a wonderful, moving and funny film", "positive"),
+        ("sentiment-hash", "dull, boring and a waste of time", "negative"),
+        ("toxicity-hash", "what a lovely garden you have", "neither"),
+        ("toxicity-hash", "shut up you stupid bitch", "offensive"),
+        ("intent-hash", "what is the weather like tomorrow", "weather"),
+        ("intent-hash", "set a timer for ten minutes", "timer"),
+    ],
+)
+def test_hash_twins_know_the_obvious(name: str, text: str, label: str) -> None:
+    """Without any encoder."""
+    head = _core.LinearHead(shipped(name))
+    probabilities, _ = head.score(None, [text])
+    assert head.labels[int(probabilities.argmax())] == label
+
+
+def test_an_unknown_shipped_head_is_refused() -> None:
+    """The message names those there are."""
+    with pytest.raises(UnknownHead, match=r"'intnet' is shipped.*intent-hash"):
+        shipped("intnet")
+
+
+def test_document_frequencies_count_texts_not_words(tmp_path: Path) -> None:
+    """A word said twice in a text counts once; a word of one text is left out."""
+    path = tmp_path / "df.safetensors"
+    counted = frequencies.save(path, ["rain rain go", "rain again", "go away"])
+    tensors, said = headfile.read_tensors(path)
+    keys = sorted(int(key) for key in _core.word_keys("rain go"))
+    assert counted == {"words": 2, "documents": 3}
+    assert (tensors["keys"].tolist(), tensors["counts"].tolist(), said["documents"]) == (keys, [2, 2], "3")
+
+
+def test_the_shipped_document_frequencies_are_small_and_sorted() -> None:
+    """As Rust's binary search needs them."""
+    keys = headfile.read_tensors(document_frequencies())[0]["keys"]
+    assert document_frequencies().stat().st_size < 1 << 20
+    assert (np.diff(keys.astype(object)) > 0).all()
