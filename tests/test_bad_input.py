@@ -104,6 +104,18 @@ BAD: dict[str, tuple[Message, Code, str, str]] = {
         "INVALID_FIELD",
         "route.priority",
     ),
+    "a cost limit that is no number": (
+        embed("a", route=hints(max_cost_usd=math.nan)),
+        INVALID,
+        "INVALID_FIELD",
+        "route.max_cost_usd",
+    ),
+    "a cost limit below nothing": (
+        embed("a", route=hints(max_cost_usd=-1.0)),
+        INVALID,
+        "INVALID_FIELD",
+        "route.max_cost_usd",
+    ),
     "one head of two, unnamed": (classify("a", model="m"), INVALID, "INVALID_FIELD", "head"),
     "an unknown model": (embed("a", model="bert-xl"), NOT_FOUND, "MODEL_NOT_FOUND", ""),
     "an unknown label set": (classify("a", model="m", head="taste"), NOT_FOUND, "HEAD_NOT_FOUND", ""),

@@ -108,6 +108,10 @@ PROBLEMS: list[tuple[str, str]] = [
         'workers[1].listen = "127.0.0.1:50051": used before',
     ),
     ('[[workers]]\nname = "b"\nlisten = "127.0.0.1:0"\nmodels = []', "a port the router cannot know"),
+    (
+        '[[workers]]\nname = "b"\nmodels = []\nlimits = { max_texts = 9, queue_limit = 9 }',
+        "workers[1].limits.queue_limit = 9: not above max_texts = 9",
+    ),
 ]
 
 

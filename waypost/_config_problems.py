@@ -216,6 +216,15 @@ def _missing_files(raw: Table, base: Path) -> Iterator[Problem]:
                 yield Problem(f"{place}.{key}", value, "no such file or folder", "correct the path")
 
 
+def _unfit_limits(raw: Table, base: Path) -> Iterator[Problem]:
+    """A call must fit an empty queue: else it would be told to try again for ever.  A rerank queues its query too."""
+    for place, worker in _tables(raw, "workers"):
+        limits = _table(worker, "limits")
+        texts, room = limits.get("max_texts", 1024), limits.get("queue_limit", 4096)
+        if isinstance(texts, int) and isinstance(room, int) and room <= texts:
+            yield Problem(f"{place}.limits.queue_limit", room, f"not above max_texts = {texts}", "use more")
+
+
 CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
     _serves_nothing,
     _idle_workers,
@@ -224,5 +233,6 @@ CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
     _duplicate_models,
     _unfit_listen,
     _unfit_source,
+    _unfit_limits,
     _missing_files,
 )

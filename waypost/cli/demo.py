@@ -28,7 +28,7 @@ SENTENCES = (
     "The quarterly report is due on Friday.",
 )
 MESSAGES = {
-    "intent": ("what is my bank balance", "wake me up at seven tomorrow", "the colour of the ocean at night"),
+    "intent": ("what is my bank balance", "set an alarm for seven tomorrow", "the colour of the ocean at night"),
     "sentiment": ("a warm, funny and moving film", "two hours of my life I will not get back"),
     "toxicity": ("have a lovely day, friend", "shut up, you worthless idiot"),
 }
@@ -81,6 +81,7 @@ def _mesh(config_file: Any) -> Iterator[str]:
             yield _address(mesh)
         finally:
             mesh.terminate()
+            mesh.wait()  # before its lifeline is cut, which would be a second signal: leave at once
 
 
 def _address(mesh: subprocess.Popen[str]) -> str:
@@ -121,12 +122,12 @@ def _show_classifications(answer: Classifications) -> None:
     rows = (
         (
             text,
-            ", ".join(f"{label.label} {label.score:.2f}" for label in result.labels),
-            "out of scope" if result.out_of_scope else "",
+            "out of scope, " * result.out_of_scope
+            + ", ".join(f"{each.label} {each.score:.2f}" for each in result.labels),
         )
         for text, result in zip(MESSAGES[answer.head], answer.results, strict=True)
     )
-    show.table(f"classify: {answer.head}", ("text", "labels", ""), rows)
+    show.table(f"classify: {answer.head}", ("text", "labels"), rows)
 
 
 def _show_ranking(answer: Ranking) -> None:
@@ -142,11 +143,14 @@ SHOWN: dict[str, Callable[[Any], None]] = {
 
 
 def _show_timings(steps: list[Step]) -> None:
-    columns = ("call", "texts ", "model", "queue ", "tokenise ", "inference ", "worker ", "round trip ")
-    show.table("where the time went, in ms", columns, (_timing_row(step) for step in steps))
+    columns = ("call", "texts ", "queue ", "tokenise ", "infer ", "worker ", "caller ")
+    by = steps[0].served
+    show.table(
+        f"where the time went, in ms ({by.model} on {by.instance})", columns, (_timing_row(step) for step in steps)
+    )
 
 
 def _timing_row(step: Step) -> tuple[str | int, ...]:
     spent = step.timings
     stages = (spent.queue, spent.tokenize, spent.inference, spent.total, step.round_trip)
-    return (step.name, step.texts, step.served.model, *(f"{each * 1e3:.2f}" for each in stages))
+    return (step.name, step.texts, *(f"{each * 1e3:.2f}" for each in stages))

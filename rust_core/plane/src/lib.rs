@@ -11,6 +11,7 @@ pub mod error;
 pub mod flight;
 pub mod headers;
 pub mod health;
+mod hints;
 pub mod load;
 pub mod proto;
 pub mod router;

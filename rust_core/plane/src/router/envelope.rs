@@ -11,6 +11,7 @@ use tonic::Status;
 use super::methods::{Method, Shape};
 use crate::{
     error::Error,
+    hints,
     proto::v1::{RouteHints, Task},
 };
 
@@ -73,7 +74,9 @@ pub fn decode(method: &Method, frame: &Bytes) -> Result<Asked, Status> {
         (Shape::Unary, _) => Envelope::decode(message).map(Asked::from),
         _ => StreamEnvelope::decode(message).map(|e| e.request.unwrap_or_default().into()),
     };
-    asked.map_err(|error| Error::Malformed { why: error.to_string() }.into())
+    let asked: Asked = asked.map_err(|error| Error::Malformed { why: error.to_string() })?;
+    hints::check(&asked.route)?;
+    Ok(asked)
 }
 
 /// Length of the first message with its prefix, once the prefix is there.

@@ -15,7 +15,7 @@ use crate::{
     deadline::Deadline,
     error::Error,
     flight::{Flight, Flights},
-    headers,
+    headers, hints,
     proto::v1::{self, Task},
 };
 
@@ -95,6 +95,7 @@ impl Shell {
         truncation: i32,
         texts: usize,
     ) -> Result<Work, Error> {
+        route.map_or(Ok(()), hints::check)?;
         Ok(Work {
             deadline: arrival.deadline,
             priority: priority(route)?,
