@@ -162,9 +162,9 @@ def show(found: dict[tuple[str, str], Figures]) -> None:
 
 def main() -> None:
     """Runs the bench and prints its tables."""
-    with mesh.running(CONFIG.format(precision="int8")) as small:
-        with mesh.running(CONFIG.format(precision="float32")) as exact:
-            show(measure(small.address, exact.address))
+    int8, float32 = (CONFIG.format(precision=each) for each in ("int8", "float32"))
+    with mesh.running(int8) as small, mesh.running(float32) as exact:
+        show(measure(small.address, exact.address))
 
 
 if __name__ == "__main__":

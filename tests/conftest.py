@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import pytest
 
 from tests.fake_mesh import Answer, FakeMesh, failing
 from tests.plane import Plane
+from waypost import catalogue
 
 
 @pytest.fixture
@@ -36,3 +41,19 @@ def plane(tmp_path: Path) -> Iterator[Plane]:
 def pytest_configure(config: pytest.Config) -> None:
     """`-m "not slow"` leaves out what compiles."""
     config.addinivalue_line("markers", "slow: compiles or builds; minutes on a cold cache")
+
+
+@pytest.fixture(scope="session")
+def default_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of `waypost up` with the embedded default, on real models."""
+    try:
+        catalogue.pull(catalogue.find("all-minilm-l6-v2"))
+    except catalogue.PullFailed as error:
+        pytest.skip(f"NOT RUN: {error}")
+    env = os.environ | {"WAYPOST_RUNTIME": str(tmp_path_factory.mktemp("r"))}
+    command = (sys.executable, "-P", "-m", "waypost", "up", "--listen", "127.0.0.1:0", "--json", "--lifeline")
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as mesh:
+        assert mesh.stdout
+        yield json.loads(mesh.stdout.readline())["grpc"]
+        mesh.terminate()
+        mesh.wait(timeout=60)
