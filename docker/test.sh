@@ -44,7 +44,7 @@ pip_settings() {
 
 image() {
     mapfile -t settings < <(pip_settings)
-    buildah build --quiet --format docker --file docker/Dockerfile --tag waypost-test \
+    buildah build --quiet --layers --format docker --file docker/Dockerfile --tag waypost-test \
         --build-arg BUILD_BASE=localhost/waypost-build-base --build-arg BASE=localhost/waypost-base \
         --volume "$CERTIFICATES:$CERTIFICATES:ro" \
         --volume "$(rustc --print sysroot):/opt/rust:ro" \
@@ -52,7 +52,7 @@ image() {
 }
 
 started() {
-    "${PODMAN[@]}" run --detach --name "$CONTAINER" --network host \
+    "${PODMAN[@]}" run --detach --name "$CONTAINER" --network host --env "WAYPOST_ADDRESS=127.0.0.1:$PORT" \
         --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 \
         --volume "$CERTIFICATES:$CERTIFICATES:ro" \
         waypost-test up --listen "127.0.0.1:$PORT" >/dev/null
