@@ -43,6 +43,7 @@ REACHED = {
     ("sentiment", "accuracy"): 0.81,
     ("toxicity", "AUC neither"): 0.97,
 }
+TOXICITY_HEADS = ("toxicity", "toxicity-hash")
 
 
 def embed(texts: list[str]) -> NDArray[np.float32]:
@@ -226,6 +227,13 @@ def test_a_shipped_head_reaches_its_mark(name: str, figure: str) -> None:
     }
     assert set(found) == {"as trained", "int8 as served"}
     assert min(found.values()) >= REACHED[name, figure]
+
+
+@pytest.mark.parametrize("name", TOXICITY_HEADS)
+def test_ordinary_texts_are_not_called_offensive(name: str) -> None:
+    """Those of sets that were not taught: 98 of 100 pass, where tweets alone had taught one head to flag 20."""
+    passed = [figure["value"] for figure in log_of(name)["figures"] if figure["part"].startswith("ordinary texts")]
+    assert passed and min(passed) >= 0.98
 
 
 def test_heads_that_miss_their_mark_say_that_they_are_experimental() -> None:

@@ -6,7 +6,8 @@ parts proper are not read here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ UNSEEN_SUBJECTS = (
     "anatomy", "conceptual_physics", "econometrics", "high_school_mathematics", "high_school_us_history",
     "marketing", "professional_medicine", "security_studies",
 )  # fmt: skip
+ORDINARY = (("intent_clinc150", "text"), ("router_outcomes_train", "prompt"))
+ORDINARY_PER_SET = 2000
 BANKING_DOMAINS = ("banking", "credit_cards")
 
 CLINC = Source("CLINC150", "clinc/oos-eval", "CC BY 3.0")
@@ -54,8 +57,16 @@ def sentiment(directory: Path) -> Dataset:
 
 
 def toxicity(directory: Path) -> Dataset:
+    """Tweets, and ordinary texts beside them: among the tweets alone, what is not offensive is the exception."""
     train, kept = held_out(_labelled(_read(directory, "toxicity_davidson_train")), HELD_OUT_SHARE, SPLIT_SEED)
-    return Dataset(train, kept, [DAVIDSON], "a fifth of the texts, label by label")
+    taught = [text for file, key in ORDINARY for text in sample_texts(directory, file, key, ORDINARY_PER_SET)]
+    tests = {
+        "ordinary texts of a set not taught (Banking77)": _harmless(texts(directory, "intent_banking77_train", "text")),
+        "ordinary texts of a set not taught (film reviews)": _harmless(texts(directory, "sentiment_sst2", "text")),
+    }
+    described = "a fifth of the tweets, label by label"
+    tested = [replace(source, title=f"{source.title} (test only)") for source in (BANKING77, SST2)]
+    return Dataset(joined([train, _harmless(taught)]), kept, [DAVIDSON, CLINC, ROUTELLM, *tested], described, tests)
 
 
 def complexity(directory: Path) -> Dataset:
@@ -91,6 +102,10 @@ def _examples(rows: Iterable[dict[str, Any]], label: Callable[[dict[str, Any]], 
 
 def _labelled(rows: Rows) -> Examples:
     return distinct(_examples(rows, lambda row: str(row["label"])))
+
+
+def _harmless(found: Sequence[str]) -> Examples:
+    return Examples(found, ["neither"] * len(found))
 
 
 def _clinc(rows: Rows) -> Examples:

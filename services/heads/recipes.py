@@ -105,8 +105,8 @@ TOXICITY = Spec(
     reports=("accuracy", "macro_f1", "auc", "calibration_error"),
     limitations=[
         ENGLISH,
-        "Tweets of 2017 that were collected by slurs, so the base rates are not those of ordinary text: the two labels "
-        "`hate` and `offensive` together are far commoner here.",
+        "Tweets of 2017 that were collected by slurs, and 4,000 ordinary requests and exam questions beside them: "
+        "`hate` and `offensive` are far commoner here than in ordinary text.",
         "Telling hate from offence is hard for this head and was for the annotators; do not act on `hate` alone.",
         "The data labels texts in African American English as offensive more often (Davidson et al. 2019); so will it.",
     ],
@@ -129,8 +129,8 @@ JAILBREAK = Spec(
         "with it, do not block.",
         "Knows the long, role-giving jailbreaks people shared in 2023. Injections hidden in documents, encodings, "
         "other languages and attacks over several turns were neither taught nor measured.",
-        "Each new source of harmless long prompts raised more alarms than the last: with the folder `writing` left "
-        "out of training, 44 % of its prompts were flagged. Measure on your own before use.",
+        "Each new source of harmless long prompts raises more alarms: with the folder `writing` left out of training, "
+        "17 % of its prompts were flagged. Measure on your own before use.",
     ],
 )
 COMPLEXITY = Spec(
@@ -147,9 +147,9 @@ COMPLEXITY = Spec(
     experimental=True,
     limitations=[
         ENGLISH,
-        "Experimental: most of what it knows is the topic. On subjects it never saw, sending the least simple prompts to "
-        "the strong model won back less than sending as many at random would (APGR below 0.5), and the longest first "
-        "won back more. Do not route by it where topics differ from these.",
+        "Experimental: most of what it knows is the topic. On subjects it never saw, sending the least simple prompts "
+        "to the strong model won back less than sending as many at random would (APGR below 0.5), and the longest "
+        "first won back more. Do not route by it where topics differ from these.",
         "Multiple-choice exam questions answered by Mixtral-8x7B and GPT-4; chat, code and writing were not measured.",
         "`simple` is the likeliest label for nearly every prompt: rank by its score, do not take the top label. Log "
         "outcomes and train again on your own traffic.",
