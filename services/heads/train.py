@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from services.heads import card, examples, features, runlog
 from services.heads.examples import NEEDED_PER_LABEL, Dataset, Examples
@@ -46,6 +47,9 @@ class TrainedHead:
     log_path: Path
 
 
+# More threads would round in another order, so the bytes would depend on the machine's cores; and where those are busy,
+# OpenBLAS's threads wait for each other and take eighty times as long.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def train(
     spec: Spec,
     data: Dataset,

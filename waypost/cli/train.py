@@ -109,7 +109,7 @@ def _one_line() -> Iterator[None]:
     from waypost.catalogue import CatalogueError
 
     try:
-        if importlib.util.find_spec("scipy") is None:
+        if not all(importlib.util.find_spec(package) for package in ("scipy", "threadpoolctl")):
             raise SciPyMissing
         yield
     except (HeadError, ModelUnusable, CatalogueError) as error:
