@@ -20,7 +20,12 @@ from waypost.config import Batching
 
 ROUNDS = 5
 TEXTS = 64
-BUDGETS = (256, 512, 1024)
+PLANS = (
+    Batching(mode="single"),
+    Batching(mode="equal", token_budget=128),
+    Batching(mode="equal", token_budget=512),
+    Batching(mode="budget", token_budget=512),
+)
 LENGTHS = {"short": (8, 16), "long": (120, 180), "mixed": (6, 200)}
 """Fewest and most tokens of a text; those of "mixed" are spread evenly on a logarithmic scale."""
 
@@ -30,15 +35,14 @@ Progress = Callable[[int, int], None]
 
 def measure(run: Run, max_tokens: int, progress: Progress = lambda done, total: None) -> Profile:
     """Texts per second of every plan, on as many threads as there are cores."""
-    plans = [Batching(mode="single"), *(Batching(mode="budget", token_budget=each) for each in BUDGETS)]
-    jobs = [(plan, kind) for _ in range(ROUNDS) for kind in LENGTHS for plan in plans]
+    jobs = [(plan, kind) for _ in range(ROUNDS) for kind in LENGTHS for plan in PLANS]
     rates: dict[tuple[Batching, str], list[float]] = {}
     with ThreadPoolExecutor(cpus.available()) as pool:
         for done, (plan, kind) in enumerate(jobs):
             progress(done, len(jobs))
             rates.setdefault((plan, kind), []).append(_rate(run, pool, batches(plan, kind, max_tokens)))
     progress(len(jobs), len(jobs))
-    found = (Plan(plan, {kind: statistics.median(rates[plan, kind]) for kind in LENGTHS}) for plan in plans)
+    found = (Plan(plan, {kind: statistics.median(rates[plan, kind]) for kind in LENGTHS}) for plan in PLANS)
     return Profile(Machine.this(), tuple(found))
 
 
@@ -56,7 +60,8 @@ def _groups(plan: Batching, lengths: Sequence[int]) -> Iterator[Sequence[int]]:
         return
     group: list[int] = []
     for length in lengths:
-        if group and (len(group) == plan.max_rows or length * (len(group) + 1) > plan.token_budget):
+        padded = plan.mode == "equal" and length != (group or [length])[0]
+        if group and (padded or len(group) == plan.max_rows or length * (len(group) + 1) > plan.token_budget):
             yield group
             group = []
         group.append(length)

@@ -119,4 +119,4 @@ def _max_tokens(model: Model, facts: Facts) -> int:
 def _batching(configured: Batching, path: Path) -> Batching:
     if configured.mode != "auto":
         return configured
-    return profile.best(path) or configured.model_copy(update={"mode": "single"})
+    return profile.best(path) or configured.model_copy(update={"mode": "equal"})

@@ -40,8 +40,9 @@ class Plan:
     @property
     def name(self) -> str:
         """For tables."""
-        single = self.batching.mode == "single"
-        return "one text a run" if single else f"padded to {self.batching.token_budget} tokens"
+        tokens = f"up to {self.batching.token_budget} tokens"
+        names = {"single": "one text", "equal": f"equally long texts, {tokens}", "budget": f"padded texts, {tokens}"}
+        return f"a run of {names[self.batching.mode]}"
 
 
 @dataclass(frozen=True)

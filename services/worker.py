@@ -85,4 +85,6 @@ def _model(model: Model, loaded: Loaded) -> dict[str, Any]:
 
 
 def _batching(batching: Batching) -> dict[str, Any]:
-    return batching.model_dump() if batching.mode == "budget" else {"mode": "single"}
+    if batching.mode in ("single", "auto"):
+        return {"mode": "single"}
+    return batching.model_dump()

@@ -80,11 +80,11 @@ def test_a_prepared_file_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
 
 
 def test_an_encoder_is_loaded_with_what_the_worker_needs(tmp_path: Path) -> None:
-    """Sessions, tokenizer, limits, and one text a run where nothing was measured."""
+    """Sessions, tokenizer, limits, and no padding where nothing was measured."""
     model = loaded(tiny_bert.write(tmp_path / "tiny"))
     assert (model.kind, model.dimensions, model.max_tokens, len(model.runners)) == ("encoder", 32, 64, 2)
     assert model.tokenizer == tmp_path / "tiny" / "tokenizer.json"
-    assert model.batching.mode == "single"
+    assert model.batching.mode == "equal"
 
 
 def test_the_precision_chooses_the_file(tmp_path: Path) -> None:
@@ -212,7 +212,8 @@ def test_measuring_tries_every_plan_on_every_kind_of_text(tmp_path: Path) -> Non
 @pytest.mark.parametrize("kind", LENGTHS)
 def test_plans_that_are_compared_run_the_same_texts(kind: str) -> None:
     """Padding aside: as many texts, as many tokens, and no batch over its budget unless it is one text."""
-    single, padded = batches(Batching(mode="single"), kind, 256), batches(Batching(mode="budget"), kind, 256)
+    single = batches(Batching(mode="single"), kind, 256)
+    padded = batches(Batching(mode="budget", token_budget=512), kind, 256)
     assert len(single) == TEXTS == sum(len(ids) for ids, _, _ in padded)
     assert sum(mask.sum() for _, mask, _ in single) == sum(mask.sum() for _, mask, _ in padded)
     assert all(ids.size <= 512 or len(ids) == 1 for ids, _, _ in padded)

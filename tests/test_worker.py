@@ -221,8 +221,8 @@ def test_without_a_cache_each_call_runs(plane: Plane, session: Session) -> None:
 
 
 def test_texts_are_run_together_only_where_the_model_wants_it(plane: Plane) -> None:
-    """Padded and masked up to the token budget, and each text alone by default."""
-    shapes: dict[str, list[tuple[int, ...]]] = {"alone": [], "together": []}
+    """Each alone by default; those of one length, unpadded; or padded and masked up to the token budget."""
+    shapes: dict[str, list[tuple[int, ...]]] = {"alone": [], "equal": [], "budget": []}
 
     def runner(name: str) -> Callable[..., Any]:
         def run(ids: Any, mask: Any, types: Any) -> Any:
@@ -231,28 +231,52 @@ def test_texts_are_run_together_only_where_the_model_wants_it(plane: Plane) -> N
 
         return run
 
-    budget = {"mode": "budget", "token_budget": 64, "max_rows": 8}
-    worker = plane.worker(
-        plane.model(runner("alone"), name="alone"), plane.model(runner("together"), name="together", batching=budget)
-    )
+    room = {"token_budget": 64, "max_rows": 8}
+    plans = {"alone": {"mode": "single"}, "equal": {"mode": "equal"} | room, "budget": {"mode": "budget"} | room}
+    models = [plane.model(runner(name), name=name, batching=plan) for name, plan in plans.items()]
+    worker = plane.worker(*models)
     for name in shapes:
-        reply = worker.call(embed("a", "bb", "ccc", model=name))
+        reply = worker.call(embed("a", "bb", "ccc", "d", model=name))
         lengths = np.linalg.norm(vectors(reply), axis=1)
-        assert np.allclose(lengths, [3, 4, 5])
-    assert shapes == {"alone": [(1, 3), (1, 4), (1, 5)], "together": [(3, 5)]}
+        assert np.allclose(lengths, [3, 4, 5, 3])
+    assert shapes == {"alone": [(1, 3), (1, 4), (1, 5), (1, 3)], "equal": [(2, 3), (1, 4), (1, 5)], "budget": [(4, 5)]}
 
 
-def test_a_model_s_sessions_run_at_the_same_time(plane: Plane) -> None:
-    """Two are held: each has one text of the call."""
+def test_a_run_leaves_the_other_sessions_their_share(plane: Plane) -> None:
+    """Two texts and two sessions: one each, though both would fit one run."""
     sessions = (Session(), Session())
-    worker = plane.worker(plane.model(*sessions))
+    plan = {"mode": "equal", "token_budget": 64, "max_rows": 8}
+    worker = plane.worker(plane.model(*sessions, batching=plan))
     for session in sessions:
         session.gate.clear()
     call = worker.start(embed("aa", "bb"))
     assert sorted(session.next() for session in sessions) == ["aa", "bb"]
     for session in sessions:
         session.gate.set()
-    assert np.array_equal(vectors(call.result()), hashed("aa", "bb"))
+    call.result()
+
+
+def test_what_fails_together_is_tried_one_by_one(plane: Plane) -> None:
+    """A text that a session cannot run takes nobody along."""
+
+    def answer(*texts: str) -> Any:
+        if "x" in texts:
+            raise ValueError("not this one")
+        return hashed(*texts)
+
+    session = Session(answer)
+    session.gate.clear()
+    plan = {"mode": "equal", "token_budget": 64, "max_rows": 8}
+    worker = plane.worker(plane.model(session, batching=plan))
+    first = worker.start(embed("first"))
+    session.next()
+    good, bad = worker.start(embed("a", "b")), worker.start(embed("x"))
+    eventually(lambda: worker.waiting() >= 3)
+    session.gate.set()
+    first.result()
+    assert failure(bad).reason == "MODEL_FAILED"
+    assert np.array_equal(vectors(good.result()), hashed("a", "b"))
+    assert session.ran[1:4] in (["a", "b", "x"], ["x", "a", "b"])
 
 
 # The queue

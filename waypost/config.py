@@ -164,11 +164,12 @@ class WorkerLimits(Section):
 class Batching(Section):
     """How texts share a run of the model."""
 
-    mode: Literal["auto", "single", "budget"] = "auto"
-    """ "single": one text a run; "budget": sorted by length into padded batches; "auto": whichever
-    `waypost models measure` found faster on this machine, "single" where it was not asked."""
-    token_budget: Count = 512
-    """Padded tokens of one batch; a longer text runs alone."""
+    mode: Literal["auto", "single", "equal", "budget"] = "auto"
+    """ "single": one text a run; "equal": texts of the same number of tokens, so that nothing is padded; "budget":
+    sorted by length and padded; "auto": whichever `waypost models measure` found fastest on this machine, "equal" where
+    it was not asked."""
+    token_budget: Count = 128
+    """Tokens of one run, padding included; a longer text runs alone.  More is a little faster and holds up others."""
     max_rows: Count = 32
     """Texts of one batch."""
 

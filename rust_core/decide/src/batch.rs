@@ -29,6 +29,15 @@ pub fn plan(lengths: &[u32], budget: Budget) -> Vec<Vec<usize>> {
     batches
 }
 
+/// The first text with the others of exactly its length, as many as the budget holds: a batch without padding.
+///
+/// Empty only where there is no text.
+pub fn equals(lengths: &[u32], budget: Budget) -> Vec<usize> {
+    let Some(&first) = lengths.first() else { return Vec::new() };
+    let rows = (budget.tokens / first.max(1)).min(budget.rows).max(1) as usize;
+    (0..lengths.len()).filter(|index| lengths[*index] == first).take(rows).collect()
+}
+
 impl Budget {
     fn fits(&self, rows: usize, longest: u32) -> bool {
         let padded = (rows as u64).saturating_mul(u64::from(longest));
@@ -73,6 +82,20 @@ mod tests {
     #[test]
     fn zero_rows_count_as_one() {
         assert_eq!(plan(&[5, 5], Budget { tokens: 512, rows: 0 }), [vec![0], vec![1]]);
+    }
+
+    #[test]
+    fn equals_leave_out_whatever_would_need_padding() {
+        assert_eq!(equals(&[8, 9, 8, 7, 8], BUDGET), [0, 2, 4]);
+        assert_eq!(equals(&[8, 8, 8], Budget { tokens: 16, rows: 32 }), [0, 1]);
+        assert_eq!(equals(&[8, 8, 8], Budget { tokens: 512, rows: 2 }), [0, 1]);
+    }
+
+    #[test]
+    fn the_first_text_runs_even_over_the_budget() {
+        assert_eq!(equals(&[600, 600], BUDGET), [0]);
+        assert_eq!(equals(&[0, 0], Budget { tokens: 0, rows: 0 }), [0]);
+        assert!(equals(&[], BUDGET).is_empty());
     }
 
     proptest! {

@@ -82,6 +82,13 @@ pub enum Kind {
 pub enum Batching {
     /// One text a run: nothing is padded.
     Single,
+    /// Texts of the same number of tokens, up to a token budget: nothing is padded.
+    Equal {
+        /// Tokens of a run.
+        token_budget: u32,
+        /// Texts of a run.
+        max_rows: u32,
+    },
     /// Texts of like length up to a padded token budget.
     Budget {
         /// Tokens of a run, padding included.

@@ -34,9 +34,9 @@ impl Engine {
         width: usize,
         batching: Batching,
     ) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(batching, runners.len()));
         let threads = runners.into_iter().enumerate().map(|(index, runner)| {
-            let session = Session { model: model.to_string(), runner, width, batching };
+            let session = Session { model: model.to_string(), runner, width };
             let queue = queue.clone();
             let name = format!("{model}-{index}");
             std::thread::Builder::new().name(name).spawn(move || session.work(&queue))
@@ -73,18 +73,23 @@ struct Session {
     model: String,
     runner: Box<dyn Runner>,
     width: usize,
-    batching: Batching,
 }
 
 impl Session {
     fn work(mut self, queue: &Queue) {
-        while let Some(items) = queue.take(self.batching) {
-            let started = Instant::now();
+        while let Some(items) = queue.take() {
             items.iter().for_each(|item| item.call.begin());
-            match self.run(&items) {
-                Ok(rows) => self.deliver(&items, &rows, started),
-                Err(error) => self.fail(&items, &error),
-            }
+            self.serve(&items);
+        }
+    }
+
+    /// Texts that fail together are tried one by one: only what fails alone is to blame.
+    fn serve(&mut self, items: &[Item]) {
+        let started = Instant::now();
+        match self.run(items) {
+            Ok(rows) => self.deliver(items, &rows, started),
+            Err(error) if items.len() == 1 => self.fail(items, &error),
+            Err(_) => items.chunks(1).for_each(|item| self.serve(item)),
         }
     }
 

@@ -21,8 +21,9 @@ use crate::{deadline::Deadline, error::Error};
 const WINDOW_BATCHES: usize = 4;
 
 /// One model's queue.
-#[derive(Default)]
 pub struct Queue {
+    batching: Batching,
+    sessions: usize,
     state: Mutex<State>,
     arrived: Condvar,
 }
@@ -40,6 +41,11 @@ struct Entry {
 }
 
 impl Queue {
+    /// A queue for so many sessions.
+    pub fn new(batching: Batching, sessions: usize) -> Self {
+        Self { batching, sessions, state: Mutex::default(), arrived: Condvar::new() }
+    }
+
     /// Adds a call's texts.
     pub fn push(&self, items: Vec<Item>) {
         let mut state = self.state.lock();
@@ -53,18 +59,28 @@ impl Queue {
     }
 
     /// The next run's texts; blocks while there are none, `None` once the queue is closed.
-    pub fn take(&self, batching: Batching) -> Option<Vec<Item>> {
+    pub fn take(&self) -> Option<Vec<Item>> {
         let mut state = self.state.lock();
         loop {
-            let batch = match batching {
-                Batching::Single => state.pop(Instant::now()).into_iter().map(|entry| entry.item).collect(),
-                Batching::Budget { token_budget, max_rows } => state.pop_batch(token_budget, max_rows),
-            };
+            let batch = self.pop(&mut state);
             match (batch.is_empty(), state.closed) {
                 (false, _) => return Some(batch),
                 (true, true) => return None,
                 (true, false) => self.arrived.wait(&mut state),
             }
+        }
+    }
+
+    /// At most a session's share of what waits: a batch must not leave the other cores idle.
+    fn pop(&self, state: &mut State) -> Vec<Item> {
+        let share = state.waiting.len().div_ceil(self.sessions) as u32;
+        let budget = |tokens, rows: u32| Budget { tokens, rows: rows.min(share) };
+        match self.batching {
+            Batching::Single => state.pop(Instant::now()).into_iter().map(|entry| entry.item).collect(),
+            Batching::Equal { token_budget, max_rows } => {
+                state.pop_batch(budget(token_budget, max_rows), batch::equals)
+            }
+            Batching::Budget { token_budget, max_rows } => state.pop_batch(budget(token_budget, max_rows), with_first),
         }
     }
 
@@ -92,19 +108,24 @@ impl State {
         None
     }
 
-    /// The most urgent text with others of like length; what is looked at but not taken goes back.
-    fn pop_batch(&mut self, tokens: u32, rows: u32) -> Vec<Item> {
+    /// The most urgent text with those that `choose` puts beside it; what is looked at but not taken goes back.
+    fn pop_batch(&mut self, budget: Budget, choose: fn(&[u32], Budget) -> Vec<usize>) -> Vec<Item> {
         let now = Instant::now();
-        let window: Vec<Entry> = std::iter::from_fn(|| self.pop(now)).take(rows as usize * WINDOW_BATCHES).collect();
+        let window = budget.rows.max(1) as usize * WINDOW_BATCHES;
+        let window: Vec<Entry> = std::iter::from_fn(|| self.pop(now)).take(window).collect();
         let lengths: Vec<u32> = window.iter().map(|entry| entry.item.input.ids.len() as u32).collect();
-        let plan = batch::plan(&lengths, Budget { tokens, rows });
-        let chosen = plan.into_iter().find(|indices| indices.contains(&0)).unwrap_or_default();
+        let chosen = choose(&lengths, budget);
         let mut batch = Vec::with_capacity(chosen.len());
         for (index, entry) in window.into_iter().enumerate() {
             if chosen.contains(&index) { batch.push(entry.item) } else { self.waiting.push(entry) }
         }
         batch
     }
+}
+
+/// The padded batch that the first text falls into.
+fn with_first(lengths: &[u32], budget: Budget) -> Vec<usize> {
+    batch::plan(lengths, budget).into_iter().find(|indices| indices.contains(&0)).unwrap_or_default()
 }
 
 impl PartialEq for Entry {
