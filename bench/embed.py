@@ -3,8 +3,10 @@
 Question: texts per second through router and worker at 32 clients, one text a call, beside the best bare loop over the
 same file in one process; and what a single client waits.
 Control: bare loops over the same texts: the Rust tokenizer and onnxruntime on as many threads as there are cores, one
-text a run, or sorted and padded to 512 tokens, whichever is better; the same for the fp32 file.
-Measured: texts per second and median latency.  Contenders take turns, medians over rounds are shown; the mesh pays for
+text a run, or sorted and padded to 512 tokens, or sorted into runs of equally long ones, whichever is best; the same
+for the fp32 file.
+Measured: texts per second; median latency, the lone client and the bare loop changing places every few texts.
+Contenders take turns, medians over rounds are shown; the mesh pays for
 its clients too, since the load generator runs on the same cores.
 
     python -m bench.embed
@@ -33,6 +35,7 @@ ROUNDS, SECONDS, CLIENTS = 3, 2.0, 32
 KINDS = {"short": 800, "long": 120, "mixed": 400}
 """Kinds of texts, and how many a bare loop runs in one go."""
 BUDGET = 512
+TURN, TURN_SECONDS = 10, 0.1
 
 CONFIG = """
 [[workers]]
@@ -42,8 +45,6 @@ vector_cache = 0
 name = "minilm"
 source = "all-minilm-l6-v2"
 precision = "{precision}"
-[workers.models.batching]
-mode = "single"
 """
 
 
@@ -78,7 +79,10 @@ class Bare:
         return _rate(self.one, sample, len(sample))
 
     def padded_rate(self, sample: Sequence[str]) -> float:
-        return _rate(self.batch, _sorted_groups(self.tokenizer, sample), len(sample))
+        return _rate(self.batch, _sorted_groups(self.tokenizer, sample, padding=True), len(sample))
+
+    def equal_rate(self, sample: Sequence[str]) -> float:
+        return _rate(self.batch, _sorted_groups(self.tokenizer, sample, padding=False), len(sample))
 
     def latencies(self, sample: Sequence[str]) -> list[float]:
         return [_seconds(self.one, text) for text in sample]
@@ -97,23 +101,35 @@ def _seconds(work: Callable[[str], None], text: str) -> float:
     return time.perf_counter() - began
 
 
-def _sorted_groups(tokenizer: _core.Tokenizer, sample: Sequence[str]) -> list[list[str]]:
-    """Texts of like length, as many as fit the budget."""
+def _sorted_groups(tokenizer: _core.Tokenizer, sample: Sequence[str], *, padding: bool) -> list[list[str]]:
+    """Texts of like length, or of the same one, as many as fit the budget."""
     groups: list[list[str]] = [[]]
+    last = 0
     for length, text in sorted(zip(tokenizer.count(list(sample)), sample, strict=True)):
-        if groups[-1] and length * (len(groups[-1]) + 1) > BUDGET:
+        if groups[-1] and (length * (len(groups[-1]) + 1) > BUDGET or (length != last and not padding)):
             groups.append([])
         groups[-1].append(text)
+        last = length
     return groups
 
 
-def through_mesh(address: str, sample: Sequence[str], clients: int) -> tuple[float, float]:
-    """Texts per second and median latency in milliseconds."""
+def through_mesh(address: str, sample: Sequence[str], clients: int, seconds: float) -> tuple[float, list[float]]:
+    """Texts per second, and the calls' latencies in seconds."""
     payloads = [embed_pb2.EmbedRequest(texts=[text]).SerializeToString() for text in sample]
-    latencies, _, codes, elapsed = _core.load(address, PATH, payloads, clients=clients, duration_s=SECONDS)
+    latencies, _, codes, elapsed = _core.load(address, PATH, payloads, clients=clients, duration_s=seconds)
     if set(codes) != {0}:
         raise RuntimeError(f"calls failed: {codes}")
-    return len(latencies) / elapsed, statistics.median(latencies) * 1e3
+    return len(latencies) / elapsed, list(latencies)
+
+
+def lone(address: str, bare: Bare, sample: Sequence[str]) -> tuple[float, float]:
+    """Median milliseconds of a text in the bare loop, and of a single client's call."""
+    alone: list[float] = []
+    through: list[float] = []
+    for start in range(0, 12 * TURN, TURN):
+        alone += bare.latencies(sample[start : start + TURN])
+        through += through_mesh(address, sample[start : start + TURN], 1, TURN_SECONDS)[1]
+    return statistics.median(alone) * 1e3, statistics.median(through) * 1e3
 
 
 def measure(address: str, exact_address: str) -> dict[tuple[str, str], Figures]:
@@ -126,16 +142,18 @@ def measure(address: str, exact_address: str) -> dict[tuple[str, str], Figures]:
             rates = {
                 "int8, one text a run": small.single_rate(sample),
                 "int8, padded to 512": small.padded_rate(sample),
+                "int8, equally long, up to 512": small.equal_rate(sample),
                 "fp32, one text a run": exact.single_rate(sample[: count // 2]),
                 "fp32, padded to 512": exact.padded_rate(sample[: count // 2]),
-                "mesh int8": through_mesh(address, sample, CLIENTS)[0],
-                "mesh fp32": through_mesh(exact_address, sample, CLIENTS)[0],
+                "fp32, equally long, up to 512": exact.equal_rate(sample[: count // 2]),
+                "mesh int8": through_mesh(address, sample, CLIENTS, SECONDS)[0],
+                "mesh fp32": through_mesh(exact_address, sample, CLIENTS, SECONDS)[0],
             }
             for name, rate in rates.items():
                 found.setdefault((name, kind), Figures()).rate.append(rate)
-            lone = sample[:100]
-            found["int8, one text a run", kind].p50_ms.append(statistics.median(small.latencies(lone)) * 1e3)
-            found["mesh int8", kind].p50_ms.append(through_mesh(address, sample, 1)[1])
+            alone, through = lone(address, small, sample)
+            found["int8, one text a run", kind].p50_ms.append(alone)
+            found["mesh int8", kind].p50_ms.append(through)
     return found
 
 
