@@ -14,7 +14,7 @@ from typing import Any
 
 import waypost
 from router import events, registry
-from waypost import _core
+from waypost import _core, cpus
 from waypost.config import Router
 from waypost.life import Stop
 
@@ -40,7 +40,8 @@ def serve(config: Router, instances: Iterable[str], announce: Callable[[str], No
 def core_config(config: Router, instances: list[str]) -> str:
     """The configuration as `_core.Router` reads it."""
     own = {"drain_s", "instances_file", "decisions"}
-    plane = config.model_dump(exclude=own) | {"instances": instances}
+    threads = config.io_threads or max(1, cpus.available() // 2)
+    plane = config.model_dump(exclude=own) | {"instances": instances, "io_threads": threads}
     return json.dumps(plane | {"instance": "router", "version": waypost.__version__})
 
 

@@ -134,6 +134,8 @@ class Router(Section):
     """Seconds between pings to each instance, which has as long to answer."""
     drain_s: Seconds = 20.0
     """Seconds the calls under way get to finish at shutdown; then they are cut."""
+    io_threads: Annotated[int, Field(ge=0)] = 0
+    """Threads that serve sockets, on which also the choices are made; 0: half the machine's cores, at least one."""
     connections: Count = 1
     """Connections per instance; more help only where one core cannot keep up with a connection."""
     instances: Annotated[tuple[Address, ...], Strict(False)] = ()
