@@ -26,10 +26,9 @@ $(VENV)/.ready: $(VENV)/.tools Cargo.toml Cargo.lock $(RUST)
 demo: setup ## Start a mesh, send it real requests, stop it.
 	$(BIN)/waypost demo
 
-# `lint` joins test again when services.backends exists and mypy is clean.
-test: setup test-rust test-python ## Everything that must pass.
+test: setup lint test-rust test-python ## Everything that must pass.
 
-lint: setup
+lint: setup ## Style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy waypost router services
@@ -39,7 +38,7 @@ lint: setup
 test-rust: ## The pure crates, in the profile that is shipped.
 	cargo test --release --locked $(CRATES)
 
-test-python: setup
+test-python: setup ## Behaviour, against real servers.
 	$(BIN)/python -m pytest
 
 bench: setup ## All figures of bench/README.md.

@@ -1,5 +1,7 @@
-# ruff: noqa: E501
-"""A pass-through gRPC proxy in grpc.aio: the control case of bench/hop.py.  `python -m bench.aio_proxy LISTEN TARGET`"""
+"""A pass-through gRPC proxy in grpc.aio: the control case of bench/hop.py.
+
+python -m bench.aio_proxy LISTEN TARGET
+"""
 
 from __future__ import annotations
 

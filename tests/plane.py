@@ -287,7 +287,7 @@ class Plane:
     def tokenizer(self) -> Path:
         """A tokenizer file with a token for each letter."""
         path = self.folder / "tokenizer.json"
-        path.write_text(json.dumps(_tokenizer()))
+        path.write_text(json.dumps(tokenizer_file()))
         return path
 
     def head(self, name: str = "mood", labels: tuple[str, ...] = ("glad", "sad"), **parts: Any) -> dict[str, str]:
@@ -345,7 +345,7 @@ def becomes(router: Node, *wanted: str) -> None:
     eventually(lambda: states(router) == list(wanted))
 
 
-def _tokenizer() -> dict[str, Any]:
+def tokenizer_file() -> dict[str, Any]:
     special = [
         {"id": index, "content": token, "special": True, "normalized": False}
         | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)

@@ -78,7 +78,7 @@ def test_texts_come_from_standard_input_when_none_are_given(run: Run, mesh: Any)
     )
     done = run("classify", "--head", "mood", "--address", mesh.address, stdin="a\nb\n")
     assert list(mesh.requests[0].texts) == ["a", "b"]
-    assert "joy 0.500" in done.out
+    assert "joy 0.50" in done.out
 
 
 def test_rerank_shows_the_documents_best_first(run: Run, mesh: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from services.bert.weights import PARTS
-from tests.plane import PIECES, _tokenizer
+from tests.plane import PIECES, tokenizer_file
 
 HIDDEN, WIDE, LAYERS, HEADS, POSITIONS = 32, 64, 2, 4, 64
 TABLES = {"word_embeddings": len(PIECES), "position_embeddings": POSITIONS, "token_type_embeddings": 2}
@@ -20,7 +20,7 @@ def write(folder: Path, *, labels: int = 0, facts: str = "") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     save_file(_tensors(labels), folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(_config()))
-    (folder / "tokenizer.json").write_text(json.dumps(_tokenizer()))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer_file()))
     (folder / "model.toml").write_text(facts or f'name = "tiny"\ndimensions = {HIDDEN}\nmax_tokens = {POSITIONS}\n')
     return folder
 

@@ -59,11 +59,8 @@ def classify(
         result = client.classify(given, model=model, head=head, top_k=top_k, threshold=threshold, truncate=truncate)
     if json:
         return show.as_json(result)
-    rows = (
-        (show.shortened(text), ", ".join(f"{each.label} {each.score:.3f}" for each in one.labels), _scope(one))
-        for text, one in zip(given, result.results, strict=True)
-    )
-    show.table(result.head, ("text", "labels", ""), rows)
+    rows = ((show.shortened(text), show.labels(one)) for text, one in zip(given, result.results, strict=True))
+    show.table(result.head, ("text", "labels"), rows)
     show.served(result.served, result.timings)
 
 
@@ -96,7 +93,3 @@ def _given(texts: list[str] | None) -> list[str]:
     if sys.stdin.isatty():
         raise CommandError("no texts: give them as arguments, or one a line on standard input", WRONG_USAGE)
     return sys.stdin.read().splitlines()
-
-
-def _scope(result: object) -> str:
-    return "out of scope" if getattr(result, "out_of_scope", False) else ""

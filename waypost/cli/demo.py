@@ -119,14 +119,7 @@ def _show_embeddings(answer: Embeddings) -> None:
 
 
 def _show_classifications(answer: Classifications) -> None:
-    rows = (
-        (
-            text,
-            "out of scope, " * result.out_of_scope
-            + ", ".join(f"{each.label} {each.score:.2f}" for each in result.labels),
-        )
-        for text, result in zip(MESSAGES[answer.head], answer.results, strict=True)
-    )
+    rows = ((text, show.labels(one)) for text, one in zip(MESSAGES[answer.head], answer.results, strict=True))
     show.table(f"classify: {answer.head}", ("text", "labels"), rows)
 
 

@@ -135,12 +135,12 @@ def _pulled(source: str, may_pull: bool) -> Path:
 
 @contextlib.contextmanager
 def _bar() -> Iterator[Progress]:
-    """A progress bar on stderr, for what is being done at the moment; nothing where nobody watches."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    """Follows whatever is being done at the moment, bytes or steps."""
+    from rich.progress import DownloadColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    from waypost.cli import progress
+
+    with progress.bar(DownloadColumn()) as bar:
         yield _follower(bar.add_task, bar.update)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod
 
-    from waypost.results import ServedBy, Timings
+    from waypost.results import Classification, ServedBy, Timings
 
 
 def console() -> Console:
@@ -37,6 +37,12 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     console().print(made)
+
+
+def labels(of: Classification) -> str:
+    """Labels with their scores, best first."""
+    scored = [f"{each.label} {each.score:.2f}" for each in of.labels]
+    return ", ".join((["out of scope"] if of.out_of_scope else []) + scored)
 
 
 def served(by: ServedBy, timings: Timings) -> None:

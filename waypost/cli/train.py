@@ -5,9 +5,8 @@ Training needs SciPy, which serving does not: `pip install 'waypost[train]'`.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from waypost.cli import show
-from waypost.cli.failures import CommandError
 from waypost.cli.options import Json
 
 if TYPE_CHECKING:
@@ -47,11 +45,11 @@ def head(
 
     Figures are measured on a part kept aside, with the vectors that training saw and with the int8 file that is served.
     """
-    with _one_line():
-        from services.heads.recipes import recipe
+    _needs_scipy()
+    from services.heads.recipes import recipe
 
-        found = recipe(name)
-        _train(Job(found.spec, found.read(data), found.spec.encoder.rpartition("/")[0]), out, seed, json)
+    found = recipe(name)
+    _train(Job(found.spec, found.read(data), found.spec.encoder.rpartition("/")[0]), out, seed, json)
 
 
 @group.command("labels")
@@ -69,11 +67,11 @@ def labels(
 
     A fifth of the examples is kept aside to measure on, and learnt from for the file that is written.
     """
-    with _one_line():
-        from services.heads import own
+    _needs_scipy()
+    from services.heads import own
 
-        source = "" if encoder == NO_ENCODER else encoder
-        _train(Job(own.spec(name, _tag(source)), own.dataset(file), source), out, seed, json)
+    source = "" if encoder == NO_ENCODER else encoder
+    _train(Job(own.spec(name, _tag(source)), own.dataset(file), source), out, seed, json)
 
 
 @group.command("frequencies")
@@ -83,10 +81,10 @@ def frequencies(
     json: Json = False,
 ) -> None:
     """Count in how many texts of the public data sets each word occurs, for reranking by BM25."""
-    with _one_line():
-        from services.heads import frequencies as table
+    _needs_scipy()
+    from services.heads import frequencies as table
 
-        counted = table.write(out, data)
+    counted = table.write(out, data)
     if json:
         return show.as_json({"file": str(out), **counted})
     show.console().print(f"{out}: {counted['words']:,} words of {counted['documents']:,} texts")
@@ -101,19 +99,11 @@ class Job:
     source: str
 
 
-@contextlib.contextmanager
-def _one_line() -> Iterator[None]:
-    """Whatever training refuses is the user's to mend."""
-    from services.backend import ModelUnusable
-    from services.heads.errors import HeadError, SciPyMissing
-    from waypost.catalogue import CatalogueError
+def _needs_scipy() -> None:
+    from services.heads.errors import SciPyMissing
 
-    try:
-        if not all(importlib.util.find_spec(package) for package in ("scipy", "threadpoolctl")):
-            raise SciPyMissing
-        yield
-    except (HeadError, ModelUnusable, CatalogueError) as error:
-        raise CommandError(str(error)) from None
+    if not all(importlib.util.find_spec(package) for package in ("scipy", "threadpoolctl")):
+        raise SciPyMissing
 
 
 def _tag(source: str) -> str:
@@ -127,9 +117,12 @@ def _tag(source: str) -> str:
 
 
 def _train(job: Job, out: Path, seed: int, json: bool) -> None:
-    from services.heads.train import train
+    from rich.progress import MofNCompleteColumn
 
-    with _bar() as bar:
+    from services.heads.train import train
+    from waypost.cli import progress
+
+    with progress.bar(MofNCompleteColumn()) as bar:
         task = bar.add_task(job.spec.name, total=None)
         forms = _forms(job.source, bar)
         trained = train(
@@ -167,24 +160,6 @@ def _watched(encode: Encode, bar: Progress, form: str) -> Encode:
         return np.array([known[text] for text in texts])
 
     return embed
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Progress]:
-    """On stderr; nothing where nobody watches."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield bar
 
 
 def _show(job: Job, path: Path, log: Mapping[str, Any]) -> None:
