@@ -44,7 +44,7 @@ def load(model: Model, sessions: int) -> Loaded:
         heads=resolve.heads(model.heads, encoder=f"{facts.name}/{facts.version}"),
         document_frequencies=document_frequencies() if encoder else None,
         tags=facts.tags or GENERAL[facts.kind],
-        batching=_batching(model.batching, path),
+        batching=_batching(model, folder, path),
     )
 
 
@@ -116,7 +116,15 @@ def _max_tokens(model: Model, facts: Facts) -> int:
     return model.max_tokens or facts.max_tokens
 
 
-def _batching(configured: Batching, path: Path) -> Batching:
-    if configured.mode != "auto":
-        return configured
-    return profile.best(path) or configured.model_copy(update={"mode": "equal"})
+def _batching(model: Model, folder: Path, path: Path) -> Batching:
+    """Where it is left open: what was fastest of the plans under which an answer does not depend on its neighbours.
+
+    Our int8 graph is indifferent to texts of its own length but not to padding, fp32 to both; of a graph that came as
+    it is nothing is known.
+    """
+    if model.batching.mode != "auto":
+        return model.batching
+    if not has_weights(folder):
+        return model.batching.model_copy(update={"mode": "single"})
+    measured = profile.best(path, padding=model.precision == "float32")
+    return measured or model.batching.model_copy(update={"mode": "equal"})

@@ -52,10 +52,10 @@ class Profile:
     machine: Machine
     plans: tuple[Plan, ...]
 
-    @property
-    def best(self) -> Plan:
-        """By texts per second over texts of mixed lengths: what traffic is."""
-        return max(self.plans, key=lambda plan: plan.texts_per_s["mixed"])
+    def best(self, *, padding: bool) -> Plan:
+        """By texts per second over texts of mixed lengths: what traffic is.  `padding`: whether plans may pad."""
+        plans = [plan for plan in self.plans if padding or plan.batching.mode != "budget"]
+        return max(plans, key=lambda plan: plan.texts_per_s["mixed"])
 
 
 def save(graph: Path, profile: Profile) -> Path:
@@ -77,10 +77,10 @@ def load(graph: Path) -> Profile | None:
     return profile if profile.machine == Machine.this() else None
 
 
-def best(graph: Path) -> Batching | None:
-    """The plan to use for a file, if it was measured here."""
+def best(graph: Path, *, padding: bool) -> Batching | None:
+    """The plan to use for a file, if it was measured here; `padding`: whether it may pad."""
     profile = load(graph)
-    return profile.best.batching if profile else None
+    return profile.best(padding=padding).batching if profile else None
 
 
 def processor_name() -> str:

@@ -186,11 +186,22 @@ def test_the_measured_plan_is_taken_where_the_configuration_leaves_it_open(tmp_p
     """`mode = "auto"` follows the profile of this machine; a mode that is written down stays."""
     folder = tiny_bert.write(tmp_path / "tiny")
     graph = prepare(folder, facts_in(folder)).graph("int8")
+    single, padded = Batching(mode="single"), Batching(mode="budget", token_budget=256)
+    plans = (profile.Plan(single, {"mixed": 1.0}), profile.Plan(padded, {"mixed": 2.0}))
+    for precision in ("int8", "float32"):
+        profile.save(graph.with_stem(precision), profile.Profile(profile.Machine.this(), plans))
+    assert loaded(folder, precision="float32").batching == padded
+    assert loaded(folder, precision="float32", batching=single).batching == single
+
+
+def test_int8_vectors_are_never_padded_unless_that_is_asked_for(tmp_path: Path) -> None:
+    """However fast it measures: neighbours would show in them."""
+    folder = tiny_bert.write(tmp_path / "tiny")
     padded = Batching(mode="budget", token_budget=256)
-    plans = (profile.Plan(Batching(mode="single"), {"mixed": 1.0}), profile.Plan(padded, {"mixed": 2.0}))
-    profile.save(graph, profile.Profile(profile.Machine.this(), plans))
-    assert loaded(folder).batching == padded
-    assert loaded(folder, batching=Batching(mode="single")).batching.mode == "single"
+    plans = (profile.Plan(Batching(mode="equal"), {"mixed": 1.0}), profile.Plan(padded, {"mixed": 2.0}))
+    profile.save(prepare(folder, facts_in(folder)).graph("int8"), profile.Profile(profile.Machine.this(), plans))
+    assert loaded(folder).batching.mode == "equal"
+    assert loaded(folder, batching=padded).batching == padded
 
 
 def test_a_profile_of_another_machine_is_not_used(tmp_path: Path) -> None:
@@ -198,7 +209,7 @@ def test_a_profile_of_another_machine_is_not_used(tmp_path: Path) -> None:
     graph = tmp_path / "model.onnx"
     other = profile.Machine("another processor", 64, "0.0")
     profile.save(graph, profile.Profile(other, (profile.Plan(Batching(mode="budget"), {"mixed": 1.0}),)))
-    assert profile.best(graph) is None
+    assert profile.best(graph, padding=True) is None
 
 
 def test_measuring_tries_every_plan_on_every_kind_of_text(tmp_path: Path) -> None:

@@ -80,13 +80,13 @@ def measure(source: Source = "all-minilm-l6-v2", precision: Precision = "int8", 
     path = graph(folder, facts, precision)
     with _bar() as progress:
         found = measured(run_of(path, facts), facts.max_tokens, lambda done, total: progress("measuring", done, total))
-    saved = profile.save(path, found)
+    saved, best = profile.save(path, found), found.best(padding=precision == "float32")
     if json:
-        return show.as_json({"profile": str(saved), "best": found.best.name, "plans": found.plans})
-    kinds = tuple(found.best.texts_per_s)
+        return show.as_json({"profile": str(saved), "best": best.name, "plans": found.plans})
+    kinds = tuple(best.texts_per_s)
     rows = ((plan.name, *(f"{plan.texts_per_s[kind]:.0f}" for kind in kinds)) for plan in found.plans)
     show.table(f"{facts.name} {precision}: texts per second", ("plan", *(f"{kind} " for kind in kinds)), rows)
-    show.console().print(f'workers with `mode = "auto"` take: {found.best.name}')
+    show.console().print(f'workers with `mode = "auto"` take: {best.name}')
 
 
 def ready(loaded: Config, may_pull: bool) -> None:
