@@ -20,12 +20,12 @@ def status(address: Address = "", timeout: Timeout = 5.0, json: Json = False) ->
     show.console().print(f"grpc {called}")
     show.table(
         "instances",
-        ("instance", "state", "models", "in flight ", "requests ", "failures ", "p95 ", "address"),
+        ("instance", "state", "models", "busy ", "calls ", "failed ", "p95 ", "address"),
         (
             (
                 each.instance,
                 each.state,
-                ", ".join(each.models),
+                "\n".join(each.models),
                 each.in_flight,
                 each.requests,
                 each.failures,
@@ -37,15 +37,15 @@ def status(address: Address = "", timeout: Timeout = 5.0, json: Json = False) ->
     )
     show.table(
         "models",
-        ("model", "version", "backend", "tasks", "heads", "dimensions ", "max tokens "),
+        ("model", "version", "backend", "tasks", "heads", "vector ", "tokens "),
         (
             (
                 each.name,
                 each.version,
                 each.backend,
-                ", ".join(each.tasks),
-                ", ".join(head.name for head in each.heads),
-                each.dimensions or "",
+                "\n".join(each.tasks),
+                "\n".join(head.name for head in each.heads),
+                each.dimensions,
                 each.max_tokens or "",
             )
             for each in models
