@@ -1,6 +1,7 @@
 """What do tokenising and hashing cost in Rust, beside the ways Python has?
 
-Question: microseconds per text of `waypost._core.Tokenizer` and `hash_embed`.
+Question: microseconds per text of `waypost._core.Tokenizer` and `hash_embed`; and what a run costs that computes
+nothing: the way through Python and onnxruntime that every run of a model pays.
 Control: the `tokenizers` package on the same file, and the same hashed features built in Python with numpy.
 Measured: one thread, texts one at a time, contenders interleaved, median of rounds.
 
@@ -10,18 +11,23 @@ Measured: one thread, texts one at a time, contenders interleaved, median of rou
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 from tokenizers import Tokenizer
 
 from bench import table
 from bench.texts import texts
 from services.onnx import located
+from services.sessions import open_session, runner
 from waypost import _core
 
 ROUNDS, TEXTS, DIMENSIONS = 7, 500, 384
@@ -54,7 +60,25 @@ def contenders() -> dict[str, Callable[[str], object]]:
         "tokenise: tokenizers (Rust, called from Python)": lambda text: theirs.encode(text).ids,
         "hash embedding, 384-d: waypost": lambda text: _core.hash_embed([text], DIMENSIONS),
         "hash embedding, 384-d: Python and numpy": hashed_in_python,
+        "a run that computes nothing": empty_run(),
     }
+
+
+def empty_run() -> Callable[[str], object]:
+    """A session as the worker runs it, of a graph that only casts its input."""
+    ids, out = (
+        helper.make_tensor_value_info(name, kind, ["n", "tokens"])
+        for name, kind in (("input_ids", TensorProto.INT64), ("out", TensorProto.FLOAT))
+    )
+    cast = helper.make_node("Cast", ["input_ids"], ["out"], to=TensorProto.FLOAT)
+    graph = helper.make_graph([cast], "empty", [ids], [out])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        run = runner(open_session(path))
+    tokens = np.ones((1, 11), dtype=np.int64)
+    return lambda text: run(tokens, tokens, tokens)
 
 
 def microseconds(work: Callable[[str], object], sample: list[str]) -> float:

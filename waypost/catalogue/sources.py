@@ -19,6 +19,8 @@ Progress = Callable[[str, int, int | None], None]
 
 _RAW = re.compile(r"Progress (\d+) of (\d+)")
 _LAST_LINES = 3
+_RESUMES = "5"
+"""How often pip goes on with a download that was cut off."""
 
 
 class SourceFailed(Exception):
@@ -75,7 +77,8 @@ def _download(source: Pypi, into: Path, progress: Progress) -> None:
     options = ("--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--progress-bar", "raw", "--no-input")
     command = (sys.executable, "-m", "pip", "download", *options, "--dest", str(into), source.requirement)
     said: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+    env = {"PIP_RESUME_RETRIES": _RESUMES} | os.environ  # by the environment: older pips do not know the option
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         assert pip.stdout
         for line in pip.stdout:
             if found := _RAW.search(line):
