@@ -13,6 +13,7 @@ pub mod headers;
 pub mod health;
 mod hints;
 pub mod load;
+mod pace;
 pub mod proto;
 pub mod router;
 pub mod server;

@@ -21,7 +21,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::address::{Address, Stream};
+use crate::{
+    address::{Address, Stream},
+    pace::{Pace, Schedule},
+};
 
 const WINDOW: u32 = 4 << 20;
 
@@ -70,11 +73,12 @@ pub async fn run(plan: Plan) -> io::Result<Report> {
         connections.push(connect(&plan.address).await?);
     }
     let (next, started) = (Arc::new(AtomicUsize::new(0)), Instant::now());
+    let pace = plan.rate.map(|rate| pace(&plan, rate, started)).transpose()?;
     let mut clients = tokio::task::JoinSet::new();
     for index in 0..plan.clients.max(1) {
         let sender = connections[index % connections.len()].clone();
-        let client = Client { plan: plan.clone(), frames: frames.clone(), next: next.clone(), started, sender };
-        clients.spawn(client.work());
+        let (plan, frames, next, pace) = (plan.clone(), frames.clone(), next.clone(), pace.clone());
+        clients.spawn(Client { plan, frames, next, started, pace, sender }.work());
     }
     let mut report = Report::default();
     while let Some(part) = clients.join_next().await {
@@ -82,6 +86,11 @@ pub async fn run(plan: Plan) -> io::Result<Report> {
     }
     report.elapsed = started.elapsed();
     Ok(report)
+}
+
+fn pace(plan: &Plan, rate: f64, started: Instant) -> io::Result<Arc<Pace>> {
+    let calls = (rate * plan.duration.as_secs_f64()) as usize;
+    Ok(Arc::new(Pace::start(Schedule { started, rate, calls }, plan.clients.max(1))?))
 }
 
 impl Report {
@@ -117,38 +126,29 @@ struct Client {
     frames: Arc<Vec<Bytes>>,
     next: Arc<AtomicUsize>,
     started: Instant,
+    pace: Option<Arc<Pace>>,
     sender: SendRequest<Full<Bytes>>,
 }
 
 impl Client {
     async fn work(mut self) -> Report {
         let mut report = Report::default();
-        loop {
-            let call = self.next.fetch_add(1, Ordering::Relaxed);
-            let begin = self.begin(call).await;
-            if begin >= self.started + self.plan.duration {
-                return report;
-            }
-            let payload = call % self.frames.len();
+        while let Some(begin) = self.begin().await {
+            let payload = self.next.fetch_add(1, Ordering::Relaxed) % self.frames.len();
             let code = self.call(payload).await;
             report.latencies.push(begin.elapsed().as_secs_f64());
             report.payloads.push(payload);
             *report.codes.entry(code).or_default() += 1;
         }
+        report
     }
 
-    /// When a call counts as begun: when it is due where the client is late for it, else when it is sent.
-    ///
-    /// The timer wakes up to two milliseconds late, which is not the server's doing: a client that waited for its
-    /// time counts from when it woke, and one that need not wait does not touch the timer.
-    async fn begin(&self, call: usize) -> Instant {
-        let Some(rate) = self.plan.rate else { return Instant::now() };
-        let due = self.started + Duration::from_secs_f64(call as f64 / rate);
-        if due <= Instant::now() {
-            return due;
+    /// When the next call counts as begun; `None` when it is time to stop.
+    async fn begin(&self) -> Option<Instant> {
+        match &self.pace {
+            Some(pace) => pace.turn().await,
+            None => Some(Instant::now()).filter(|now| *now < self.started + self.plan.duration),
         }
-        tokio::time::sleep_until(due.into()).await;
-        Instant::now()
     }
 
     async fn call(&mut self, payload: usize) -> i32 {
