@@ -32,8 +32,8 @@ pub fn load<'py>(
     rate: Option<f64>,
     timeout_s: f64,
 ) -> PyResult<Report<'py>> {
-    if payloads.is_empty() || rate.is_some_and(|rate| rate.is_nan() || rate <= 0.0) {
-        return Err(PyValueError::new_err("load needs at least one payload and a rate above 0"));
+    if payloads.is_empty() || rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
+        return Err(PyValueError::new_err("load needs at least one payload and a finite rate above 0"));
     }
     let seconds = |value| Duration::try_from_secs_f64(value).map_err(|e| PyValueError::new_err(e.to_string()));
     let address = address.parse().map_err(|e: InvalidAddress| PyValueError::new_err(e.to_string()))?;
