@@ -3,8 +3,7 @@
 Question: p99 of Classify through the router at 8 clients, at 60 % of what those clients can get out of the mesh: for a
 head over the encoder, and for a head over hashed words alone.
 Control: the same at one client, with nothing else going on.
-Measured: latency per call, counted from when the call was due where a client is late for it.  The clock that paces
-them ticks once a millisecond, so that calls of several clients fall together.  Texts are short and all
+Measured: latency per call, counted from when the call was due where a client is late for it.  Texts are short and all
 different; the vector cache is off.
 
     python -m bench.classify
