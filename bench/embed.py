@@ -23,10 +23,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench import mesh, table
-from bench.texts import texts
-from services.backend import Integers, Run
+from bench.texts import padded, texts
+from services.backend import Run
+from services.measure import groups
 from services.onnx import graph, located, run_of
 from waypost import _core, cpus
+from waypost.config import Batching
 from waypost.v1 import embed_pb2
 
 SOURCE = "all-minilm-l6-v2"
@@ -68,21 +70,21 @@ class Bare:
         self.batch([text])
 
     def batch(self, group: Sequence[str]) -> None:
-        ids = self.tokenizer.encode(list(group))
-        width = max(map(len, ids))
-        mask = (np.arange(width) < np.array([[len(each)] for each in ids])).astype(np.int64)
-        batch: Integers = np.zeros_like(mask)
-        batch[mask == 1] = np.concatenate(ids)
-        self.run(batch, mask, np.zeros_like(mask))
+        ids, mask = padded(self.tokenizer.encode(list(group)))
+        self.run(ids, mask, np.zeros_like(mask))
 
     def single_rate(self, sample: Sequence[str]) -> float:
         return _rate(self.one, sample, len(sample))
 
     def padded_rate(self, sample: Sequence[str]) -> float:
-        return _rate(self.batch, _sorted_groups(self.tokenizer, sample, padding=True), len(sample))
+        return self._rate_of(Batching(mode="budget", token_budget=BUDGET, max_rows=BUDGET), sample)
 
     def equal_rate(self, sample: Sequence[str]) -> float:
-        return _rate(self.batch, _sorted_groups(self.tokenizer, sample, padding=False), len(sample))
+        return self._rate_of(Batching(mode="equal", token_budget=BUDGET, max_rows=BUDGET), sample)
+
+    def _rate_of(self, plan: Batching, sample: Sequence[str]) -> float:
+        lengths = self.tokenizer.count(list(sample))
+        return _rate(self.batch, [[sample[i] for i in group] for group in groups(plan, lengths)], len(sample))
 
     def latencies(self, sample: Sequence[str]) -> list[float]:
         return [_seconds(self.one, text) for text in sample]
@@ -101,24 +103,10 @@ def _seconds(work: Callable[[str], None], text: str) -> float:
     return time.perf_counter() - began
 
 
-def _sorted_groups(tokenizer: _core.Tokenizer, sample: Sequence[str], *, padding: bool) -> list[list[str]]:
-    """Texts of like length, or of the same one, as many as fit the budget."""
-    groups: list[list[str]] = [[]]
-    last = 0
-    for length, text in sorted(zip(tokenizer.count(list(sample)), sample, strict=True)):
-        if groups[-1] and (length * (len(groups[-1]) + 1) > BUDGET or (length != last and not padding)):
-            groups.append([])
-        groups[-1].append(text)
-        last = length
-    return groups
-
-
 def through_mesh(address: str, sample: Sequence[str], clients: int, seconds: float) -> tuple[float, list[float]]:
     """Texts per second, and the calls' latencies in seconds."""
     payloads = [embed_pb2.EmbedRequest(texts=[text]).SerializeToString() for text in sample]
-    latencies, _, codes, elapsed = _core.load(address, PATH, payloads, clients=clients, duration_s=seconds)
-    if set(codes) != {0}:
-        raise RuntimeError(f"calls failed: {codes}")
+    latencies, elapsed = mesh.load(address, PATH, payloads, clients, seconds)
     return len(latencies) / elapsed, list(latencies)
 
 

@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
+
+from waypost import _core
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ def _ready(process: subprocess.Popen[str]) -> Mesh:
         raise RuntimeError("the mesh did not start: its log is above")
     said = json.loads(line)
     return Mesh(said["grpc"], said["pid"], tuple(said["instances"]))
+
+
+def load(
+    address: str, path: str, payloads: Sequence[bytes], clients: int, seconds: float, rate: float | None = None
+) -> tuple[NDArray[np.float64], float]:
+    """Latencies of the calls and the time they took, in seconds; a failed call ends the bench."""
+    latencies, _, codes, elapsed = _core.load(address, path, payloads, clients=clients, duration_s=seconds, rate=rate)
+    if set(codes) != {0}:
+        raise RuntimeError(f"{address}: calls failed: {codes}")
+    return latencies, elapsed
 
 
 def cpu_seconds(pid: int) -> float:

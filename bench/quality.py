@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from bench import table
+from bench.texts import padded
 from services.backend import Run
 from services.bert import forward, weights
 from services.onnx import graph, located, run_of
@@ -57,7 +58,8 @@ def main() -> None:
         error = np.abs(vectors[: len(exact)] - exact).max()
         rows.append(
             [form, f"{liking:.4f}", f"{to_exact.mean():.4f}", f"{to_exact.min():.4f}", f"{error:.1e}",
-             f"{among_equals(runs[form], tokens, vectors):.6f}", f"{padded(runs[form], tokens[:64], vectors):.4f}"]
+             f"{among_equals(runs[form], tokens, vectors):.6f}",
+             f"{among_longer(runs[form], tokens[:64], vectors):.4f}"]
         )  # fmt: skip
     table.show(
         f"{SOURCE} on STS-B dev ({len(judged)} pairs; {table.machine()})",
@@ -79,11 +81,9 @@ def among_equals(run: Run, tokens: list[NDArray[np.int64]], vectors: NDArray[np.
     return least
 
 
-def padded(run: Run, tokens: list[NDArray[np.int64]], vectors: NDArray[np.float32]) -> float:
+def among_longer(run: Run, tokens: list[NDArray[np.int64]], vectors: NDArray[np.float32]) -> float:
     """Least cosine of a text alone and padded to the longest of them."""
-    mask = (np.arange(max(ids.size for ids in tokens)) < np.array([[ids.size] for ids in tokens])).astype(np.int64)
-    batch = np.zeros_like(mask)
-    batch[mask == 1] = np.concatenate([ids[0] for ids in tokens])
+    batch, mask = padded([ids[0] for ids in tokens])
     return float((run(batch, mask, batch * 0) * vectors[: len(tokens)]).sum(axis=1).min())
 
 

@@ -6,6 +6,10 @@ Words are drawn from a fixed list, so nothing need be downloaded; every text car
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 WORDS = """
 the a of to and in is it you that he was for on are with as his they be at one have this from or had by hot but some
@@ -29,3 +33,12 @@ def texts(kind: str, count: int, seed: int = 1) -> list[str]:
 
 def _words(kind: str, rng: random.Random) -> int:
     return {"short": 8, "long": 120}.get(kind) or rng.choice(MIXED)
+
+
+def padded(tokens: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Token ids of texts in one batch, padded to the longest, and the mask of what is no padding."""
+    lengths = np.array([[len(ids)] for ids in tokens])
+    mask = (np.arange(lengths.max()) < lengths).astype(np.int64)
+    batch = np.zeros_like(mask)
+    batch[mask == 1] = np.concatenate(tokens)
+    return batch, mask

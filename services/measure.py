@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -50,22 +50,25 @@ def batches(plan: Batching, kind: str, max_tokens: int) -> list[Batch]:
     """The same texts, as a plan would run them."""
     random = np.random.default_rng(0)
     low, high = (min(each, max_tokens) for each in LENGTHS[kind])
-    lengths = np.exp(random.uniform(np.log(low), np.log(high), TEXTS)).astype(int)
-    return [_padded(group) for group in _groups(plan, sorted(lengths))]
+    lengths = np.exp(random.uniform(np.log(low), np.log(high), TEXTS)).astype(int).tolist()
+    return [_padded([lengths[index] for index in group]) for group in groups(plan, lengths)]
 
 
-def _groups(plan: Batching, lengths: Sequence[int]) -> Iterator[Sequence[int]]:
-    if plan.mode == "single":
-        yield from ([length] for length in lengths)
-        return
-    group: list[int] = []
-    for length in lengths:
-        padded = plan.mode == "equal" and length != (group or [length])[0]
-        if group and (padded or len(group) == plan.max_rows or length * (len(group) + 1) > plan.token_budget):
-            yield group
-            group = []
-        group.append(length)
-    yield group
+def groups(plan: Batching, lengths: Sequence[int]) -> list[list[int]]:
+    """Indices of the texts that share a run, the short ones first, were all of them known beforehand."""
+    found: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda each: lengths[each]):
+        if found and _joins(plan, [lengths[each] for each in found[-1]], lengths[index]):
+            found[-1].append(index)
+        else:
+            found.append([index])
+    return found
+
+
+def _joins(plan: Batching, group: Sequence[int], length: int) -> bool:
+    if plan.mode == "single" or (plan.mode == "equal" and length != group[0]):
+        return False
+    return len(group) < plan.max_rows and length * (len(group) + 1) <= plan.token_budget
 
 
 def _padded(lengths: Sequence[int]) -> Batch:

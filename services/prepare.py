@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from waypost import places
 from waypost.catalogue import Facts
+from waypost.catalogue.pull import sha256
 
 FORMAT = 1
 """To be raised when a graph changes."""
@@ -70,7 +71,5 @@ def prepare(folder: Path, facts: Facts, told: Told = lambda step: None) -> Prepa
 
 def _key(folder: Path, facts: Facts) -> str:
     sums = [hashlib.sha256(repr((FORMAT, facts.kind, facts.pooling)).encode()).hexdigest()]
-    for name in ("model.safetensors", "config.json"):
-        with (folder / name).open("rb") as file:
-            sums.append(hashlib.file_digest(file, "sha256").hexdigest())
+    sums += [sha256(folder / name) for name in ("model.safetensors", "config.json")]
     return hashlib.sha256("".join(sums).encode()).hexdigest()[:16]

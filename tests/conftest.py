@@ -44,12 +44,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def default_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of `waypost up` with the embedded default, on real models."""
+def minilm() -> Path:
+    """Folder of the embedded default, in the user's own home, so that it is fetched once."""
     try:
-        catalogue.pull(catalogue.find("all-minilm-l6-v2"))
+        return catalogue.pull(catalogue.find("all-minilm-l6-v2"))
     except catalogue.PullFailed as error:
         pytest.skip(f"NOT RUN: {error}")
+
+
+@pytest.fixture(scope="session")
+def default_mesh(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Iterator[str]:
+    """Address of `waypost up` with the embedded default, on real models."""
     env = os.environ | {"WAYPOST_RUNTIME": str(tmp_path_factory.mktemp("r"))}
     command = (sys.executable, "-P", "-m", "waypost", "up", "--listen", "127.0.0.1:0", "--json", "--lifeline")
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as mesh:

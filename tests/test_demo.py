@@ -13,18 +13,12 @@ import numpy as np
 import psutil
 import pytest
 
-from waypost import catalogue
-
 WAYPOST = (sys.executable, "-P", "-m", "waypost")
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def demo(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> dict[str, Any]:
     """What it prints with --json."""
-    try:
-        catalogue.pull(catalogue.find("all-minilm-l6-v2"))
-    except catalogue.PullFailed as error:
-        pytest.skip(f"NOT RUN: {error}")
     runtime = tmp_path_factory.mktemp("r")
     env = os.environ | {"WAYPOST_RUNTIME": str(runtime)}
     done = subprocess.run((*WAYPOST, "demo", "--json"), env=env, capture_output=True, text=True, check=False)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.texts import texts
+from bench.texts import padded, texts
 from services.bert import forward, weights
 from services.onnx import graph, located
 from services.sessions import open_session, runner
-from waypost import catalogue
 from waypost._core import Tokenizer
 
 NAME = "all-minilm-l6-v2"
@@ -26,18 +25,9 @@ SENTENCES = (
 
 
 @pytest.fixture(scope="module")
-def model() -> Path:
-    """Its folder, in the user's own home, so that it is fetched once."""
-    try:
-        return catalogue.pull(catalogue.find(NAME))
-    except catalogue.PullFailed as error:
-        pytest.skip(f"NOT RUN: {error}")
-
-
-@pytest.fixture(scope="module")
-def tokens(model: Path) -> list[NDArray[np.int64]]:
+def tokens(minilm: Path) -> list[NDArray[np.int64]]:
     """Token ids of each sentence, `[1, tokens]`."""
-    return [np.array([ids]) for ids in Tokenizer(str(model / "tokenizer.json"), 256).encode(SENTENCES)]
+    return [np.array([ids]) for ids in Tokenizer(str(minilm / "tokenizer.json"), 256).encode(SENTENCES)]
 
 
 def vectors(precision: str, tokens: list[NDArray[np.int64]]) -> NDArray[np.float32]:
@@ -46,25 +36,17 @@ def vectors(precision: str, tokens: list[NDArray[np.int64]]) -> NDArray[np.float
     return np.concatenate([run(ids, np.ones_like(ids), np.zeros_like(ids)) for ids in tokens])
 
 
-def padded(tokens: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All texts in one batch."""
-    mask = (np.arange(max(ids.size for ids in tokens)) < np.array([[ids.size] for ids in tokens])).astype(np.int64)
-    batch = np.zeros_like(mask)
-    batch[mask == 1] = np.concatenate([ids[0] for ids in tokens])
-    return batch, mask
-
-
-def test_fp32_vectors_are_those_of_the_published_weights(model: Path, tokens: list[NDArray[np.int64]]) -> None:
+def test_fp32_vectors_are_those_of_the_published_weights(minilm: Path, tokens: list[NDArray[np.int64]]) -> None:
     """To 1e-5 of a float64 forward in numpy."""
     some = tokens[:8]
-    reference = forward.Forward(weights.load(model, "vector", "mean"))
+    reference = forward.Forward(weights.load(minilm, "vector", "mean"))
     expected = np.concatenate([reference(ids, np.ones_like(ids)) for ids in some])
     assert np.abs(vectors("float32", some) - expected).max() < 1e-5
 
 
 def test_fp32_vectors_do_not_depend_on_what_shares_the_run(tokens: list[NDArray[np.int64]]) -> None:
     """Alone or padded among all others: to 1e-5."""
-    ids, mask = padded(tokens)
+    ids, mask = padded([each[0] for each in tokens])
     together = runner(open_session(graph(*located(NAME), "float32")))(ids, mask, np.zeros_like(ids))
     assert np.abs(together - vectors("float32", tokens)).max() < 1e-5
 

@@ -29,14 +29,15 @@ def failure(error: Exception) -> tuple[str, int]:
         return f"waypost: {error}", error.code
     if isinstance(error, ConfigError):
         return f"waypost: {error}", WRONG_USAGE
-    if isinstance(error, _of_models()):
+    if isinstance(error, of_models()):
         return f"waypost: {error}", FAILED
     if isinstance(error, OSError):
         return f"waypost: {error.strerror or error}{_named(error)}", FAILED
     return _of_call(error)
 
 
-def _of_models() -> tuple[type[Exception], ...]:
+def of_models() -> tuple[type[Exception], ...]:
+    """What is wrong with a model, or with a head, and is the user's to mend."""
     from services.backend import ModelUnusable
     from services.heads.errors import HeadError
     from waypost.catalogue import CatalogueError

@@ -12,7 +12,7 @@ import typer
 
 from waypost import catalogue
 from waypost.cli import show
-from waypost.cli.failures import CommandError
+from waypost.cli.failures import CommandError, of_models
 from waypost.cli.options import Json
 
 if TYPE_CHECKING:
@@ -106,12 +106,9 @@ def ready(loaded: Config, may_pull: bool) -> None:
 
 @contextlib.contextmanager
 def _collected(problems: list[str], whose: str) -> Iterator[None]:
-    from services.backend import ModelUnusable
-    from services.heads.errors import HeadError
-
     try:
         yield
-    except (ModelUnusable, HeadError, catalogue.CatalogueError) as error:
+    except of_models() as error:
         problems.append(f"{whose}: {error}")
 
 
