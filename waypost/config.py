@@ -176,15 +176,73 @@ class Batching(Section):
     """Texts of one batch."""
 
 
+class Generate(Section):
+    """How many requests a generating model takes."""
+
+    slots: Count = 8
+    """Requests it works on at once; a local model shares each step among them."""
+    queue_limit: Count = 64
+    """Requests that wait for a slot; one more fails at once with RESOURCE_EXHAUSTED, QUEUE_FULL."""
+    max_tokens: Count = 512
+    """Tokens of an answer whose request sets no limit of its own."""
+
+
+class Llama(Section):
+    """How llama.cpp runs a GGUF file; what is "auto" is measured once per machine, and printed."""
+
+    context: Annotated[int, Field(ge=64)] = 4096
+    """Tokens of one slot, prompt and answer together.  A longer prompt fails with INVALID_ARGUMENT, TEXT_TOO_LONG."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Cores it computes on; 0 divides the machine's cores among the file's workers."""
+    weights: Literal["auto", "as_is", "q8_0"] = "auto"
+    """ "q8_0": requantised once into Waypost's home; "as_is": the file as it came; "auto": whichever is faster here."""
+    kv_type: Literal["auto", "f16", "bf16", "f32", "q8_0"] = "auto"
+    """Numbers of the KV cache."""
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    """Whether attention is computed in one fused kernel."""
+    kv_layout: Literal["per_slot", "unified"] = "per_slot"
+    """ "per_slot": answers do not depend on the neighbours; "unified": long shared prefixes cost less, and they do."""
+    prompt_chunk: Annotated[int, Field(ge=8)] = 64
+    """Tokens of prompts that a step reads while others wait for their next token; more is a little faster and holds
+    them up longer."""
+    adapters: Annotated[dict[Name, NameOrPath], Field(default_factory=dict)]
+    """LoRA adapters (GGUF) by the name that requests use."""
+
+
+class Remote(Section):
+    """An OpenAI-compatible endpoint."""
+
+    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    """Such as "http://127.0.0.1:8000/v1"."""
+    model: Annotated[str, Field(min_length=1)]
+    """Its name there."""
+    key_env: str | None = None
+    """Environment variable with the API key; the key itself never stands in a file or a log of ours."""
+    key_file: NameOrPath | None = None
+    """File with the API key, instead."""
+    context: Annotated[int, Field(ge=0)] = 0
+    """Tokens of prompt and answer together, for the registry; 0: not known."""
+    connect_timeout_s: Seconds = 5.0
+    """Seconds to connect; beyond it the attempt has failed."""
+    idle_timeout_s: Seconds = 30.0
+    """Seconds between two pieces of an answer; beyond it the attempt has failed."""
+    max_attempts: Count = 3
+    """Tries per request while nothing of the answer has come; pauses are the provider's own, or grow."""
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    """Requests over it fail at once with RESOURCE_EXHAUSTED, RATE_LIMITED; 0: no limit."""
+    tokens_per_minute: Annotated[int, Field(ge=0)] = 0
+    """Tokens, as answers report them; beyond it as above; 0: no limit."""
+
+
 class Model(Section):
     """A model that a worker serves."""
 
     name: Name
     """What callers ask for."""
-    backend: Literal["onnx", "hash"] = "onnx"
+    backend: Literal["onnx", "hash", "llama", "xllama", "remote", "template"] = "onnx"
     """Who runs it."""
     source: NameOrPath | None = None
-    """Entry of the catalogue, or the path of a model folder; the hash backend needs none."""
+    """Entry of the catalogue, or the path of a model folder, GGUF file or Jinja template; hash and remote need none."""
     heads: Annotated[tuple[NameOrPath, ...], Strict(False)] = ()
     """Label sets: names of those that are shipped, or paths of head files."""
     tags: Strings = ()
@@ -201,9 +259,14 @@ class Model(Section):
     INVALID_ARGUMENT, TEXT_TOO_LONG, unless the call asks for truncation."""
     cost_per_1k_tokens_usd: Amount = 0.0
     """US dollars, for the router's choice between models."""
+    cost_per_1k_output_tokens_usd: Amount | None = None
+    """US dollars for the tokens of an answer, where they cost otherwise."""
     quality: Share = 0.5
     """How good its answers are beside other models of the same task."""
     batching: Batching = Batching()
+    generate: Generate = Generate()
+    llama: Llama | None = None
+    remote: Remote | None = None
 
 
 class Worker(Section):

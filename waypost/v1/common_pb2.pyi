@@ -30,6 +30,7 @@ class Truncation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     TRUNCATION_UNSPECIFIED: _ClassVar[Truncation]
     TRUNCATION_END: _ClassVar[Truncation]
+    TRUNCATION_START: _ClassVar[Truncation]
 TIER_UNSPECIFIED: Tier
 TIER_SIMPLE: Tier
 TIER_MEDIUM: Tier
@@ -42,22 +43,25 @@ PRIORITY_NORMAL: Priority
 PRIORITY_HIGH: Priority
 TRUNCATION_UNSPECIFIED: Truncation
 TRUNCATION_END: Truncation
+TRUNCATION_START: Truncation
 
 class RouteHints(_message.Message):
-    __slots__ = ("required_tags", "optional_tags", "tier", "session", "max_cost_usd", "priority")
+    __slots__ = ("required_tags", "optional_tags", "tier", "session", "max_cost_usd", "priority", "tenant")
     REQUIRED_TAGS_FIELD_NUMBER: _ClassVar[int]
     OPTIONAL_TAGS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     MAX_COST_USD_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
     required_tags: _containers.RepeatedScalarFieldContainer[str]
     optional_tags: _containers.RepeatedScalarFieldContainer[str]
     tier: Tier
     session: str
     max_cost_usd: float
     priority: Priority
-    def __init__(self, required_tags: _Optional[_Iterable[str]] = ..., optional_tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[Tier, str]] = ..., session: _Optional[str] = ..., max_cost_usd: _Optional[float] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
+    tenant: str
+    def __init__(self, required_tags: _Optional[_Iterable[str]] = ..., optional_tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[Tier, str]] = ..., session: _Optional[str] = ..., max_cost_usd: _Optional[float] = ..., priority: _Optional[_Union[Priority, str]] = ..., tenant: _Optional[str] = ...) -> None: ...
 
 class ServedBy(_message.Message):
     __slots__ = ("model", "version", "instance")

@@ -26,31 +26,49 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from waypost.v1 import common_pb2 as waypost_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19waypost/v1/generate.proto\x12\nwaypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17waypost/v1/common.proto\",\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xaa\x01\n\x08Sampling\x12\x11\n\x04seed\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_k\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x12\n\x05top_p\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x12\n\x05min_p\x18\x05 \x01(\x02H\x04\x88\x01\x01\x42\x07\n\x05_seedB\x0e\n\x0c_temperatureB\x08\n\x06_top_kB\x08\n\x06_top_pB\x08\n\x06_min_p\"3\n\x06Prompt\x12)\n\x08messages\x18\x01 \x03(\x0b\x32\x17.waypost.v1.ChatMessage\"\xe2\x01\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12%\n\x05route\x18\x02 \x01(\x0b\x32\x16.waypost.v1.RouteHints\x12\"\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x12.waypost.v1.PromptH\x00\x12\r\n\x03raw\x18\x04 \x01(\tH\x00\x12&\n\x08sampling\x18\x05 \x01(\x0b\x32\x14.waypost.v1.Sampling\x12\x12\n\nmax_tokens\x18\x06 \x01(\r\x12\x0c\n\x04stop\x18\x07 \x03(\t\x12\x13\n\x0bjson_schema\x18\x08 \x01(\tB\x07\n\x05input\"X\n\rGenerateUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x15\n\rcached_tokens\x18\x02 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\r\"\xf7\x01\n\x10GenerateResponse\x12$\n\x06served\x18\x01 \x01(\x0b\x32\x14.waypost.v1.ServedBy\x12$\n\x07timings\x18\x02 \x01(\x0b\x32\x13.waypost.v1.Timings\x12\x0c\n\x04text\x18\x03 \x01(\t\x12/\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x18.waypost.v1.FinishReason\x12(\n\x05usage\x18\x05 \x01(\x0b\x32\x19.waypost.v1.GenerateUsage\x12.\n\x0b\x66irst_token\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"E\n\x15GenerateStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.waypost.v1.GenerateRequest\"S\n\x16GenerateStreamResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12+\n\x05\x66inal\x18\x02 \x01(\x0b\x32\x1c.waypost.v1.GenerateResponse*\x9a\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12\x1b\n\x17\x46INISH_REASON_CANCELLED\x10\x04\x32\xb3\x01\n\x0fGenerateService\x12\x45\n\x08Generate\x12\x1b.waypost.v1.GenerateRequest\x1a\x1c.waypost.v1.GenerateResponse\x12Y\n\x0eGenerateStream\x12!.waypost.v1.GenerateStreamRequest\x1a\".waypost.v1.GenerateStreamResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19waypost/v1/generate.proto\x12\nwaypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17waypost/v1/common.proto\"l\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12(\n\ntool_calls\x18\x03 \x03(\x0b\x32\x14.waypost.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\"B\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\"<\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\"\xdf\x03\n\x08Sampling\x12\x11\n\x04seed\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_k\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x12\n\x05top_p\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x12\n\x05min_p\x18\x05 \x01(\x02H\x04\x88\x01\x01\x12\x1b\n\x0erepeat_penalty\x18\x06 \x01(\x02H\x05\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x07 \x01(\x02H\x06\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x08 \x01(\x02H\x07\x88\x01\x01\x12\x1b\n\x0epenalty_tokens\x18\t \x01(\rH\x08\x88\x01\x01\x12\x37\n\nlogit_bias\x18\n \x03(\x0b\x32#.waypost.v1.Sampling.LogitBiasEntry\x1a\x30\n\x0eLogitBiasEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x07\n\x05_seedB\x0e\n\x0c_temperatureB\x08\n\x06_top_kB\x08\n\x06_top_pB\x08\n\x06_min_pB\x11\n\x0f_repeat_penaltyB\x14\n\x12_frequency_penaltyB\x13\n\x11_presence_penaltyB\x11\n\x0f_penalty_tokens\"3\n\x06Prompt\x12)\n\x08messages\x18\x01 \x03(\x0b\x32\x17.waypost.v1.ChatMessage\"\xaa\x03\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12%\n\x05route\x18\x02 \x01(\x0b\x32\x16.waypost.v1.RouteHints\x12\"\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x12.waypost.v1.PromptH\x00\x12\r\n\x03raw\x18\x04 \x01(\tH\x00\x12&\n\x08sampling\x18\x05 \x01(\x0b\x32\x14.waypost.v1.Sampling\x12\x12\n\nmax_tokens\x18\x06 \x01(\r\x12\x0c\n\x04stop\x18\x07 \x03(\t\x12\x13\n\x0bjson_schema\x18\x08 \x01(\t\x12\x0f\n\x07grammar\x18\t \x01(\t\x12\x1f\n\x05tools\x18\n \x03(\x0b\x32\x10.waypost.v1.Tool\x12+\n\x0btool_choice\x18\x0b \x01(\x0e\x32\x16.waypost.v1.ToolChoice\x12\x0f\n\x07\x61\x64\x61pter\x18\x0c \x01(\t\x12\x19\n\x0ctop_logprobs\x18\r \x01(\rH\x01\x88\x01\x01\x12*\n\ntruncation\x18\x0e \x01(\x0e\x32\x16.waypost.v1.TruncationB\x07\n\x05inputB\x0f\n\r_top_logprobs\"p\n\rGenerateUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x15\n\rcached_tokens\x18\x02 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\r\x12\x16\n\x0e\x64ropped_tokens\x18\x04 \x01(\r\"c\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\x12%\n\x03top\x18\x04 \x03(\x0b\x32\x18.waypost.v1.TokenLogprob\"\xbf\x03\n\x10GenerateResponse\x12$\n\x06served\x18\x01 \x01(\x0b\x32\x14.waypost.v1.ServedBy\x12$\n\x07timings\x18\x02 \x01(\x0b\x32\x13.waypost.v1.Timings\x12\x0c\n\x04text\x18\x03 \x01(\t\x12/\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x18.waypost.v1.FinishReason\x12(\n\x05usage\x18\x05 \x01(\x0b\x32\x19.waypost.v1.GenerateUsage\x12.\n\x0b\x66irst_token\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tper_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11tokens_per_second\x18\x08 \x01(\x01\x12*\n\x08logprobs\x18\t \x03(\x0b\x32\x18.waypost.v1.TokenLogprob\x12(\n\ntool_calls\x18\n \x03(\x0b\x32\x14.waypost.v1.ToolCall\x12\x15\n\rfrom_template\x18\x0b \x01(\x08\x12\x10\n\x08\x63ost_usd\x18\x0c \x01(\x01\"E\n\x15GenerateStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.waypost.v1.GenerateRequest\"\x7f\n\x16GenerateStreamResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12+\n\x05\x66inal\x18\x02 \x01(\x0b\x32\x1c.waypost.v1.GenerateResponse\x12*\n\x08logprobs\x18\x03 \x03(\x0b\x32\x18.waypost.v1.TokenLogprob\"\xb6\x01\n!GenerateServiceCountTokensRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12%\n\x05route\x18\x02 \x01(\x0b\x32\x16.waypost.v1.RouteHints\x12\"\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x12.waypost.v1.PromptH\x00\x12\r\n\x03raw\x18\x04 \x01(\tH\x00\x12\x1f\n\x05tools\x18\x05 \x03(\x0b\x32\x10.waypost.v1.ToolB\x07\n\x05input\"Z\n\"GenerateServiceCountTokensResponse\x12$\n\x06served\x18\x01 \x01(\x0b\x32\x14.waypost.v1.ServedBy\x12\x0e\n\x06tokens\x18\x02 \x01(\r*\xb6\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12\x1b\n\x17\x46INISH_REASON_CANCELLED\x10\x04\x12\x1a\n\x16\x46INISH_REASON_FILTERED\x10\x05*o\n\nToolChoice\x12\x1b\n\x17TOOL_CHOICE_UNSPECIFIED\x10\x00\x12\x14\n\x10TOOL_CHOICE_AUTO\x10\x01\x12\x14\n\x10TOOL_CHOICE_NONE\x10\x02\x12\x18\n\x14TOOL_CHOICE_REQUIRED\x10\x03\x32\xa6\x02\n\x0fGenerateService\x12\x45\n\x08Generate\x12\x1b.waypost.v1.GenerateRequest\x1a\x1c.waypost.v1.GenerateResponse\x12Y\n\x0eGenerateStream\x12!.waypost.v1.GenerateStreamRequest\x1a\".waypost.v1.GenerateStreamResponse0\x01\x12q\n\x0b\x43ountTokens\x12-.waypost.v1.GenerateServiceCountTokensRequest\x1a..waypost.v1.GenerateServiceCountTokensResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waypost.v1.generate_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=1096
-  _globals['_FINISHREASON']._serialized_end=1250
+  _globals['_SAMPLING_LOGITBIASENTRY']._loaded_options = None
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_options = b'8\001'
+  _globals['_GENERATESERVICE'].methods_by_name['CountTokens']._loaded_options = None
+  _globals['_GENERATESERVICE'].methods_by_name['CountTokens']._serialized_options = b'\220\002\001'
+  _globals['_FINISHREASON']._serialized_start=2445
+  _globals['_FINISHREASON']._serialized_end=2627
+  _globals['_TOOLCHOICE']._serialized_start=2629
+  _globals['_TOOLCHOICE']._serialized_end=2740
   _globals['_CHATMESSAGE']._serialized_start=98
-  _globals['_CHATMESSAGE']._serialized_end=142
-  _globals['_SAMPLING']._serialized_start=145
-  _globals['_SAMPLING']._serialized_end=315
-  _globals['_PROMPT']._serialized_start=317
-  _globals['_PROMPT']._serialized_end=368
-  _globals['_GENERATEREQUEST']._serialized_start=371
-  _globals['_GENERATEREQUEST']._serialized_end=597
-  _globals['_GENERATEUSAGE']._serialized_start=599
-  _globals['_GENERATEUSAGE']._serialized_end=687
-  _globals['_GENERATERESPONSE']._serialized_start=690
-  _globals['_GENERATERESPONSE']._serialized_end=937
-  _globals['_GENERATESTREAMREQUEST']._serialized_start=939
-  _globals['_GENERATESTREAMREQUEST']._serialized_end=1008
-  _globals['_GENERATESTREAMRESPONSE']._serialized_start=1010
-  _globals['_GENERATESTREAMRESPONSE']._serialized_end=1093
-  _globals['_GENERATESERVICE']._serialized_start=1253
-  _globals['_GENERATESERVICE']._serialized_end=1432
+  _globals['_CHATMESSAGE']._serialized_end=206
+  _globals['_TOOL']._serialized_start=208
+  _globals['_TOOL']._serialized_end=274
+  _globals['_TOOLCALL']._serialized_start=276
+  _globals['_TOOLCALL']._serialized_end=336
+  _globals['_SAMPLING']._serialized_start=339
+  _globals['_SAMPLING']._serialized_end=818
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_start=634
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_end=682
+  _globals['_PROMPT']._serialized_start=820
+  _globals['_PROMPT']._serialized_end=871
+  _globals['_GENERATEREQUEST']._serialized_start=874
+  _globals['_GENERATEREQUEST']._serialized_end=1300
+  _globals['_GENERATEUSAGE']._serialized_start=1302
+  _globals['_GENERATEUSAGE']._serialized_end=1414
+  _globals['_TOKENLOGPROB']._serialized_start=1416
+  _globals['_TOKENLOGPROB']._serialized_end=1515
+  _globals['_GENERATERESPONSE']._serialized_start=1518
+  _globals['_GENERATERESPONSE']._serialized_end=1965
+  _globals['_GENERATESTREAMREQUEST']._serialized_start=1967
+  _globals['_GENERATESTREAMREQUEST']._serialized_end=2036
+  _globals['_GENERATESTREAMRESPONSE']._serialized_start=2038
+  _globals['_GENERATESTREAMRESPONSE']._serialized_end=2165
+  _globals['_GENERATESERVICECOUNTTOKENSREQUEST']._serialized_start=2168
+  _globals['_GENERATESERVICECOUNTTOKENSREQUEST']._serialized_end=2350
+  _globals['_GENERATESERVICECOUNTTOKENSRESPONSE']._serialized_start=2352
+  _globals['_GENERATESERVICECOUNTTOKENSRESPONSE']._serialized_end=2442
+  _globals['_GENERATESERVICE']._serialized_start=2743
+  _globals['_GENERATESERVICE']._serialized_end=3037
 # @@protoc_insertion_point(module_scope)

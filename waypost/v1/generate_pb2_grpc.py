@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class GenerateServiceStub:
-    """Text, chat and structured output.
+    """Text, chat, structured output and tool calls.
     """
 
     def __init__(self, channel):
@@ -45,10 +45,15 @@ class GenerateServiceStub:
                 request_serializer=waypost_dot_v1_dot_generate__pb2.GenerateStreamRequest.SerializeToString,
                 response_deserializer=waypost_dot_v1_dot_generate__pb2.GenerateStreamResponse.FromString,
                 _registered_method=True)
+        self.CountTokens = channel.unary_unary(
+                '/waypost.v1.GenerateService/CountTokens',
+                request_serializer=waypost_dot_v1_dot_generate__pb2.GenerateServiceCountTokensRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_generate__pb2.GenerateServiceCountTokensResponse.FromString,
+                _registered_method=True)
 
 
 class GenerateServiceServicer:
-    """Text, chat and structured output.
+    """Text, chat, structured output and tool calls.
     """
 
     def Generate(self, request, context):
@@ -59,7 +64,15 @@ class GenerateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GenerateStream(self, request, context):
-        """Generates token by token; the last response carries the finish reason and the usage.
+        """Generates token by token; the last response carries the finish reason and the usage.  Cancelling the call, or its
+        deadline, frees the model at its next step.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountTokens(self, request, context):
+        """Counts the tokens of a prompt as the model would read it, its chat template included, without running the model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +91,11 @@ def add_GenerateServiceServicer_to_server(servicer, server):
                     request_deserializer=waypost_dot_v1_dot_generate__pb2.GenerateStreamRequest.FromString,
                     response_serializer=waypost_dot_v1_dot_generate__pb2.GenerateStreamResponse.SerializeToString,
             ),
+            'CountTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountTokens,
+                    request_deserializer=waypost_dot_v1_dot_generate__pb2.GenerateServiceCountTokensRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_generate__pb2.GenerateServiceCountTokensResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'waypost.v1.GenerateService', rpc_method_handlers)
@@ -87,7 +105,7 @@ def add_GenerateServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GenerateService:
-    """Text, chat and structured output.
+    """Text, chat, structured output and tool calls.
     """
 
     @staticmethod
@@ -134,6 +152,33 @@ class GenerateService:
             '/waypost.v1.GenerateService/GenerateStream',
             waypost_dot_v1_dot_generate__pb2.GenerateStreamRequest.SerializeToString,
             waypost_dot_v1_dot_generate__pb2.GenerateStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.GenerateService/CountTokens',
+            waypost_dot_v1_dot_generate__pb2.GenerateServiceCountTokensRequest.SerializeToString,
+            waypost_dot_v1_dot_generate__pb2.GenerateServiceCountTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

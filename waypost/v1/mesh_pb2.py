@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from waypost.v1 import common_pb2 as waypost_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15waypost/v1/mesh.proto\x12\nwaypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17waypost/v1/common.proto\"\x88\x02\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x1f\n\x05tasks\x18\x04 \x03(\x0e\x32\x10.waypost.v1.Task\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x1e\n\x04tier\x18\x06 \x01(\x0e\x32\x10.waypost.v1.Tier\x12\x12\n\ndimensions\x18\x07 \x01(\r\x12\x12\n\nmax_tokens\x18\x08 \x01(\r\x12#\n\x05heads\x18\t \x03(\x0b\x32\x14.waypost.v1.HeadInfo\x12\x1e\n\x16\x63ost_per_1k_tokens_usd\x18\n \x01(\x01\x12\x0f\n\x07quality\x18\x0b \x01(\x01\">\n\x08HeadInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x14\n\x0c\x65xperimental\x18\x03 \x01(\x08\"\x19\n\x17\x44\x65scribeInstanceRequest\"\x8e\x01\n\x18\x44\x65scribeInstanceResponse\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12%\n\x06models\x18\x03 \x03(\x0b\x32\x15.waypost.v1.ModelInfo\x12\x13\n\x0bqueue_depth\x18\x04 \x01(\r\x12\x13\n\x0bqueue_limit\x18\x05 \x01(\r\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.waypost.v1.ModelInfo\"\x16\n\x14ListInstancesRequest\"F\n\x15ListInstancesResponse\x12-\n\tinstances\x18\x01 \x03(\x0b\x32\x1a.waypost.v1.InstanceStatus\"\xa9\x02\n\x0eInstanceStatus\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.waypost.v1.InstanceState\x12\x0e\n\x06models\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x10\n\x08requests\x18\x07 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x08 \x01(\x04\x12/\n\x0clatency_ewma\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_p95\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0csuccess_rate\x18\x0b \x01(\x01*v\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x0e\n\nTASK_EMBED\x10\x01\x12\x11\n\rTASK_CLASSIFY\x10\x02\x12\x0f\n\x0bTASK_RERANK\x10\x03\x12\x11\n\rTASK_GENERATE\x10\x04\x12\x11\n\rTASK_RETRIEVE\x10\x05*\xb8\x01\n\rInstanceState\x12\x1e\n\x1aINSTANCE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17INSTANCE_STATE_STARTING\x10\x01\x12\x18\n\x14INSTANCE_STATE_READY\x10\x02\x12\x1b\n\x17INSTANCE_STATE_DRAINING\x10\x03\x12\x17\n\x13INSTANCE_STATE_DOWN\x10\x04\x12\x1a\n\x16INSTANCE_STATE_EJECTED\x10\x05\x32\x9e\x02\n\x0bMeshService\x12\x62\n\x10\x44\x65scribeInstance\x12#.waypost.v1.DescribeInstanceRequest\x1a$.waypost.v1.DescribeInstanceResponse\"\x03\x90\x02\x01\x12P\n\nListModels\x12\x1d.waypost.v1.ListModelsRequest\x1a\x1e.waypost.v1.ListModelsResponse\"\x03\x90\x02\x01\x12Y\n\rListInstances\x12 .waypost.v1.ListInstancesRequest\x1a!.waypost.v1.ListInstancesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15waypost/v1/mesh.proto\x12\nwaypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17waypost/v1/common.proto\"\xc1\x02\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x1f\n\x05tasks\x18\x04 \x03(\x0e\x32\x10.waypost.v1.Task\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x1e\n\x04tier\x18\x06 \x01(\x0e\x32\x10.waypost.v1.Tier\x12\x12\n\ndimensions\x18\x07 \x01(\r\x12\x12\n\nmax_tokens\x18\x08 \x01(\r\x12#\n\x05heads\x18\t \x03(\x0b\x32\x14.waypost.v1.HeadInfo\x12\x1e\n\x16\x63ost_per_1k_tokens_usd\x18\n \x01(\x01\x12\x0f\n\x07quality\x18\x0b \x01(\x01\x12\x10\n\x08\x61\x64\x61pters\x18\x0c \x03(\t\x12%\n\x1d\x63ost_per_1k_output_tokens_usd\x18\r \x01(\x01\">\n\x08HeadInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\x14\n\x0c\x65xperimental\x18\x03 \x01(\x08\"\x19\n\x17\x44\x65scribeInstanceRequest\"\x8e\x01\n\x18\x44\x65scribeInstanceResponse\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12%\n\x06models\x18\x03 \x03(\x0b\x32\x15.waypost.v1.ModelInfo\x12\x13\n\x0bqueue_depth\x18\x04 \x01(\r\x12\x13\n\x0bqueue_limit\x18\x05 \x01(\r\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.waypost.v1.ModelInfo\"\x16\n\x14ListInstancesRequest\"F\n\x15ListInstancesResponse\x12-\n\tinstances\x18\x01 \x03(\x0b\x32\x1a.waypost.v1.InstanceStatus\"\xa9\x02\n\x0eInstanceStatus\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.waypost.v1.InstanceState\x12\x0e\n\x06models\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x10\n\x08requests\x18\x07 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x08 \x01(\x04\x12/\n\x0clatency_ewma\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0blatency_p95\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0csuccess_rate\x18\x0b \x01(\x01*v\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x0e\n\nTASK_EMBED\x10\x01\x12\x11\n\rTASK_CLASSIFY\x10\x02\x12\x0f\n\x0bTASK_RERANK\x10\x03\x12\x11\n\rTASK_GENERATE\x10\x04\x12\x11\n\rTASK_RETRIEVE\x10\x05*\xb8\x01\n\rInstanceState\x12\x1e\n\x1aINSTANCE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17INSTANCE_STATE_STARTING\x10\x01\x12\x18\n\x14INSTANCE_STATE_READY\x10\x02\x12\x1b\n\x17INSTANCE_STATE_DRAINING\x10\x03\x12\x17\n\x13INSTANCE_STATE_DOWN\x10\x04\x12\x1a\n\x16INSTANCE_STATE_EJECTED\x10\x05\x32\x9e\x02\n\x0bMeshService\x12\x62\n\x10\x44\x65scribeInstance\x12#.waypost.v1.DescribeInstanceRequest\x1a$.waypost.v1.DescribeInstanceResponse\"\x03\x90\x02\x01\x12P\n\nListModels\x12\x1d.waypost.v1.ListModelsRequest\x1a\x1e.waypost.v1.ListModelsResponse\"\x03\x90\x02\x01\x12Y\n\rListInstances\x12 .waypost.v1.ListInstancesRequest\x1a!.waypost.v1.ListInstancesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,28 +39,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESHSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
   _globals['_MESHSERVICE'].methods_by_name['ListInstances']._loaded_options = None
   _globals['_MESHSERVICE'].methods_by_name['ListInstances']._serialized_options = b'\220\002\001'
-  _globals['_TASK']._serialized_start=1075
-  _globals['_TASK']._serialized_end=1193
-  _globals['_INSTANCESTATE']._serialized_start=1196
-  _globals['_INSTANCESTATE']._serialized_end=1380
+  _globals['_TASK']._serialized_start=1132
+  _globals['_TASK']._serialized_end=1250
+  _globals['_INSTANCESTATE']._serialized_start=1253
+  _globals['_INSTANCESTATE']._serialized_end=1437
   _globals['_MODELINFO']._serialized_start=95
-  _globals['_MODELINFO']._serialized_end=359
-  _globals['_HEADINFO']._serialized_start=361
-  _globals['_HEADINFO']._serialized_end=423
-  _globals['_DESCRIBEINSTANCEREQUEST']._serialized_start=425
-  _globals['_DESCRIBEINSTANCEREQUEST']._serialized_end=450
-  _globals['_DESCRIBEINSTANCERESPONSE']._serialized_start=453
-  _globals['_DESCRIBEINSTANCERESPONSE']._serialized_end=595
-  _globals['_LISTMODELSREQUEST']._serialized_start=597
-  _globals['_LISTMODELSREQUEST']._serialized_end=616
-  _globals['_LISTMODELSRESPONSE']._serialized_start=618
-  _globals['_LISTMODELSRESPONSE']._serialized_end=677
-  _globals['_LISTINSTANCESREQUEST']._serialized_start=679
-  _globals['_LISTINSTANCESREQUEST']._serialized_end=701
-  _globals['_LISTINSTANCESRESPONSE']._serialized_start=703
-  _globals['_LISTINSTANCESRESPONSE']._serialized_end=773
-  _globals['_INSTANCESTATUS']._serialized_start=776
-  _globals['_INSTANCESTATUS']._serialized_end=1073
-  _globals['_MESHSERVICE']._serialized_start=1383
-  _globals['_MESHSERVICE']._serialized_end=1669
+  _globals['_MODELINFO']._serialized_end=416
+  _globals['_HEADINFO']._serialized_start=418
+  _globals['_HEADINFO']._serialized_end=480
+  _globals['_DESCRIBEINSTANCEREQUEST']._serialized_start=482
+  _globals['_DESCRIBEINSTANCEREQUEST']._serialized_end=507
+  _globals['_DESCRIBEINSTANCERESPONSE']._serialized_start=510
+  _globals['_DESCRIBEINSTANCERESPONSE']._serialized_end=652
+  _globals['_LISTMODELSREQUEST']._serialized_start=654
+  _globals['_LISTMODELSREQUEST']._serialized_end=673
+  _globals['_LISTMODELSRESPONSE']._serialized_start=675
+  _globals['_LISTMODELSRESPONSE']._serialized_end=734
+  _globals['_LISTINSTANCESREQUEST']._serialized_start=736
+  _globals['_LISTINSTANCESREQUEST']._serialized_end=758
+  _globals['_LISTINSTANCESRESPONSE']._serialized_start=760
+  _globals['_LISTINSTANCESRESPONSE']._serialized_end=830
+  _globals['_INSTANCESTATUS']._serialized_start=833
+  _globals['_INSTANCESTATUS']._serialized_end=1130
+  _globals['_MESHSERVICE']._serialized_start=1440
+  _globals['_MESHSERVICE']._serialized_end=1726
 # @@protoc_insertion_point(module_scope)
