@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from waypost._core import Inbox
 from waypost.config import Batching, Model
 
 Kind = Literal["encoder", "hash", "sequence_classifier", "cross_encoder"]
@@ -51,10 +52,29 @@ class Loaded:
     batching: Batching = field(default_factory=Batching)
 
 
-class Backend(Protocol):
-    """Loads a model for so many sessions."""
+@dataclass(frozen=True)
+class Generator:
+    """A generating model, ready to be served.
 
-    def __call__(self, model: Model, sessions: int) -> Loaded:
+    Attributes:
+        context: tokens of prompt and answer together; 0: not known.
+        slots: requests it works on at once.
+        answer: takes jobs until the inbox is closed, in a thread of its own; what it raises ends the process.
+        adapters: names that requests may use.
+    """
+
+    version: str
+    context: int
+    slots: int
+    answer: Callable[[Inbox], None]
+    tags: Sequence[str] = ()
+    adapters: Sequence[str] = ()
+
+
+class Backend(Protocol):
+    """Loads a model for so many sessions (cores)."""
+
+    def __call__(self, model: Model, sessions: int) -> Loaded | Generator:
         """Everything is read and checked here, before the worker listens.
 
         Raises:
