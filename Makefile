@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CRATES := -p waypost-text -p waypost-decide -p waypost-plane
+CRATES := -p waypost-text -p waypost-decide -p waypost-sample -p waypost-plane
 RUST := $(shell find rust_core proto -name '*.rs' -o -name '*.proto' -o -name Cargo.toml)
 
 .PHONY: help setup demo test lint test-rust test-python bench image-test proto clean

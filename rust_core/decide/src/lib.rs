@@ -6,15 +6,19 @@
 //!
 //! Read in the order of a request: [`mod@admit`] refuses at the door, [`ewma`], [`quantile`] and [`success`] describe
 //! an instance, [`breaker`] and [`outlier`] leave the sick ones out, [`mod@score`] ranks, [`pick`] chooses, [`retry`]
-//! says whether a second try is affordable, [`batch`] says which texts run together in the worker.
+//! says whether a second try is affordable, [`batch`] says which texts run together in the worker.  Of generation:
+//! [`fair`] says who is served next, [`prefix`] in which slot, [`chunk`] how much of its prompt a step reads.
 #![warn(missing_docs)]
 
 pub mod admit;
 pub mod batch;
 pub mod breaker;
+pub mod chunk;
 pub mod ewma;
+pub mod fair;
 pub mod outlier;
 pub mod pick;
+pub mod prefix;
 pub mod quantile;
 pub mod retry;
 pub mod score;
