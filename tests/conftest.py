@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import waypost
+from tests.clients import Blocking
 from tests.fake_mesh import Answer, FakeMesh, failing
 from tests.plane import Plane
 from waypost import catalogue
@@ -23,6 +26,14 @@ def mesh(tmp_path: Path) -> Iterator[FakeMesh]:
     server = fake.serve()
     yield fake
     server.stop(grace=None).wait()
+
+
+@pytest.fixture(params=[waypost.Client, Blocking], ids=["sync", "asyncio"])
+def client(request: pytest.FixtureRequest, mesh: FakeMesh) -> Iterator[Any]:
+    """Both clients of the fake mesh, in turn."""
+    made = request.param(mesh.address, timeout=20.0)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from waypost.v1 import (
     classify_pb2_grpc,
     embed_pb2_grpc,
+    generate_pb2,
     generate_pb2_grpc,
     mesh_pb2_grpc,
     rerank_pb2_grpc,
@@ -73,6 +75,28 @@ def failing(code: grpc.StatusCode, message: str, *details: Message) -> Answer:
     def answer(request: object, context: grpc.ServicerContext) -> None:
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(code, message)
+
+    return answer
+
+
+def streaming(*pieces: str, **final: Any) -> Answer:
+    """An answer in pieces; `final` has fields of the GenerateResponse that ends it."""
+
+    def answer(request: object, context: grpc.ServicerContext) -> Iterator[generate_pb2.GenerateStreamResponse]:
+        yield from (generate_pb2.GenerateStreamResponse(text=piece) for piece in pieces)
+        whole = {"text": "".join(pieces), "finish_reason": generate_pb2.FINISH_REASON_STOP} | final
+        yield generate_pb2.GenerateStreamResponse(final=generate_pb2.GenerateResponse(**whole))
+
+    return answer
+
+
+def stalling(left: Event, *pieces: str) -> Answer:
+    """An answer that stops after some pieces; sets `left` when its caller goes away."""
+
+    def answer(request: object, context: grpc.ServicerContext) -> Iterator[generate_pb2.GenerateStreamResponse]:
+        context.add_callback(left.set)
+        yield from (generate_pb2.GenerateStreamResponse(text=piece) for piece in pieces)
+        left.wait()
 
     return answer
 

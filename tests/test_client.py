@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -17,51 +16,10 @@ from grpc_health.v1 import health_pb2
 
 import waypost
 from waypost import _calls, errors
-from waypost.v1 import classify_pb2, common_pb2, embed_pb2, generate_pb2, mesh_pb2, rerank_pb2
+from waypost.v1 import classify_pb2, common_pb2, embed_pb2, mesh_pb2, rerank_pb2
 
 SERVED = common_pb2.ServedBy(model="minilm", version="1", instance="local-0")
 TIMINGS = common_pb2.Timings(queue=Duration(nanos=1_000_000), total=Duration(seconds=1, nanos=500_000_000))
-
-
-class Blocking:
-    """The asyncio client with blocking calls, so that every test below runs against both clients."""
-
-    def __init__(self, address: str, **options: Any) -> None:
-        self._runner = asyncio.Runner()
-        self._client = self._runner.run(_made(address, options))
-
-    def close(self) -> None:
-        self._runner.run(self._client.close())
-        self._runner.close()
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            result = getattr(self._client, name)(*args, **options)
-            return self._runner.run(_awaited(result)) if isinstance(result, Awaitable) else self._pulled(result)
-
-        return call
-
-    def _pulled(self, stream: Any) -> Iterator[Any]:
-        yield from self._runner.run(_all(stream))
-
-
-async def _made(address: str, options: dict[str, Any]) -> waypost.AsyncClient:
-    return waypost.AsyncClient(address, **options)
-
-
-async def _awaited(call: Awaitable[Any]) -> Any:
-    return await call
-
-
-async def _all(stream: Any) -> list[Any]:
-    return [each async for each in stream]
-
-
-@pytest.fixture(params=[waypost.Client, Blocking], ids=["sync", "asyncio"])
-def client(request: pytest.FixtureRequest, mesh: Any) -> Iterator[Any]:
-    made = request.param(mesh.address, timeout=20.0)
-    yield made
-    made.close()
 
 
 def embedded(request: embed_pb2.EmbedRequest, context: object = None) -> embed_pb2.EmbedResponse:
@@ -97,6 +55,7 @@ def test_options_reach_the_request(mesh: Any, client: Any) -> None:
         session="s",
         max_cost_usd=0.5,
         priority="high",
+        tenant="shop",
     )
     (sent,) = mesh.requests
     assert sent == embed_pb2.EmbedRequest(
@@ -111,6 +70,7 @@ def test_options_reach_the_request(mesh: Any, client: Any) -> None:
             session="s",
             max_cost_usd=0.5,
             priority=common_pb2.PRIORITY_HIGH,
+            tenant="shop",
         ),
     )
 
@@ -168,42 +128,15 @@ def test_a_bad_batch_ends_the_stream_with_its_own_error(mesh: Any, client: Any) 
     assert mesh.requests
 
 
-def test_generate_sends_messages_schema_and_sampling(mesh: Any, client: Any) -> None:
-    """A str is one user message; a dict schema travels as JSON; sampling left out is not sent."""
-    mesh.answers["Generate"] = lambda request, context: generate_pb2.GenerateResponse(
-        text="{}", finish_reason=generate_pb2.FINISH_REASON_STOP
-    )
-    result = client.generate("hi", json_schema={"type": "object"}, temperature=0.0, max_tokens=5)
-    (sent,) = mesh.requests
-    assert (result.text, result.finish_reason) == ("{}", "stop")
-    assert [(each.role, each.content) for each in sent.chat.messages] == [("user", "hi")]
-    assert json.loads(sent.json_schema) == {"type": "object"}
-    assert sent.sampling.HasField("temperature") and not sent.sampling.HasField("seed")
-
-
-def test_generate_stream_ends_with_the_whole_answer(mesh: Any, client: Any) -> None:
-    """Chunks carry text; only the last has `final`."""
-    final = generate_pb2.GenerateResponse(text="ab", finish_reason=generate_pb2.FINISH_REASON_LENGTH)
-    mesh.answers["GenerateStream"] = lambda request, context: iter(
-        [generate_pb2.GenerateStreamResponse(text="a"), generate_pb2.GenerateStreamResponse(text="b", final=final)]
-    )
-    chunks = list(client.generate_stream([{"role": "user", "content": "x"}]))
-    assert "".join(chunk.text for chunk in chunks) == "ab"
-    assert chunks[0].final is None
-    assert chunks[1].final.finish_reason == "length"
-
-
-def test_a_call_the_server_does_not_answer_is_a_typed_error(client: Any) -> None:
-    """UNIMPLEMENTED, unary and streamed."""
-    with pytest.raises(errors.NotImplementedByServer):
-        client.generate("hi")
-    with pytest.raises(errors.NotImplementedByServer):
-        list(client.generate_stream("hi"))
-
-
 def test_models_and_instances_read_as_plain_words(mesh: Any, client: Any) -> None:
     """Enum values are the lower-case words of the contract; one this client does not know is its number."""
-    model = mesh_pb2.ModelInfo(name="minilm", tasks=[mesh_pb2.TASK_EMBED], tier=common_pb2.TIER_SIMPLE)
+    model = mesh_pb2.ModelInfo(
+        name="minilm",
+        tasks=[mesh_pb2.TASK_EMBED],
+        tier=common_pb2.TIER_SIMPLE,
+        adapters=["formal"],
+        cost_per_1k_output_tokens_usd=0.25,
+    )
     instance = mesh_pb2.InstanceStatus(
         instance="local-0", state=mesh_pb2.INSTANCE_STATE_READY, latency_p95=Duration(nanos=5_000_000)
     )
@@ -214,6 +147,7 @@ def test_models_and_instances_read_as_plain_words(mesh: Any, client: Any) -> Non
     )
     (found,) = client.models()
     assert (found.name, found.tasks, found.tier) == ("minilm", ("embed",), "simple")
+    assert (found.adapters, found.cost_per_1k_output_tokens_usd) == (("formal",), 0.25)
     ready, newer = client.instances()
     assert (ready.state, ready.latency_p95) == ("ready", pytest.approx(0.005))
     assert newer.state == "99"
@@ -280,6 +214,9 @@ REASONS = [
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_QUEUE_FULL", errors.Overloaded, errors.RetryableError),
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_QUOTA_EXCEEDED", errors.QuotaExceeded, errors.CallerError),
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_MESSAGE_TOO_LARGE", errors.InvalidRequest, errors.CallerError),
+    (grpc.StatusCode.NOT_FOUND, "ERROR_REASON_ADAPTER_NOT_FOUND", errors.NotFound, errors.CallerError),
+    (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_RATE_LIMITED", errors.Overloaded, errors.RetryableError),
+    (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_PROVIDER_FAILED", errors.Unavailable, errors.RetryableError),
     (grpc.StatusCode.INTERNAL, "ERROR_REASON_MODEL_FAILED", errors.ModelFailed, errors.ServerError),
     (grpc.StatusCode.UNIMPLEMENTED, "ERROR_REASON_NOT_IMPLEMENTED", errors.NotImplementedByServer, errors.ServerError),
     (grpc.StatusCode.DATA_LOSS, "", errors.ServerError, errors.WaypostError),
@@ -320,6 +257,8 @@ BAD_CALLS: list[tuple[str, Callable[[Any], Any]]] = [
     ("dimensions", lambda client: client.embed(["a"], dimensions=2**32)),
     ("tier", lambda client: client.embed(["a"], tier="best")),
     ("tags", lambda client: client.embed(["a"], tags="embed")),
+    ("tenant", lambda client: client.embed(["a"], tenant=7)),
+    ("truncate", lambda client: client.embed(["a"], truncate="middle")),
     ("max_cost_usd", lambda client: client.embed(["a"], max_cost_usd=float("inf"))),
     ("threshold", lambda client: client.classify(["a"], threshold=float("nan"))),
     ("threshold", lambda client: client.classify(["a"], threshold=1.5)),
@@ -327,10 +266,6 @@ BAD_CALLS: list[tuple[str, Callable[[Any], Any]]] = [
     ("head", lambda client: client.classify(["a"], head=3)),
     ("query", lambda client: client.rerank(None, ["a"])),
     ("documents[0]", lambda client: client.rerank("q", [1])),
-    ("messages[0]", lambda client: client.generate([{"role": "user"}])),
-    ("messages[0].content", lambda client: client.generate([{"role": "user", "content": 1}])),
-    ("sampling.temperature", lambda client: client.generate("x", temperature=float("nan"))),
-    ("sampling", lambda client: client.generate("x", seed=-1)),
 ]
 
 

@@ -1,6 +1,7 @@
 """The rpcs as values: where a call goes, what it sends, how its reply is read.
 
-`Client` and `AsyncClient` differ only in how they wait, so everything else is here and in `_requests`, `_replies`.
+`Client` and `AsyncClient` differ only in how they wait, so everything else is here and in `_requests`, `_generate`,
+`_replies`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from waypost import _replies, _requests
-from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, GenerateOptions, Messages, RerankOptions
+from waypost import _generate, _replies, _requests
+from waypost._generate import CountPromptOptions, GenerateOptions, Messages
+from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -24,6 +26,7 @@ from waypost.results import (
     GenerationChunk,
     InstanceStatus,
     ModelInfo,
+    PromptTokens,
     Ranking,
     TokenCounts,
 )
@@ -71,6 +74,9 @@ GENERATE = Rpc("/waypost.v1.GenerateService/Generate", generate_pb2.GenerateResp
 GENERATE_STREAM = Rpc(
     "/waypost.v1.GenerateService/GenerateStream", generate_pb2.GenerateStreamResponse, _replies.generation_chunk
 )
+COUNT_PROMPT_TOKENS = Rpc(
+    "/waypost.v1.GenerateService/CountTokens", generate_pb2.GenerateServiceCountTokensResponse, _replies.prompt_tokens
+)
 MODELS = Rpc("/waypost.v1.MeshService/ListModels", mesh_pb2.ListModelsResponse, _replies.models)
 INSTANCES = Rpc("/waypost.v1.MeshService/ListInstances", mesh_pb2.ListInstancesResponse, _replies.instances)
 HEALTH = Rpc("/grpc.health.v1.Health/Check", health_pb2.HealthCheckResponse, _replies.health)
@@ -99,11 +105,15 @@ def rerank(query: str, documents: Sequence[str], **options: Unpack[RerankOptions
 
 
 def generate(messages: Messages, **options: Unpack[GenerateOptions]) -> Call[Generation]:
-    return Call(GENERATE, _requests.generate(messages, **options))
+    return Call(GENERATE, _generate.generate(messages, **options))
 
 
 def generate_stream(messages: Messages, **options: Unpack[GenerateOptions]) -> Call[GenerationChunk]:
-    return Call(GENERATE_STREAM, _requests.generate_stream(messages, **options))
+    return Call(GENERATE_STREAM, _generate.generate_stream(messages, **options))
+
+
+def count_prompt_tokens(messages: Messages, **options: Unpack[CountPromptOptions]) -> Call[PromptTokens]:
+    return Call(COUNT_PROMPT_TOKENS, _generate.count_prompt_tokens(messages, **options))
 
 
 def models() -> Call[tuple[ModelInfo, ...]]:

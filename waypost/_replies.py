@@ -20,12 +20,15 @@ from waypost.results import (
     InstanceStatus,
     LabelScore,
     ModelInfo,
+    PromptTokens,
     RankedDocument,
     Ranking,
     ServedBy,
     TextUsage,
     Timings,
     TokenCounts,
+    TokenLogprob,
+    ToolCall,
 )
 from waypost.v1 import (
     classify_pb2,
@@ -60,6 +63,10 @@ def ranking(reply: rerank_pb2.RerankResponse, documents: Sequence[str]) -> Ranki
     return Ranking(_served(reply.served), _timings(reply.timings), reply.method, ranked, _usage(reply.usage))
 
 
+def prompt_tokens(reply: generate_pb2.GenerateServiceCountTokensResponse) -> PromptTokens:
+    return PromptTokens(_served(reply.served), reply.tokens)
+
+
 def generation(reply: generate_pb2.GenerateResponse) -> Generation:
     usage = reply.usage
     return Generation(
@@ -67,14 +74,20 @@ def generation(reply: generate_pb2.GenerateResponse) -> Generation:
         _timings(reply.timings),
         reply.text,
         word(generate_pb2.FinishReason, reply.finish_reason),
-        GenerateUsage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens),
+        GenerateUsage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.dropped_tokens),
         seconds(reply.first_token),
+        seconds(reply.per_token),
+        reply.tokens_per_second,
+        _logprobs(reply.logprobs),
+        tuple(ToolCall(call.id, call.name, call.arguments_json) for call in reply.tool_calls),
+        reply.from_template,
+        reply.cost_usd,
     )
 
 
 def generation_chunk(reply: generate_pb2.GenerateStreamResponse) -> GenerationChunk:
     final = generation(reply.final) if reply.HasField("final") else None
-    return GenerationChunk(reply.text, final)
+    return GenerationChunk(reply.text, final, _logprobs(reply.logprobs))
 
 
 def models(reply: mesh_pb2.ListModelsResponse) -> tuple[ModelInfo, ...]:
@@ -112,6 +125,10 @@ def _usage(usage: Sequence[common_pb2.TextUsage]) -> tuple[TextUsage, ...]:
     return tuple(TextUsage(each.tokens, each.truncated) for each in usage)
 
 
+def _logprobs(tokens: Sequence[generate_pb2.TokenLogprob]) -> tuple[TokenLogprob, ...]:
+    return tuple(TokenLogprob(each.token, each.text, each.logprob, _logprobs(each.top)) for each in tokens)
+
+
 def _classification(result: classify_pb2.Classification) -> Classification:
     labels = tuple(LabelScore(each.label, each.score) for each in result.labels)
     return Classification(labels, result.out_of_scope, result.energy)
@@ -130,6 +147,8 @@ def _model(model: mesh_pb2.ModelInfo) -> ModelInfo:
         tuple(HeadInfo(head.name, tuple(head.labels), head.experimental) for head in model.heads),
         model.cost_per_1k_tokens_usd,
         model.quality,
+        tuple(model.adapters),
+        model.cost_per_1k_output_tokens_usd,
     )
 
 

@@ -1,29 +1,15 @@
-"""Protobuf requests from plain Python values, checked here where the contract's own types cannot say what is wrong.
+"""Protobuf requests of embed, classify and rerank from plain Python values; `_generate` has those of generate.
 
-Limits are the server's to judge.  Checked here is what protobuf would answer with a bare `TypeError`, or take for
-something else: a `str` where a list of texts is meant is a list of characters to it.
+The options are the keyword arguments of the clients' methods.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
-from waypost.errors import Code, InvalidRequest
-from waypost.v1 import (
-    classify_pb2,
-    common_pb2,
-    embed_pb2,
-    generate_pb2,
-    rerank_pb2,
-)
-
-Schema = str | Mapping[str, Any]
-Messages = str | Sequence[Mapping[str, str]]
-
-_UINT32 = 2**32 - 1
+from waypost import _fields as fields
+from waypost.v1 import classify_pb2, common_pb2, embed_pb2, rerank_pb2
 
 
 class Route(TypedDict, total=False):
@@ -35,6 +21,7 @@ class Route(TypedDict, total=False):
     session: calls of one session go to one instance while it lives.
     max_cost_usd: most the caller will pay for this call; 0 sets no limit.
     priority: "low", "normal" or "high".
+    tenant: for whom the call is made; those who wait are served in turns by tenant.
     """
 
     tags: Sequence[str]
@@ -43,6 +30,7 @@ class Route(TypedDict, total=False):
     session: str
     max_cost_usd: float
     priority: str
+    tenant: str
 
 
 class EmbedOptions(Route, total=False):
@@ -87,41 +75,15 @@ class RerankOptions(Route, total=False):
     top_k: int
 
 
-class Sampling(TypedDict, total=False):
-    """How tokens are drawn; what is left out is the model's default."""
-
-    seed: int
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-
-
-class GenerateOptions(Sampling, Route, total=False):
-    """Keyword arguments of `generate` and `generate_stream`.
-
-    max_tokens: most tokens of the answer; 0 takes the model's default.
-    stop: strings that end the answer.
-    json_schema: the answer satisfies this schema, given as a dict or as JSON.
-    raw: a `str` prompt goes to the model as it is, without its chat template.
-    """
-
-    model: str
-    max_tokens: int
-    stop: Sequence[str]
-    json_schema: Schema | None
-    raw: bool
-
-
 def embed(
     texts: Sequence[str], *, model: str = "", truncate: bool = False, dimensions: int = 0, **hints: Unpack[Route]
 ) -> embed_pb2.EmbedRequest:
     return embed_pb2.EmbedRequest(
-        model=_text("model", model),
-        route=_route(**hints),
-        texts=_texts("texts", texts),
-        truncation=_truncation(truncate),
-        dimensions=_count("dimensions", dimensions),
+        model=fields.text("model", model),
+        route=route(**hints),
+        texts=fields.texts("texts", texts),
+        truncation=truncation(truncate),
+        dimensions=fields.count("dimensions", dimensions),
     )
 
 
@@ -131,7 +93,7 @@ def embed_stream(texts: Sequence[str], **options: Unpack[EmbedOptions]) -> embed
 
 def count_tokens(texts: Sequence[str], *, model: str = "", **hints: Unpack[Route]) -> embed_pb2.CountTokensRequest:
     return embed_pb2.CountTokensRequest(
-        model=_text("model", model), route=_route(**hints), texts=_texts("texts", texts)
+        model=fields.text("model", model), route=route(**hints), texts=fields.texts("texts", texts)
     )
 
 
@@ -146,13 +108,13 @@ def classify(
     **hints: Unpack[Route],
 ) -> classify_pb2.ClassifyRequest:
     return classify_pb2.ClassifyRequest(
-        model=_text("model", model),
-        route=_route(**hints),
-        texts=_texts("texts", texts),
-        truncation=_truncation(truncate),
-        head=_text("head", head),
-        top_k=_count("top_k", top_k),
-        threshold=_share("threshold", threshold),
+        model=fields.text("model", model),
+        route=route(**hints),
+        texts=fields.texts("texts", texts),
+        truncation=truncation(truncate),
+        head=fields.text("head", head),
+        top_k=fields.count("top_k", top_k),
+        threshold=fields.share("threshold", threshold),
     )
 
 
@@ -166,59 +128,16 @@ def rerank(
     **hints: Unpack[Route],
 ) -> rerank_pb2.RerankRequest:
     return rerank_pb2.RerankRequest(
-        model=_text("model", model),
-        route=_route(**hints),
-        query=_text("query", query),
-        documents=_texts("documents", documents),
-        truncation=_truncation(truncate),
-        top_k=_count("top_k", top_k),
+        model=fields.text("model", model),
+        route=route(**hints),
+        query=fields.text("query", query),
+        documents=fields.texts("documents", documents),
+        truncation=truncation(truncate),
+        top_k=fields.count("top_k", top_k),
     )
 
 
-def generate(
-    messages: Messages,
-    *,
-    model: str = "",
-    max_tokens: int = 0,
-    stop: Sequence[str] = (),
-    json_schema: Schema | None = None,
-    raw: bool = False,
-    seed: int | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
-    **hints: Unpack[Route],
-) -> generate_pb2.GenerateRequest:
-    sampling = {"seed": seed, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    return generate_pb2.GenerateRequest(
-        chat=None if raw else _chat(messages),
-        raw=_text("messages", messages) if raw else None,
-        model=_text("model", model),
-        route=_route(**hints),
-        sampling=_sampling(sampling),
-        max_tokens=_count("max_tokens", max_tokens),
-        stop=_texts("stop", stop),
-        json_schema=_schema(json_schema),
-    )
-
-
-def generate_stream(messages: Messages, **options: Unpack[GenerateOptions]) -> generate_pb2.GenerateStreamRequest:
-    return generate_pb2.GenerateStreamRequest(request=generate(messages, **options))
-
-
-def invalid(field: str, message: str, actual: object = "") -> InvalidRequest:
-    """What the server says of a bad field, said before the call is sent."""
-    return InvalidRequest(
-        f"{field} {message}",
-        code=Code.INVALID_ARGUMENT,
-        reason="ERROR_REASON_INVALID_FIELD",
-        field=field,
-        metadata={"field": field, "actual": str(actual)},
-    )
-
-
-def _route(
+def route(
     *,
     tags: Sequence[str] = (),
     prefer_tags: Sequence[str] = (),
@@ -226,101 +145,22 @@ def _route(
     session: str = "",
     max_cost_usd: float = 0.0,
     priority: str = "",
+    tenant: str = "",
 ) -> common_pb2.RouteHints | None:
-    if not (tags or prefer_tags or tier or session or max_cost_usd or priority):
+    if not (tags or prefer_tags or tier or session or max_cost_usd or priority or tenant):
         return None
     return common_pb2.RouteHints(
-        required_tags=_texts("tags", tags),
-        optional_tags=_texts("prefer_tags", prefer_tags),
-        tier=_enum("tier", common_pb2.Tier, tier),
-        session=_text("session", session),
-        max_cost_usd=_number("max_cost_usd", max_cost_usd),
-        priority=_enum("priority", common_pb2.Priority, priority),
+        required_tags=fields.texts("tags", tags),
+        optional_tags=fields.texts("prefer_tags", prefer_tags),
+        tier=fields.enum("tier", common_pb2.Tier, tier),
+        session=fields.text("session", session),
+        max_cost_usd=fields.number("max_cost_usd", max_cost_usd),
+        priority=fields.enum("priority", common_pb2.Priority, priority),
+        tenant=fields.text("tenant", tenant),
     )
 
 
-def _truncation(truncate: bool) -> common_pb2.Truncation:
-    return common_pb2.TRUNCATION_END if truncate else common_pb2.TRUNCATION_UNSPECIFIED
-
-
-def _texts(field: str, texts: object) -> list[str]:
-    if isinstance(texts, (str, bytes)) or not isinstance(texts, Sequence):
-        kind = type(texts).__name__
-        raise invalid(field, f"is one {kind} where a list of str is expected: wrap a single text in a list", kind)
-    return [text if _plain(text) else _text(f"{field}[{i}]", text) for i, text in enumerate(texts)]
-
-
-def _plain(text: object) -> bool:
-    return isinstance(text, str) and text.isascii()
-
-
-def _text(field: str, text: object) -> str:
-    if not isinstance(text, str):
-        raise invalid(field, f"is a {type(text).__name__}, not a str", type(text).__name__)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise invalid(field, f"has a lone surrogate at {error.start}: it is not valid Unicode") from None
-    return text
-
-
-def _count(field: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _UINT32:
-        raise invalid(field, f"is {value!r}: it must be a whole number from 0 to {_UINT32}", value)
-    return value
-
-
-def _number(field: str, value: object) -> float:
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise invalid(field, f"is {value!r}: it must be a finite number", value)
-    return float(value)
-
-
-def _share(field: str, value: object) -> float:
-    number = _number(field, value)
-    if not 0.0 <= number <= 1.0:
-        raise invalid(field, f"is {value!r}: it must be from 0 to 1", value)
-    return number
-
-
-def _enum(field: str, enum: Any, word: object) -> Any:
-    if word == "":
-        return 0
-    prefix = enum.Name(0).removesuffix("UNSPECIFIED")
-    known = {name.removeprefix(prefix).lower(): value for name, value in enum.items() if value}
-    if word not in known:
-        raise invalid(field, f"is {word!r}: it must be one of {', '.join(known)}", word)
-    return known[word]
-
-
-def _sampling(values: Mapping[str, float | None]) -> generate_pb2.Sampling:
-    given = {name: value for name, value in values.items() if value is not None}
-    for name, value in given.items():
-        _number(f"sampling.{name}", value)
-    return _built("sampling", generate_pb2.Sampling, given)
-
-
-def _built(field: str, kind: type[generate_pb2.Sampling], values: Mapping[str, Any]) -> generate_pb2.Sampling:
-    try:
-        return kind(**values)
-    except (TypeError, ValueError) as error:
-        raise invalid(field, f"does not fit the contract: {error}") from None
-
-
-def _schema(schema: Schema | None) -> str:
-    if schema is None or isinstance(schema, str):
-        return _text("json_schema", schema or "")
-    return json.dumps(schema)
-
-
-def _chat(messages: Messages) -> generate_pb2.Prompt:
-    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-    return generate_pb2.Prompt(messages=[_message(i, turn) for i, turn in enumerate(turns)])
-
-
-def _message(i: int, turn: object) -> generate_pb2.ChatMessage:
-    field = f"messages[{i}]"
-    if not isinstance(turn, Mapping) or set(turn) != {"role", "content"}:
-        raise invalid(field, f"is {turn!r}: it must be a dict with role and content")
-    role, content = (_text(f"{field}.{key}", turn[key]) for key in ("role", "content"))
-    return generate_pb2.ChatMessage(role=role, content=content)
+def truncation(truncate: bool | str) -> common_pb2.Truncation:
+    """True is "end", as most mean it; False and "" refuse what is too long."""
+    word = ("end" if truncate else "") if isinstance(truncate, bool) else truncate
+    return fields.enum("truncate", common_pb2.Truncation, word)

@@ -18,15 +18,9 @@ import grpc.aio
 from waypost import _calls, errors
 from waypost._base import ADDRESS, TIMEOUT_S, BaseClient, BaseGuarded
 from waypost._calls import Call, Rpc
-from waypost._requests import (
-    ClassifyOptions,
-    CountOptions,
-    EmbedOptions,
-    GenerateOptions,
-    Messages,
-    RerankOptions,
-    embed_stream,
-)
+from waypost._generate import CountPromptOptions, GenerateOptions, Messages
+from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions, embed_stream
+from waypost._streams import AsyncStream
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -34,6 +28,7 @@ from waypost.results import (
     GenerationChunk,
     InstanceStatus,
     ModelInfo,
+    PromptTokens,
     Ranking,
     TokenCounts,
 )
@@ -76,8 +71,9 @@ class AsyncClient(BaseClient):
         """One result per batch, in order; the deadline is that of the whole stream."""
         requests = _Guarded(batches, lambda texts: embed_stream(texts, **options))
         stream = self._stream(_calls.EMBED_STREAM, self._channel.stream_stream, aiter(requests), timeout)
-        async for result in stream:
-            yield result
+        async with stream as results:
+            async for result in results:
+                yield result
         requests.raise_error()
 
     async def count_tokens(
@@ -111,10 +107,16 @@ class AsyncClient(BaseClient):
 
     def generate_stream(
         self, messages: Messages, *, timeout: float | None = None, **options: Unpack[GenerateOptions]
-    ) -> AsyncIterator[GenerationChunk]:
-        """The answer token by token."""
+    ) -> AsyncStream[GenerationChunk]:
+        """The answer token by token; closing the stream, or leaving its `async with`, cancels the call."""
         call = _calls.generate_stream(messages, **options)
         return self._stream(call.rpc, self._channel.unary_stream, call.request, timeout)
+
+    async def count_prompt_tokens(
+        self, messages: Messages, *, timeout: float | None = None, **options: Unpack[CountPromptOptions]
+    ) -> PromptTokens:
+        """Tokens of a prompt as `generate` would read it, without running the model."""
+        return await self._unary(_calls.count_prompt_tokens(messages, **options), timeout)
 
     async def models(self, *, timeout: float | None = None) -> tuple[ModelInfo, ...]:
         """The models that can be asked for by name."""
@@ -136,17 +138,8 @@ class AsyncClient(BaseClient):
             raise errors.from_rpc(error) from None
         return call.rpc.read(reply)
 
-    async def _stream(
-        self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None
-    ) -> AsyncIterator[R]:
-        replies = self._stub(rpc, kind)(request, timeout=self._seconds(timeout))
-        try:
-            async for reply in replies:
-                yield rpc.read(reply)
-        except grpc.aio.AioRpcError as error:
-            raise errors.from_rpc(error) from None
-        finally:
-            replies.cancel()
+    def _stream(self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None) -> AsyncStream[R]:
+        return AsyncStream(self._stub(rpc, kind)(request, timeout=self._seconds(timeout)), rpc.read)
 
 
 class _Guarded(BaseGuarded):

@@ -18,15 +18,9 @@ import grpc
 from waypost import _calls, errors
 from waypost._base import ADDRESS, TIMEOUT_S, BaseClient, BaseGuarded
 from waypost._calls import Call, Rpc
-from waypost._requests import (
-    ClassifyOptions,
-    CountOptions,
-    EmbedOptions,
-    GenerateOptions,
-    Messages,
-    RerankOptions,
-    embed_stream,
-)
+from waypost._generate import CountPromptOptions, GenerateOptions, Messages
+from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions, embed_stream
+from waypost._streams import Stream
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -34,6 +28,7 @@ from waypost.results import (
     GenerationChunk,
     InstanceStatus,
     ModelInfo,
+    PromptTokens,
     Ranking,
     TokenCounts,
 )
@@ -79,7 +74,8 @@ class Client(BaseClient):
     ) -> Iterator[Embeddings]:
         """One result per batch, in order; the deadline is that of the whole stream."""
         requests = _Guarded(batches, lambda texts: embed_stream(texts, **options))
-        yield from self._stream(_calls.EMBED_STREAM, self._channel.stream_stream, iter(requests), timeout)
+        with self._stream(_calls.EMBED_STREAM, self._channel.stream_stream, iter(requests), timeout) as results:
+            yield from results
         requests.raise_error()
 
     def count_tokens(
@@ -113,10 +109,16 @@ class Client(BaseClient):
 
     def generate_stream(
         self, messages: Messages, *, timeout: float | None = None, **options: Unpack[GenerateOptions]
-    ) -> Iterator[GenerationChunk]:
-        """The answer token by token."""
+    ) -> Stream[GenerationChunk]:
+        """The answer token by token; closing the stream, or leaving its `with`, cancels the call."""
         call = _calls.generate_stream(messages, **options)
         return self._stream(call.rpc, self._channel.unary_stream, call.request, timeout)
+
+    def count_prompt_tokens(
+        self, messages: Messages, *, timeout: float | None = None, **options: Unpack[CountPromptOptions]
+    ) -> PromptTokens:
+        """Tokens of a prompt as `generate` would read it, without running the model."""
+        return self._unary(_calls.count_prompt_tokens(messages, **options), timeout)
 
     def models(self, *, timeout: float | None = None) -> tuple[ModelInfo, ...]:
         """The models that can be asked for by name."""
@@ -138,15 +140,8 @@ class Client(BaseClient):
             raise errors.from_rpc(error) from None
         return call.rpc.read(reply)
 
-    def _stream(self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None) -> Iterator[R]:
-        replies = self._stub(rpc, kind)(request, timeout=self._seconds(timeout))
-        try:
-            for reply in replies:
-                yield rpc.read(reply)
-        except grpc.RpcError as error:
-            raise errors.from_rpc(error) from None
-        finally:
-            replies.cancel()
+    def _stream(self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None) -> Stream[R]:
+        return Stream(self._stub(rpc, kind)(request, timeout=self._seconds(timeout)), rpc.read)
 
 
 class _Guarded(BaseGuarded):

@@ -60,7 +60,7 @@ class InvalidRequest(CallerError):
 
 
 class NotFound(CallerError):
-    """No such model, head or health service; `Client.models()` lists what there is."""
+    """No such model, head, adapter or health service; `Client.models()` lists what there is."""
 
 
 class NotCapable(CallerError):
@@ -84,11 +84,11 @@ class RetryableError(WaypostError):
 
 
 class Unavailable(RetryableError):
-    """No instance can take the call now, or the connection broke."""
+    """No instance can take the call now, the connection broke, or a hosted model's provider failed."""
 
 
 class Overloaded(RetryableError):
-    """The queue is full."""
+    """The queue is full, or a hosted model's provider limits the rate."""
 
 
 class DeadlineExceeded(RetryableError):

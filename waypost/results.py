@@ -6,7 +6,9 @@ Durations are seconds; enum values are the lower-case words of the contract (`TI
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,22 +128,76 @@ class Ranking(_Reply):
 
 
 @dataclass(frozen=True)
+class PromptTokens:
+    """Tokens of a prompt as the model reads it, its chat template included."""
+
+    served: ServedBy
+    tokens: int
+
+
+@dataclass(frozen=True)
 class GenerateUsage:
-    """Tokens of one answer."""
+    """Tokens of one answer: of the prompt, `cached_tokens` were not computed again, `dropped_tokens` were cut off."""
 
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    dropped_tokens: int
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A function that the model asks the caller to run."""
+
+    id: str
+    name: str
+    arguments_json: str
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments, parsed; they satisfy the tool's schema."""
+        parsed: dict[str, Any] = json.loads(self.arguments_json)
+        return parsed
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A token that was drawn, or might have been; `text` is its bytes, `top` the likeliest at its place."""
+
+    token: int
+    text: bytes
+    logprob: float
+    top: tuple[TokenLogprob, ...]
 
 
 @dataclass(frozen=True)
 class Generation(_Reply):
-    """A whole answer; `first_token` is seconds until its first token."""
+    """A whole answer.
+
+    Attributes:
+        first_token: seconds from the arrival to the first token.
+        per_token: seconds between one token and the next, on average; 0 below two tokens.
+        tokens_per_second: of the answer, from the slot to the last token.
+        from_template: no model wrote this.
+        cost_usd: what a hosted model's tokens cost.
+    """
 
     text: str
     finish_reason: str
     usage: GenerateUsage
     first_token: float
+    per_token: float
+    tokens_per_second: float
+    logprobs: tuple[TokenLogprob, ...]
+    tool_calls: tuple[ToolCall, ...]
+    from_template: bool
+    cost_usd: float
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The answer as a message, to be appended to the conversation."""
+        calls = {"tool_calls": self.tool_calls} if self.tool_calls else {}
+        return {"role": "assistant", "content": self.text, **calls}
 
 
 @dataclass(frozen=True)
@@ -150,6 +206,7 @@ class GenerationChunk:
 
     text: str
     final: Generation | None
+    logprobs: tuple[TokenLogprob, ...]
 
 
 @dataclass(frozen=True)
@@ -163,7 +220,7 @@ class HeadInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model that can be asked for by name."""
+    """A model that can be asked for by name; an output price of 0 is the same as the other."""
 
     name: str
     version: str
@@ -176,6 +233,8 @@ class ModelInfo:
     heads: tuple[HeadInfo, ...]
     cost_per_1k_tokens_usd: float
     quality: float
+    adapters: tuple[str, ...]
+    cost_per_1k_output_tokens_usd: float
 
 
 @dataclass(frozen=True)
