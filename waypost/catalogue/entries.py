@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from waypost import places
 
@@ -17,6 +18,9 @@ OWN = "catalogue.toml"
 """In Waypost's home: entries of the user's own; one with a known name replaces it."""
 FOLDER_FACTS = "model.toml"
 """In a model folder that is not of the catalogue: what the model is."""
+
+GGUF = ".gguf"
+"""Suffix of a generator's file."""
 
 _T = TypeVar("_T", bound=BaseModel)
 
@@ -74,23 +78,39 @@ class Hub(_Table):
 Source = Annotated[Folder | Pypi | Hub, Field(discriminator="kind")]
 
 
+Kind = Literal["encoder", "sequence_classifier", "cross_encoder", "generator"]
+
+
 class Facts(_Table):
     """What a model is, wherever its files come from."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "1"
-    kind: Literal["encoder", "sequence_classifier", "cross_encoder"] = "encoder"
+    kind: Kind = "encoder"
     summary: str = ""
     provider: str = ""
     license: str = ""
-    max_tokens: Annotated[int, Field(ge=8)] = 256
-    dimensions: Annotated[int, Field(ge=1)] = 384
+    max_tokens: Annotated[int, Field(ge=0)] = 256
+    """Tokens of one text; of a generator, of prompt and answer together, 0 where only its file says so."""
+    dimensions: Annotated[int, Field(ge=0)] = 384
+    """Numbers per text; none of a generator."""
     pooling: Literal["mean", "cls"] = "mean"
     labels: tuple[str, ...] = ()
     binary_logit: int | None = None
     """The one logit of many whose sigmoid decides between two labels, the second when it is high."""
     tags: tuple[str, ...] = ()
     tier: Literal["simple", "medium", "high", "creative", "premium"] = "simple"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        return {"max_tokens": 0, "dimensions": 0} | raw if raw.get("kind") == "generator" else raw
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind != "generator" and (self.max_tokens < 8 or self.dimensions < 1):
+            raise ValueError("max_tokens must be at least 8, and dimensions at least 1")
+        return self
 
 
 class Entry(Facts):
@@ -125,14 +145,20 @@ def find(name: str) -> Entry:
     return known[name]
 
 
-def facts_in(folder: Path) -> Facts:
-    """What the model in a folder is: `model.toml`, or an encoder named after the folder.
+def facts_in(path: Path) -> Facts:
+    """What the model in a folder is: `model.toml`, or an encoder named after the folder; a generator where GGUF is.
 
     Raises:
         CatalogueError: `model.toml` is not valid.
     """
-    path = folder / FOLDER_FACTS
-    return _checked(Facts, {"name": folder.name} | (_parsed(path) if path.exists() else {}), path)
+    told = path / FOLDER_FACTS
+    kind = "generator" if path.suffix == GGUF or any(path.glob(f"*{GGUF}")) else "encoder"
+    guessed = {"name": _name_from(path.name.removesuffix(GGUF)), "kind": kind}
+    return _checked(Facts, guessed | (_parsed(told) if told.exists() else {}), told)
+
+
+def _name_from(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._") or "model"
 
 
 @cache

@@ -23,22 +23,30 @@ Names = Annotated[list[str], typer.Argument(help="Models of the catalogue: see `
 Source = Annotated[str, typer.Argument(help="Model of the catalogue, or path of a model folder.")]
 Precision = Annotated[str, typer.Option(help="float32 or int8, of weights that are converted here.")]
 
+FETCHED = ("onnx", "llama", "xllama")
+"""Backends whose models come from the catalogue."""
+
 group = typer.Typer(help="The catalogue, and how its models run on this machine.", no_args_is_help=True)
 
 
 def pull(names: Names, json: Json = False) -> None:
-    """Fetch models, check their sums, and convert their weights."""
-    from services.onnx import graph, located
-
+    """Fetch models, check their sums, and convert the weights of encoders."""
     folders = {}
-    for name in names:
+    for entry in map(catalogue.find, names):
         with _bar() as progress:
-            folders[name] = catalogue.pull(catalogue.find(name), progress)
-            graph(*located(name), "int8", partial(_step, progress, name))
+            folders[entry.name] = catalogue.pull(entry, progress)
+            if entry.kind != "generator":
+                _converted(entry.name, progress)
     if json:
         return show.as_json({name: str(folder) for name, folder in folders.items()})
     for name, folder in folders.items():
         show.console().print(f"{name}: {folder}")
+
+
+def _converted(name: str, progress: Progress) -> None:
+    from services.onnx import graph, located
+
+    graph(*located(name), "int8", partial(_step, progress, name))
 
 
 def _step(progress: Progress, name: str, step: str) -> None:
@@ -117,7 +125,7 @@ def _ready(model: Model, may_pull: bool) -> None:
     from waypost.config import looks_like_path
 
     source = model.source or model.name
-    if model.backend == "onnx" and not looks_like_path(source):
+    if model.backend in FETCHED and not looks_like_path(source):
         _pulled(source, may_pull)
     BACKENDS[model.backend](model, sessions=1)
 
