@@ -1,0 +1,105 @@
+"""What a failed attempt means: what the caller is told, and whether another attempt may help.
+
+A provider's own words reach the caller without the key; not at all where it refuses the key, since some repeat parts of
+it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
+
+from services.refusal import InvalidField, ModelFailed, NotCapable, ProviderFailed, RateLimited, Refused, TextTooLong
+from services.remote.hints import retry_after_s
+from services.schemas import shown
+
+PAUSE_S = 1.0
+"""What a caller is told where the provider says no time."""
+
+
+@dataclass(eq=False)
+class Failure(Exception):
+    """An attempt failed; `pause_s` is the provider's own word on when to come back."""
+
+    refused: Refused
+    again: bool = False
+    pause_s: float | None = None
+
+    def final(self) -> Failure:
+        """The same after part of the answer has been passed on."""
+        return replace(self, again=False)
+
+
+Hide = Callable[[str], str]
+
+
+def understood(error: Exception, hide: Hide) -> Failure:
+    """The failure behind an exception of the client's."""
+    if isinstance(error, APIStatusError):
+        return _of_status(error, hide)
+    if isinstance(error, APITimeoutError):
+        return Failure(ProviderFailed("it does not answer in time"), again=True)
+    if isinstance(error, APIConnectionError):
+        return Failure(ProviderFailed(f"the connection failed: {_cause(error, hide)}"), again=True)
+    if isinstance(error, APIError):
+        return Failure(ProviderFailed(f"it broke off its answer: {_words(error, hide)}"), again=True)
+    return Failure(ProviderFailed(f"it sends what is no answer: {shown(hide(str(error)))}"), again=True)
+
+
+def _of_status(error: APIStatusError, hide: Hide) -> Failure:
+    headers = error.response.headers
+    pause = retry_after_s(headers, datetime.now(UTC))
+    failure = _judged(error, pause or PAUSE_S, hide)
+    if said := headers.get("x-should-retry"):
+        failure = replace(failure, again=said == "true")
+    return replace(failure, pause_s=pause)
+
+
+def _judged(error: APIStatusError, pause_s: float, hide: Hide) -> Failure:
+    status = error.status_code
+    words = f"{_words(error, hide)} (HTTP {status})"
+    if status in (401, 403):
+        return Failure(ModelFailed(f"its provider refuses our key (HTTP {status}): see key_env or key_file"))
+    if status in (402, 404) or _is(error, "insufficient_quota"):
+        return Failure(ModelFailed(f"its provider does not serve it: {words}"))
+    if status == 429:
+        return Failure(RateLimited(pause_s), again=True)
+    if status in (408, 409) or status >= 500:
+        return Failure(ProviderFailed(words, pause_s), again=True)
+    return Failure(_of_request(error, words))
+
+
+def _of_request(error: APIStatusError, words: str) -> Refused:
+    """The provider does not take the request as it is."""
+    body = _body(error)
+    limit, actual = body.get("n_ctx"), body.get("n_prompt_tokens")
+    if isinstance(limit, int) and isinstance(actual, int):
+        return TextTooLong("input", limit, actual)
+    if _is(error, "context_length_exceeded"):
+        return InvalidField("input", "too long", f"within the model's context: {words}")
+    return NotCapable(f"its provider refuses the request: {words}")
+
+
+def _is(error: APIError, code: str) -> bool:
+    return code in (error.code, error.type)
+
+
+def _body(error: APIError) -> dict[str, Any]:
+    return error.body if isinstance(error.body, dict) else {}
+
+
+def _words(error: APIError, hide: Hide) -> str:
+    """The provider's message; hidden first, shortened after, so that no part of a key stays."""
+    body = error.body
+    said = _body(error).get("message") or (body if isinstance(body, str) else body and json.dumps(body, default=str))
+    return shown(hide(str(said or error.message)))
+
+
+def _cause(error: Exception, hide: Hide) -> str:
+    cause = error.__cause__ or error
+    return shown(hide(str(cause) or type(cause).__name__))
