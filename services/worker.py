@@ -12,7 +12,7 @@ from typing import Any
 
 import waypost
 from services.backend import Loaded, ModelUnusable, Run
-from services.backends import BACKENDS
+from services.backends import backend
 from waypost import _core, cpus, places
 from waypost.config import Batching, Config, Model, Worker
 from waypost.life import Stop
@@ -40,7 +40,7 @@ def serve(worker: Worker, place: Place, announce: Callable[[str], None]) -> None
         services.backend.ModelUnusable: a model's file is broken.
         waypost.catalogue.CatalogueError: a model is not here.
     """
-    loaded = [BACKENDS[model.backend](model, place.sessions) for model in worker.models]
+    loaded = [backend(model.backend)(model, place.sessions) for model in worker.models]
     runners = {model.name: each.runners for model, each in zip(worker.models, loaded, strict=True) if each.runners}
     server = _server(core_config(worker, place, loaded), runners)
     address = server.start()

@@ -25,6 +25,8 @@ Precision = Annotated[str, typer.Option(help="float32 or int8, of weights that a
 
 FETCHED = ("onnx", "llama", "xllama")
 """Backends whose models come from the catalogue."""
+ENGINES = ("llama", "xllama")
+"""Of these, those that only a process of their own should load: some files make them abort."""
 
 group = typer.Typer(help="The catalogue, and how its models run on this machine.", no_args_is_help=True)
 
@@ -121,13 +123,17 @@ def _collected(problems: list[str], whose: str) -> Iterator[None]:
 
 
 def _ready(model: Model, may_pull: bool) -> None:
-    from services.backends import BACKENDS
+    from services.backends import backend
     from waypost.config import looks_like_path
 
     source = model.source or model.name
     if model.backend in FETCHED and not looks_like_path(source):
         _pulled(source, may_pull)
-    BACKENDS[model.backend](model, sessions=1)
+    load = backend(model.backend)
+    if model.backend in ENGINES:
+        catalogue.gguf(source)
+    else:
+        load(model, sessions=1)
 
 
 def _pulled(source: str, may_pull: bool) -> Path:
