@@ -29,7 +29,7 @@ class Spent:
         if usage := gathered.usage:
             return cls(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
         written = gathered.text + "".join(call.arguments_json for call in gathered.calls)
-        return cls(_prompt(request), 0, estimated(written))
+        return cls(estimated_prompt(request), 0, estimated(written))
 
     @property
     def total(self) -> int:
@@ -48,5 +48,6 @@ def estimated(text: str) -> int:
     return -(-len(text.encode()) // BYTES_A_TOKEN)
 
 
-def _prompt(request: GenerateRequest) -> int:
+def estimated_prompt(request: GenerateRequest) -> int:
+    """Tokens of a request's messages, or of its raw prompt, about."""
     return estimated(request.raw) + sum(estimated(each.content) for each in request.chat.messages)
