@@ -14,6 +14,7 @@ import pytest
 
 import waypost
 from tests.clients import Blocking
+from tests.commands import Run, runner
 from tests.fake_mesh import Answer, FakeMesh, failing
 from tests.plane import Plane
 from waypost import catalogue
@@ -40,6 +41,14 @@ def client(request: pytest.FixtureRequest, mesh: FakeMesh) -> Iterator[Any]:
 def fail() -> Callable[..., Answer]:
     """Makes an answer that fails: `fail(code, message, ErrorInfo(…), …)`."""
     return failing
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Runs the command `waypost` in this process, with a runtime folder of its own and wide tables."""
+    monkeypatch.setenv("WAYPOST_RUNTIME", str(tmp_path / "run"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

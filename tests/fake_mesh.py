@@ -84,7 +84,7 @@ def streaming(*pieces: str, **final: Any) -> Answer:
 
     def answer(request: object, context: grpc.ServicerContext) -> Iterator[generate_pb2.GenerateStreamResponse]:
         yield from (generate_pb2.GenerateStreamResponse(text=piece) for piece in pieces)
-        whole = {"text": "".join(pieces), "finish_reason": generate_pb2.FINISH_REASON_STOP} | final
+        whole = {"finish_reason": generate_pb2.FINISH_REASON_STOP} | final
         yield generate_pb2.GenerateStreamResponse(final=generate_pb2.GenerateResponse(**whole))
 
     return answer

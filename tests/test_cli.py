@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import socket
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +11,9 @@ import numpy as np
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from waypost import cli, config
+from tests.commands import Run
+from waypost import config
 from waypost.v1 import classify_pb2, embed_pb2, mesh_pb2, rerank_pb2
-
-
-@dataclass
-class Outcome:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Runs the command `waypost` in this process, with a runtime folder of its own."""
-    monkeypatch.setenv("WAYPOST_RUNTIME", str(tmp_path / "run"))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str, stdin: str = "") -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["waypost", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        shown = capsys.readouterr()
-        return Outcome(int(left.value.code or 0), shown.out, shown.err)
-
-    return call
 
 
 def test_embed_prints_json_alone_on_stdout(run: Run, mesh: Any) -> None:
@@ -165,5 +128,5 @@ def test_a_worker_that_is_not_in_the_configuration_is_named(run: Run) -> None:
 def test_help_lists_every_command(run: Run) -> None:
     """The commands of the house."""
     shown = run("--help").out
-    commands = "up router worker pull models status embed classify rerank train bench demo config"
+    commands = "up router worker pull models status embed classify rerank generate chat train bench demo config"
     assert [name for name in commands.split() if name not in shown] == []

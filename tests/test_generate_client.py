@@ -177,12 +177,24 @@ def test_an_answer_of_tool_calls_can_be_appended_to_its_conversation(mesh: FakeM
 
 
 def test_a_stream_ends_with_the_whole_answer(mesh: FakeMesh, client: Any) -> None:
-    """Chunks carry text; only the last has `final`."""
+    """Joined from the chunks; only the last has it."""
     mesh.answers["GenerateStream"] = streaming("a", "b")
     chunks = list(client.generate_stream([{"role": "user", "content": "x"}]))
     assert [chunk.text for chunk in chunks] == ["a", "b", ""]
     assert [chunk.final is None for chunk in chunks] == [True, True, False]
     assert (chunks[-1].final.text, chunks[-1].final.finish_reason) == ("ab", "stop")
+    assert chunks[-1].final.message == {"role": "assistant", "content": "ab"}
+
+
+def test_log_probabilities_come_with_their_tokens(mesh: FakeMesh, client: Any) -> None:
+    """And all of them with the whole answer."""
+    tokens = [generate_pb2.TokenLogprob(token=each, text=b"x", logprob=-1.0) for each in (5, 6)]
+    replies = [generate_pb2.GenerateStreamResponse(text="x", logprobs=[token]) for token in tokens]
+    replies.append(generate_pb2.GenerateStreamResponse(final=generate_pb2.GenerateResponse()))
+    mesh.answers["GenerateStream"] = lambda request, context: iter(replies)
+    *chunks, last = client.generate_stream("hi", top_logprobs=0)
+    assert [chunk.logprobs[0].token for chunk in chunks] == [5, 6]
+    assert [each.token for each in last.final.logprobs] == [5, 6]
 
 
 def test_tokens_of_a_prompt_are_counted(mesh: FakeMesh, client: Any) -> None:

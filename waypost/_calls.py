@@ -71,9 +71,6 @@ EMBED_STREAM = Rpc("/waypost.v1.EmbedService/EmbedStream", embed_pb2.EmbedStream
 COUNT_TOKENS = Rpc("/waypost.v1.EmbedService/CountTokens", embed_pb2.CountTokensResponse, _replies.token_counts)
 CLASSIFY = Rpc("/waypost.v1.ClassifyService/Classify", classify_pb2.ClassifyResponse, _replies.classifications)
 GENERATE = Rpc("/waypost.v1.GenerateService/Generate", generate_pb2.GenerateResponse, _replies.generation)
-GENERATE_STREAM = Rpc(
-    "/waypost.v1.GenerateService/GenerateStream", generate_pb2.GenerateStreamResponse, _replies.generation_chunk
-)
 COUNT_PROMPT_TOKENS = Rpc(
     "/waypost.v1.GenerateService/CountTokens", generate_pb2.GenerateServiceCountTokensResponse, _replies.prompt_tokens
 )
@@ -109,7 +106,8 @@ def generate(messages: Messages, **options: Unpack[GenerateOptions]) -> Call[Gen
 
 
 def generate_stream(messages: Messages, **options: Unpack[GenerateOptions]) -> Call[GenerationChunk]:
-    return Call(GENERATE_STREAM, _generate.generate_stream(messages, **options))
+    rpc = Rpc("/waypost.v1.GenerateService/GenerateStream", generate_pb2.GenerateStreamResponse, _replies.Chunks())
+    return Call(rpc, _generate.generate_stream(messages, **options))
 
 
 def count_prompt_tokens(messages: Messages, **options: Unpack[CountPromptOptions]) -> Call[PromptTokens]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,9 +86,21 @@ def generation(reply: generate_pb2.GenerateResponse) -> Generation:
     )
 
 
-def generation_chunk(reply: generate_pb2.GenerateStreamResponse) -> GenerationChunk:
-    final = generation(reply.final) if reply.HasField("final") else None
-    return GenerationChunk(reply.text, final, _logprobs(reply.logprobs))
+class Chunks:
+    """Reads the replies of one stream: the last brings the whole answer, joined here from what came before."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._logprobs: tuple[TokenLogprob, ...] = ()
+
+    def __call__(self, reply: generate_pb2.GenerateStreamResponse) -> GenerationChunk:
+        logprobs = _logprobs(reply.logprobs)
+        self._text += reply.text
+        self._logprobs += logprobs
+        return GenerationChunk(reply.text, self._whole(reply) if reply.HasField("final") else None, logprobs)
+
+    def _whole(self, reply: generate_pb2.GenerateStreamResponse) -> Generation:
+        return replace(generation(reply.final), text=self._text, logprobs=self._logprobs)
 
 
 def models(reply: mesh_pb2.ListModelsResponse) -> tuple[ModelInfo, ...]:

@@ -202,7 +202,7 @@ class Generation(_Reply):
 
 @dataclass(frozen=True)
 class GenerationChunk:
-    """The text since the chunk before; the last chunk alone carries `final`."""
+    """The text since the chunk before; the last chunk alone carries `final`, the whole answer."""
 
     text: str
     final: Generation | None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import typer
 
-from waypost.cli import bench, calls, config, demo, models, processes, status, train, up
+from waypost.cli import bench, calls, chat, config, demo, generate, models, processes, status, train, up
 from waypost.cli.failures import failure
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "embed": calls.embed,
     "classify": calls.classify,
     "rerank": calls.rerank,
+    "generate": generate.generate,
+    "chat": chat.chat,
     "pull": models.pull,
     "bench": bench.bench,
     "demo": demo.demo,

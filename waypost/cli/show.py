@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from waypost.results import Classification, ServedBy, Timings
 
 
-def console() -> Console:
+def console(*, stderr: bool = False) -> Console:
     """Where tables go."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, stderr=stderr)
 
 
 def as_json(value: Any) -> None:
@@ -67,4 +67,6 @@ def _plain(value: Any) -> Any:
         return dataclasses.asdict(value)
     if hasattr(value, "tolist"):
         return value.tolist()
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
     raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,77 @@
+"""An answer on the terminal: pieces as they come, and one line about how it went."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from waypost.cli import show
+
+if TYPE_CHECKING:
+    from waypost.results import Generation, GenerationChunk, TokenLogprob
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What could move the cursor, or worse; line ends and tabs stay."""
+
+
+def piece(text: str) -> None:
+    """Prints text at once; on a terminal without whatever the terminal would take for a command."""
+    print(_CONTROLS.sub("", text) if sys.stdout.isatty() else text, end="", flush=True)
+
+
+def streamed(chunks: Iterable[GenerationChunk]) -> Generation:
+    """Prints an answer as it comes.
+
+    Raises:
+        ServerError: its end is missing.
+    """
+    from waypost.errors import ServerError
+
+    final = None
+    for chunk in chunks:
+        piece(chunk.text)
+        final = chunk.final
+    print(flush=True)
+    if final is None:
+        raise ServerError("the answer broke off without a last word")
+    return final
+
+
+def summary(answer: Generation) -> None:
+    """Prints how it went, on stderr: the answer alone is on stdout."""
+    by = answer.served
+    show.console(stderr=True).print(
+        f"[dim]{by.model} on {by.instance}: {', '.join(_parts(answer))}[/dim]", soft_wrap=True
+    )
+
+
+def _parts(answer: Generation) -> Iterable[str]:
+    usage = answer.usage
+    yield f"{usage.completion_tokens} tokens"
+    yield f"{answer.tokens_per_second:.1f} tokens/s"
+    yield f"first token {show.milliseconds(answer.first_token)}"
+    yield f"{usage.cached_tokens} of {usage.prompt_tokens} prompt tokens cached"
+    if usage.dropped_tokens:
+        yield f"{usage.dropped_tokens} prompt tokens dropped"
+    if answer.finish_reason != "stop":
+        yield f"ended by {answer.finish_reason}"
+    if answer.cost_usd:
+        yield f"{answer.cost_usd:.6f} USD"
+    if answer.from_template:
+        yield "a template's answer: no model was there"
+
+
+def logprobs(tokens: Iterable[TokenLogprob]) -> None:
+    """Prints each token with its log probability, and the likeliest at its place."""
+    rows = ((_word(each), f"{each.logprob:.3f}", "  ".join(map(_alternative, each.top))) for each in tokens)
+    show.table("tokens", ("token", "logprob ", "likeliest"), rows)
+
+
+def _alternative(token: TokenLogprob) -> str:
+    return f"{_word(token)} {token.logprob:.3f}"
+
+
+def _word(token: TokenLogprob) -> str:
+    return repr(token.text.decode(errors="replace"))
