@@ -76,6 +76,19 @@ def test_a_turn_that_failed_is_not_kept(run: Run, mesh: FakeMesh, fail: Answer) 
     assert turns(mesh) == [[("user", "One")], [("user", "Two")]]
 
 
+def test_ctrl_c_at_the_prompt_only_clears_the_line(run: Run, mesh: FakeMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says how to leave."""
+    typed: list[type[BaseException]] = [KeyboardInterrupt, EOFError]
+
+    def read(prompt: str) -> str:
+        raise typed.pop(0)
+
+    monkeypatch.setattr("builtins.input", read)
+    done = run("chat")
+    assert done.code == 0
+    assert done.out.count("Ctrl-D leaves") == 2
+
+
 class Terminal:
     """`waypost chat` on a pseudo terminal."""
 
@@ -120,9 +133,6 @@ def test_ctrl_c_stops_the_answer_and_ctrl_d_leaves(mesh: FakeMesh) -> None:
         terminal.until("stopped")
         assert left.wait(PATIENCE_S)
         mesh.answers["GenerateStream"] = streaming(" a time")
-        terminal.until("> ")
-        terminal.type("\x03")
-        terminal.until("Ctrl-D leaves")
         terminal.until("> ")
         terminal.type("Go on\r")
         terminal.until(" a time")
