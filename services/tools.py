@@ -33,14 +33,10 @@ class Toolbox:
         """Checks the definitions.
 
         Raises:
-            InvalidField: a name stands twice, or a schema is none of an object.
+            InvalidField: a schema is none of an object.
         """
-        schemas: dict[str, Schema] = {}
-        for index, tool in enumerate(tools):
-            if tool.name in schemas:
-                raise InvalidField(f"tools[{index}].name", tool.name, "a name of its own")
-            schemas[tool.name] = _arguments(tool.parameters_json, f"tools[{index}].parameters_json")
-        return cls(schemas)
+        fields = ((tool, f"tools[{index}].parameters_json") for index, tool in enumerate(tools))
+        return cls({tool.name: _arguments(tool.parameters_json, field) for tool, field in fields})
 
     def problem(self, call: Call) -> str | None:
         """Why `call` cannot be run: its name is not known, or its arguments do not satisfy the schema."""

@@ -7,51 +7,71 @@ error, which reaches the caller; some other servers ignore one, as their documen
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from services.openai_wire import messages
-from services.refusal import AdapterNotFound, InvalidField, NotCapable
+from services.refusal import AdapterNotFound, NotCapable
 from services.schemas import Schema
 from services.tools import Toolbox
-from waypost.v1 import common_pb2, generate_pb2
+from waypost.v1 import generate_pb2
 from waypost.v1.generate_pb2 import GenerateRequest
 
 Body = dict[str, Any]
 
-CHAT = "/chat/completions"
-RAW = "/completions"
 SEEDS = 2**63
-"""Providers read a seed as a signed 64-bit number."""
+"""Providers read a seed as a signed 64-bit number; larger ones begin again at 0."""
 CHOICES = {generate_pb2.TOOL_CHOICE_NONE: "none", generate_pb2.TOOL_CHOICE_REQUIRED: "required"}
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What to send where, and what the answer must satisfy."""
+class Endpoint:
+    """What a request is written for.
 
-    path: str
+    Attributes:
+        model: the name there.
+        max_tokens: where a request says none.
+        own: fields beyond the format that it takes: its name by ours, see `BEYOND`.
+    """
+
+    model: str
+    max_tokens: int
+    own: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to send, and what the answer must satisfy; `input` is the field the prompt was in."""
+
+    input: Literal["chat", "raw"]
     body: Body
     tools: Toolbox
     must_call: bool
     schema: Schema | None
 
+    @property
+    def path(self) -> str:
+        """Where to send it."""
+        return "/chat/completions" if self.input == "chat" else "/completions"
 
-def ask(request: GenerateRequest, model: str, max_tokens: int) -> Ask:
-    """The request for `model`, as it is called at the endpoint; `max_tokens` where the request says none.
+
+def ask(request: GenerateRequest, endpoint: Endpoint) -> Ask:
+    """The request for `endpoint`.
 
     Raises:
-        services.refusal.Refused: it asks for what the format cannot say, or its schemas are none.
+        services.refusal.Refused: it asks for what the endpoint cannot be told, or its schemas are none.
     """
-    _refuse_what_has_no_field(request)
+    if request.adapter:
+        raise AdapterNotFound(request.adapter, "none")
     tools = Toolbox.of(request.tools)
     schema = Schema.parsed(request.json_schema, "json_schema") if request.json_schema else None
     raw = request.WhichOneof("input") == "raw"
-    body = (_raw if raw else _chat)(request, schema)
-    body |= {"model": model, "max_tokens": request.max_tokens or max_tokens, **_sampling(request)}
+    body = _raw(request, schema) if raw else _chat(request, schema)
+    body |= {"model": endpoint.model, "max_tokens": request.max_tokens or endpoint.max_tokens}
+    body |= _sampling(request) | _beyond(request, endpoint.own)
     must_call = request.tool_choice == generate_pb2.TOOL_CHOICE_REQUIRED
-    return Ask(RAW if raw else CHAT, body, tools, must_call, schema)
+    return Ask("raw" if raw else "chat", body, tools, must_call, schema)
 
 
 def _chat(request: GenerateRequest, schema: Schema | None) -> Body:
@@ -84,11 +104,6 @@ def _sampling(request: GenerateRequest) -> Body:
     return body
 
 
-def _short(value: float) -> float:
-    """As it was written: 0.7 has become 0.699999988 on its way through the contract's 32 bits."""
-    return round(value, 6)
-
-
 NAMES = {
     "temperature": ("temperature",),
     "top_p": ("top_p",),
@@ -101,20 +116,31 @@ NAMES = {
 """The contract's fields, and what they are called at the endpoint: llama-server's name and vLLM's."""
 
 
-def _refuse_what_has_no_field(request: GenerateRequest) -> None:
-    if request.adapter:
-        raise AdapterNotFound(request.adapter, "none")
-    if request.tool_choice == generate_pb2.TOOL_CHOICE_REQUIRED and not request.tools:
-        raise InvalidField("tool_choice", "TOOL_CHOICE_REQUIRED", "something else where there are no tools")
-    for asked_for, what in CANNOT:
-        if asked_for(request):
-            raise NotCapable(f"it takes no {what}")
+def _short(value: float) -> float:
+    """As it was written: 0.7 has become 0.699999988 on its way through the contract's 32 bits."""
+    return round(value, 6)
 
 
-CANNOT: tuple[tuple[Callable[[GenerateRequest], bool], str], ...] = (
-    (lambda request: bool(request.grammar), "grammar: use json_schema"),
-    (lambda request: request.HasField("top_logprobs"), "top_logprobs"),
-    (lambda request: request.sampling.HasField("penalty_tokens"), "sampling.penalty_tokens"),
-    (lambda request: request.truncation != common_pb2.TRUNCATION_UNSPECIFIED, "truncation: shorten the prompt"),
-)
-"""What no provider has a common field for."""
+def _beyond(request: GenerateRequest, own: Mapping[str, str]) -> Body:
+    given = {name: value for name in BEYOND if (value := _value(request, name)) is not None}
+    for name in given.keys() - own.keys():
+        raise NotCapable(f"it takes no {name}: {BEYOND[name]}")
+    return {own[name]: value for name, value in given.items()}
+
+
+BEYOND = {
+    "grammar": "ask with json_schema",
+    "top_logprobs": "ask without",
+    "truncation": "shorten the prompt",
+    "sampling.penalty_tokens": "ask without",
+}
+"""What the format has no field for, and what to do without it."""
+
+
+def _value(request: GenerateRequest, name: str) -> Any:
+    """A field's value; None where the request leaves it alone."""
+    if name == "sampling.penalty_tokens":
+        return request.sampling.penalty_tokens if request.sampling.HasField("penalty_tokens") else None
+    if name == "top_logprobs":
+        return request.top_logprobs if request.HasField("top_logprobs") else None
+    return getattr(request, name) or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import aclosing
 
-from services.openai_wire.ask import Ask, ask
+from services.openai_wire.ask import Ask, Endpoint, ask
 from services.openai_wire.gather import Gathered
 from services.openai_wire.spent import Spent
 from services.openai_wire.verdict import calls_of
@@ -26,7 +26,7 @@ async def answer(job: Job, model: Model, remote: Remote, provider: Provider) -> 
         Failure: the last attempt failed.
     """
     request = GenerateRequest.FromString(job.request)
-    asked = ask(request, remote.model, model.generate.max_tokens)
+    asked = ask(request, Endpoint(remote.model, model.generate.max_tokens))
     gathered = Gathered()
     async for attempt in attempts(remote.max_attempts, job.remaining_s):
         with attempt:

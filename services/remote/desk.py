@@ -73,7 +73,7 @@ class Desk:
         if isinstance(error, Failure):
             return self._logged(error.refused)
         if isinstance(error, TimeoutError):
-            return DeadlinePassed("inference")
+            return DeadlinePassed()
         return self._logged(ModelFailed(f"{type(error).__name__} in Waypost: {self._key.hide(str(error))}"))
 
     def _logged(self, refused: Refused) -> Refused:

@@ -14,7 +14,8 @@ from typing import Any
 
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
-from services.refusal import InvalidField, ModelFailed, NotCapable, ProviderFailed, RateLimited, Refused, TextTooLong
+from services.openai_wire.errors import of_request
+from services.refusal import ModelFailed, ProviderFailed, RateLimited, Refused
 from services.remote.hints import retry_after_s
 from services.schemas import shown
 
@@ -38,10 +39,10 @@ class Failure(Exception):
 Hide = Callable[[str], str]
 
 
-def understood(error: Exception, hide: Hide) -> Failure:
-    """The failure behind an exception of the client's."""
+def understood(error: Exception, hide: Hide, field: str) -> Failure:
+    """The failure behind an exception of the client's; `field` is where the request's prompt was."""
     if isinstance(error, APIStatusError):
-        return _of_status(error, hide)
+        return _of_status(error, hide, field)
     if isinstance(error, APITimeoutError):
         return Failure(ProviderFailed("it does not answer in time"), again=True)
     if isinstance(error, APIConnectionError):
@@ -51,16 +52,16 @@ def understood(error: Exception, hide: Hide) -> Failure:
     return Failure(ProviderFailed(f"it sends what is no answer: {shown(hide(str(error)))}"), again=True)
 
 
-def _of_status(error: APIStatusError, hide: Hide) -> Failure:
+def _of_status(error: APIStatusError, hide: Hide, field: str) -> Failure:
     headers = error.response.headers
     pause = retry_after_s(headers, datetime.now(UTC))
-    failure = _judged(error, pause or PAUSE_S, hide)
+    failure = _judged(error, pause or PAUSE_S, hide, field)
     if said := headers.get("x-should-retry"):
         failure = replace(failure, again=said == "true")
     return replace(failure, pause_s=pause)
 
 
-def _judged(error: APIStatusError, pause_s: float, hide: Hide) -> Failure:
+def _judged(error: APIStatusError, pause_s: float, hide: Hide, field: str) -> Failure:
     status = error.status_code
     words = f"{_words(error, hide)} (HTTP {status})"
     if status in (401, 403):
@@ -71,18 +72,7 @@ def _judged(error: APIStatusError, pause_s: float, hide: Hide) -> Failure:
         return Failure(RateLimited(pause_s), again=True)
     if status in (408, 409) or status >= 500:
         return Failure(ProviderFailed(words, pause_s), again=True)
-    return Failure(_of_request(error, words))
-
-
-def _of_request(error: APIStatusError, words: str) -> Refused:
-    """The provider does not take the request as it is."""
-    body = _body(error)
-    limit, actual = body.get("n_ctx"), body.get("n_prompt_tokens")
-    if isinstance(limit, int) and isinstance(actual, int):
-        return TextTooLong("input", limit, actual)
-    if _is(error, "context_length_exceeded"):
-        return InvalidField("input", "too long", f"within the model's context: {words}")
-    return NotCapable(f"its provider refuses the request: {words}")
+    return Failure(of_request(_body(error), words, field))
 
 
 def _is(error: APIError, code: str) -> bool:

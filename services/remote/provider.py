@@ -53,7 +53,7 @@ class Provider:
                 async for data in stream:
                     yield Chunk.model_validate(data)
         except (OpenAIError, ValueError) as error:
-            raise understood(error, self._key.hide) from None
+            raise understood(error, self._key.hide, asked.input) from None
 
     async def _opened(self, asked: Ask) -> AsyncStream[object]:
         try:
