@@ -205,7 +205,7 @@ class Llama(Section):
     prompt_chunk: Annotated[int, Field(ge=8)] = 64
     """Tokens of prompts that a step reads while others wait for their next token; more is a little faster and holds
     them up longer."""
-    adapters: Annotated[dict[Name, NameOrPath], Field(default_factory=dict)]
+    adapters: dict[Name, NameOrPath] = Field(default_factory=dict)
     """LoRA adapters (GGUF) by the name that requests use."""
 
 
@@ -225,11 +225,11 @@ class Remote(Section):
     connect_timeout_s: Seconds = 5.0
     """Seconds to connect; beyond it the attempt has failed."""
     idle_timeout_s: Seconds = 30.0
-    """Seconds between two pieces of an answer; beyond it the attempt has failed."""
+    """Seconds without a sign of life, be it a piece of the answer or a keep-alive; beyond it the attempt has failed."""
     max_attempts: Count = 3
-    """Tries per request while nothing of the answer has come; pauses are the provider's own, or grow."""
+    """Tries per request while nothing of the answer has been passed on; pauses are the provider's own, or grow."""
     requests_per_minute: Annotated[int, Field(ge=0)] = 0
-    """Requests over it fail at once with RESOURCE_EXHAUSTED, RATE_LIMITED; 0: no limit."""
+    """Attempts of one process; a request over it fails at once with RESOURCE_EXHAUSTED, RATE_LIMITED; 0: no limit."""
     tokens_per_minute: Annotated[int, Field(ge=0)] = 0
     """Tokens, as answers report them; beyond it as above; 0: no limit."""
 
