@@ -92,4 +92,3 @@ class DeadlinePassed(Refused):
     """The caller's time is over."""
 
     kind = "deadline"
-    stage: str

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import waypost
-from services.backend import Loaded, ModelUnusable, Run
+from services.backend import Generator, Loaded, ModelUnusable, Run
 from services.backends import backend
 from waypost import _core, cpus, places
 from waypost.config import Batching, Config, Model, Worker
@@ -41,18 +42,65 @@ def serve(worker: Worker, place: Place, announce: Callable[[str], None]) -> None
         waypost.catalogue.CatalogueError: a model is not here.
     """
     loaded = [backend(model.backend)(model, place.sessions) for model in worker.models]
-    runners = {model.name: each.runners for model, each in zip(worker.models, loaded, strict=True) if each.runners}
-    server = _server(core_config(worker, place, loaded), runners)
+    named = list(zip(worker.models, loaded, strict=True))
+    runners = {model.name: each.runners for model, each in named if isinstance(each, Loaded) and each.runners}
+    desks = {model.name: Desk(model.name, each) for model, each in named if isinstance(each, Generator)}
+    server = _server(core_config(worker, place, loaded), runners, {name: desk.inbox for name, desk in desks.items()})
     address = server.start()
     stop = Stop()
+    for desk in desks.values():
+        desk.open(stop)
     announce(address)
     stop.wait()
-    server.drain(worker.drain_s)
+    server.drain(0.0 if any(desk.failed for desk in desks.values()) else worker.drain_s)
+    for desk in desks.values():
+        desk.close()
 
 
-def _server(configuration: str, runners: Mapping[str, Sequence[Run]]) -> _core.Worker:
+class Desk:
+    """Where a generating model answers: a thread that lives as long as the worker."""
+
+    def __init__(self, name: str, generator: Generator) -> None:
+        self.inbox = _core.Inbox()
+        self._generator = generator
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(name=name, daemon=True, target=self._answer)
+
+    def open(self, stop: Stop) -> None:
+        """Begins to answer; `stop` is set should it end by itself, because the worker is of no use then."""
+        self._stop = stop
+        self._thread.start()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended by itself."""
+        return self._failure is not None
+
+    def close(self) -> None:
+        """Ends when what was taken is answered.
+
+        Raises:
+            Exception: what it ended with before.
+        """
+        self.inbox.close()
+        self._thread.join()
+        if self._failure:
+            raise self._failure
+
+    def _answer(self) -> None:
+        try:
+            self._generator.answer(self.inbox)
+        except BaseException as error:
+            self._failure = error
+            self.inbox.close()
+            self._stop.ask()
+
+
+def _server(
+    configuration: str, runners: Mapping[str, Sequence[Run]], inboxes: Mapping[str, _core.Inbox]
+) -> _core.Worker:
     try:
-        return _core.Worker(configuration, runners)
+        return _core.Worker(configuration, runners, inboxes)
     except ValueError as error:
         raise ModelUnusable(str(error)) from None
 
@@ -62,26 +110,46 @@ def sessions(config: Config, worker: Worker) -> int:
     return worker.sessions or max(1, cpus.available() // sum(each.replicas for each in config.workers))
 
 
-def core_config(worker: Worker, place: Place, loaded: list[Loaded]) -> str:
+def core_config(worker: Worker, place: Place, loaded: Sequence[Loaded | Generator]) -> str:
     """The configuration as `_core.Worker` reads it."""
-    models = [_model(model, each) for model, each in zip(worker.models, loaded, strict=True)]
-    own = {"instance": place.instance, "listen": place.address, "version": waypost.__version__, "models": models}
+    named = list(zip(worker.models, loaded, strict=True))
+    own = {
+        "instance": place.instance,
+        "listen": place.address,
+        "version": waypost.__version__,
+        "models": [_model(model, each) for model, each in named if isinstance(each, Loaded)],
+        "generators": [_generator(model, each) for model, each in named if isinstance(each, Generator)],
+    }
     return json.dumps(worker.model_dump(include={"limits", "vector_cache", "default_timeout_s"}) | own)
 
 
 def _model(model: Model, loaded: Loaded) -> dict[str, Any]:
-    said = model.model_dump(include={"name", "backend", "tier", "cost_per_1k_tokens_usd", "quality"})
-    found = {
+    return {
+        "identity": _identity(model, loaded, loaded.max_tokens),
         "kind": loaded.kind,
-        "version": loaded.version,
         "dimensions": loaded.dimensions,
-        "max_tokens": loaded.max_tokens,
         "tokenizer": loaded.tokenizer and str(loaded.tokenizer),
         "labels": list(loaded.labels),
         "document_frequencies": loaded.document_frequencies and str(loaded.document_frequencies),
         "heads": [{"name": name, "path": str(path)} for name, path in loaded.heads.items()],
+        "batching": _batching(loaded.batching),
     }
-    return said | found | {"tags": list(model.tags or loaded.tags), "batching": _batching(loaded.batching)}
+
+
+def _generator(model: Model, generator: Generator) -> dict[str, Any]:
+    return {
+        "identity": _identity(model, generator, generator.context),
+        "slots": generator.slots,
+        "queue_limit": model.generate.queue_limit,
+        "default_max_tokens": model.generate.max_tokens,
+        "adapters": list(generator.adapters),
+        "cost_per_1k_output_tokens_usd": model.cost_per_1k_output_tokens_usd or 0.0,
+    }
+
+
+def _identity(model: Model, made: Loaded | Generator, max_tokens: int) -> dict[str, Any]:
+    said = model.model_dump(include={"name", "backend", "tier", "cost_per_1k_tokens_usd", "quality"})
+    return said | {"version": made.version, "max_tokens": max_tokens, "tags": list(model.tags or made.tags)}
 
 
 def _batching(batching: Batching) -> dict[str, Any]:

@@ -53,6 +53,10 @@ RPCS: dict[type[Message], tuple[str, type[Message]]] = {
     classify_pb2.ClassifyRequest: ("ClassifyService/Classify", classify_pb2.ClassifyResponse),
     rerank_pb2.RerankRequest: ("RerankService/Rerank", rerank_pb2.RerankResponse),
     generate_pb2.GenerateRequest: ("GenerateService/Generate", generate_pb2.GenerateResponse),
+    generate_pb2.GenerateServiceCountTokensRequest: (
+        "GenerateService/CountTokens",
+        generate_pb2.GenerateServiceCountTokensResponse,
+    ),
     retrieve_pb2.QueryDocumentsRequest: ("RetrieveService/QueryDocuments", retrieve_pb2.QueryDocumentsResponse),
     mesh_pb2.DescribeInstanceRequest: ("MeshService/DescribeInstance", mesh_pb2.DescribeInstanceResponse),
     mesh_pb2.ListModelsRequest: ("MeshService/ListModels", mesh_pb2.ListModelsResponse),
@@ -131,6 +135,36 @@ class Model:
 
     config: dict[str, Any]
     sessions: tuple[Callable[..., Any], ...] = ()
+
+    def core(self) -> dict[str, Any]:
+        """As the core reads it."""
+        return _told(self.config)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A generating model's configuration; the test takes its jobs from the inbox and answers them."""
+
+    config: dict[str, Any]
+    inbox: _core.Inbox = field(default_factory=_core.Inbox)
+
+    def core(self) -> dict[str, Any]:
+        """As the core reads it."""
+        return _told(self.config)
+
+    def next(self) -> _core.Job:
+        """The next job."""
+        job = self.inbox.take(PATIENCE_S)
+        assert job, "no job came"
+        return job
+
+
+IDENTITY = ("name", "version", "backend", "tags", "tier", "max_tokens", "cost_per_1k_tokens_usd", "quality")
+
+
+def _told(config: dict[str, Any]) -> dict[str, Any]:
+    identity = {key: value for key, value in config.items() if key in IDENTITY}
+    return {"identity": identity} | {key: value for key, value in config.items() if key not in IDENTITY}
 
 
 @dataclass(frozen=True)
@@ -284,6 +318,11 @@ class Plane:
         kind = {"version": "1", "backend": "fake", "kind": "encoder", "dimensions": DIMENSIONS, "max_tokens": 32}
         return Model({"name": name, **kind, "tokenizer": str(self.tokenizer()), **config}, sessions)
 
+    def writer(self, name: str = "w", **config: Any) -> Writer:
+        """A generating model with one slot and room for one more."""
+        room = {"slots": 1, "queue_limit": 1, "default_max_tokens": 16}
+        return Writer({"name": name, "version": "1", "backend": "fake", "max_tokens": 64, **room, **config})
+
     def tokenizer(self) -> Path:
         """A tokenizer file with a token for each letter."""
         path = self.folder / "tokenizer.json"
@@ -300,13 +339,19 @@ class Plane:
         Head(**{"name": name, "version": "1", "labels": labels, **default, **parts}).save(path)
         return {"name": name, "path": str(path)}
 
-    def worker(self, *models: Model, name: str = "w", limits: dict[str, int] | None = None, **config: Any) -> Node:
+    def worker(
+        self, *models: Model | Writer, name: str = "w", limits: dict[str, int] | None = None, **config: Any
+    ) -> Node:
         """A running worker."""
         settings = {"instance": name, "listen": f"unix:{self.folder}/{name}.sock", "version": "0.1.0"}
-        settings |= {"limits": LIMITS | (limits or {}), "models": [model.config for model in models], **config}
-        sessions = {model.config["name"]: list(model.sessions) for model in models if model.sessions}
-        node = self._node(name, _core.Worker(json.dumps(settings), sessions))
-        for session in [each for model in models for each in model.sessions if isinstance(each, Session)]:
+        readers = [model for model in models if isinstance(model, Model)]
+        writers = [model for model in models if isinstance(model, Writer)]
+        served = {"models": [each.core() for each in readers], "generators": [each.core() for each in writers]}
+        settings |= {"limits": LIMITS | (limits or {})} | served | config
+        sessions = {model.config["name"]: list(model.sessions) for model in readers if model.sessions}
+        inboxes = {model.config["name"]: model.inbox for model in writers}
+        node = self._node(name, _core.Worker(json.dumps(settings), sessions, inboxes))
+        for session in [each for model in readers for each in model.sessions if isinstance(each, Session)]:
             self._exit.callback(session.gate.set)
         return node
 

@@ -240,7 +240,7 @@ threading.Event().wait()
 def victim(plane: Plane) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts a worker in a process of its own, at one address, which never answers."""
     started: list[subprocess.Popen[str]] = []
-    model = plane.model().config
+    model = plane.model().core()
     settings = {"instance": "victim", "listen": f"unix:{plane.folder}/v.sock", "version": "0.1.0"}
     config = json.dumps(settings | {"limits": LIMITS, "models": [model]})
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, final
+from typing import Any, Literal, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Engine",
+    "Inbox",
+    "Job",
     "LinearHead",
     "Router",
     "Tokenizer",
@@ -65,9 +68,14 @@ class LinearHead:
 
 @final
 class Worker:
-    """A worker whose models run in Python: one callable per session."""
+    """A worker whose models run in Python: one callable per session, or an inbox for a model that writes."""
 
-    def __new__(cls, config_json: str, runners: Mapping[str, Sequence[Callable[..., Any]]]) -> Worker: ...
+    def __new__(
+        cls,
+        config_json: str,
+        runners: Mapping[str, Sequence[Callable[..., Any]]],
+        inboxes: Mapping[str, Inbox] = {},
+    ) -> Worker: ...
     def start(self) -> str:
         """Load, listen, report as serving; returns the bound address.
 
@@ -76,6 +84,140 @@ class Worker:
 
     def drain(self, timeout_s: float) -> bool:
         """Flip health, end the calls in flight, close; whether all ended in time."""
+
+@final
+class Inbox:
+    """Requests of one generating model, from the worker's service to the backend."""
+
+    def __new__(cls) -> Inbox: ...
+    def take(self, timeout_s: float | None = None) -> Job | None:
+        """The next one that is still wanted; waits without the GIL.  None: nothing came in time, or it is closed."""
+
+    def close(self) -> None:
+        """Nothing comes any more; what waited is dropped, which answers it."""
+
+    @property
+    def closed(self) -> bool: ...
+
+@final
+class Job:
+    """One request; the first of `finish`, `count` and `fail` answers it, and dropping it unanswered fails it."""
+
+    @property
+    def kind(self) -> Literal["generate", "count"]: ...
+    @property
+    def request(self) -> bytes:
+        """Encoded: a GenerateRequest, or a GenerateServiceCountTokensRequest."""
+
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def remaining_s(self) -> float:
+        """Seconds to its deadline."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Nobody waits for the answer any more."""
+
+    def on_cancel(self, callback: Callable[[], object]) -> None:
+        """Called once from another thread when nobody waits any more; at once, if that is so."""
+
+    def begin(self) -> None:
+        """It has left the queue."""
+
+    def push(self, text: str, tokens: int = 1) -> None:
+        """A piece of the answer."""
+
+    def finish(
+        self,
+        reason: str,
+        *,
+        prompt_tokens: int = 0,
+        cached_tokens: int = 0,
+        completion_tokens: int = 0,
+        dropped_tokens: int = 0,
+        tool_calls: Sequence[tuple[str, str, str]] = (),
+        from_template: bool = False,
+        cost_usd: float = 0.0,
+    ) -> None:
+        """The answer is complete; a tool call is (id, name, arguments as JSON).  Raises ValueError for an unknown
+        reason."""
+
+    def count(self, tokens: int) -> None:
+        """Answers a count."""
+
+    def fail(self, refusal_json: str) -> None:
+        """Says why there is no answer, as `services.refusal` does."""
+
+class _Constrain(Protocol):
+    def allowed(self, key: int, ids: NDArray[np.int32], logits: NDArray[np.float32], /) -> NDArray[np.bool_]: ...
+    def accept(self, key: int, token: int, /) -> None: ...
+
+@final
+class Engine:
+    """Continuous batching for a backend that computes steps: `wait`, `plan`, compute, `advance`, again."""
+
+    def __new__(
+        cls,
+        pieces: Sequence[bytes],
+        ends: Sequence[int],
+        *,
+        slots: int,
+        context: int,
+        batch: int,
+        chunk: int,
+        shares_prefixes: bool,
+    ) -> Engine: ...
+    def submit(
+        self,
+        job: Job,
+        key: int,
+        tokens: NDArray[np.int32],
+        *,
+        adapter: int = -1,
+        dropped: int = 0,
+        constrained: bool = False,
+        hold: str = "nothing",
+    ) -> bool:
+        """Adds a request; may be called beside the loop.  False once the engine is closed."""
+
+    def wait(self) -> bool:
+        """Waits for work without the GIL; False once the engine is closed and all is answered."""
+
+    def plan(
+        self,
+        tokens: NDArray[np.int32],
+        positions: NDArray[np.int32],
+        slots: NDArray[np.int32],
+        logits: NDArray[np.int8],
+    ) -> tuple[int, int, int, list[tuple[int, int, int]], list[int]]:
+        """Writes the next step's rows into the arrays.
+
+        Returns the rows, those with logits, the adapter (-1: none), the changes of the cache to be made before, and
+        the keys of requests that have ended.  A change is (slot, tokens kept, slot copied from or -1).
+        """
+
+    def advance(
+        self, address: int, rows: int, constrain: _Constrain
+    ) -> list[tuple[int, str, str, int, int, int, int]]:
+        """Takes in the step's logits: `rows` times the vocabulary float32 at `address`.
+
+        Returns the answers that were kept back: (key, text, reason, prompt, cached, completion, dropped tokens).
+        """
+
+    def fail(self, why: str) -> None:
+        """The planned step could not be computed: its requests fail."""
+
+    def close(self) -> None:
+        """Nothing new is taken."""
+
+    def slots(self) -> list[tuple[int, bool]]:
+        """Tokens in each slot's cache, and whether it is in use."""
+
+    def waiting(self) -> int:
+        """Requests without a slot."""
 
 @final
 class Router:

@@ -28,6 +28,10 @@ class Stop:
         """Returns when the process is asked to stop."""
         self._asked.wait()
 
+    def ask(self) -> None:
+        """Asks from within the process, from any thread."""
+        self._asked.set()
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)

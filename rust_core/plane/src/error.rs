@@ -3,7 +3,7 @@
 //! A status carries `google.rpc.ErrorInfo` with the reason of `proto/waypost/v1/error.proto`, and the details its
 //! reason calls for: BadRequest names the field, RetryInfo says when to come back.
 
-use std::{collections::HashMap, time::Duration};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -22,10 +22,10 @@ pub enum Error {
     TooManyInputs { field: &'static str, limit: usize, actual: usize },
     #[error("{field} has {actual} bytes, this server takes {limit} a text: shorten it")]
     TextTooLarge { field: String, limit: usize, actual: usize },
-    #[error("{field} has {actual} tokens, the model reads {limit}: shorten it, or ask for TRUNCATION_END")]
+    #[error("{field} has {actual} tokens, the model reads {limit}: shorten it, or ask for truncation (TRUNCATION_…)")]
     TextTooLong { field: String, limit: usize, actual: usize },
     #[error("{field} is {actual}: it must be {expected}")]
-    InvalidField { field: &'static str, actual: String, expected: String },
+    InvalidField { field: Cow<'static, str>, actual: String, expected: String },
     #[error("the request is not the message of the contract: {why}")]
     Malformed { why: String },
     #[error("the request has {actual} bytes, this server receives {limit}: split the call")]
@@ -34,6 +34,8 @@ pub enum Error {
     ModelNotFound { model: String, known: String },
     #[error("model {model:?} has no head {head:?}; it has {known}")]
     HeadNotFound { model: String, head: String, known: String },
+    #[error("model {model:?} has no adapter {adapter:?}; it has {known}")]
+    AdapterNotFound { model: String, adapter: String, known: String },
     #[error("nothing here does what was asked: {why}")]
     NotCapable { why: String },
     #[error("no instance of {model:?} can take the call now: try again in {retry_after:?}")]
@@ -48,6 +50,10 @@ pub enum Error {
     InstanceLost { instance: String },
     #[error("model {model:?} failed: {why}")]
     ModelFailed { model: String, why: String },
+    #[error("the provider of {model:?} limits the rate: try again in {retry_after:?}")]
+    RateLimited { model: String, retry_after: Duration },
+    #[error("the provider of {model:?} failed: {why}")]
+    ProviderFailed { model: String, why: String, retry_after: Duration },
     #[error("{method} is in the contract but this build does not answer it")]
     NotImplemented { method: String },
 }
@@ -87,6 +93,9 @@ impl Error {
             E::HeadNotFound { head, known, .. } => {
                 (Code::NotFound, R::HeadNotFound, vec![("head", head.clone()), ("known", known.clone())])
             }
+            E::AdapterNotFound { adapter, known, .. } => {
+                (Code::NotFound, R::AdapterNotFound, vec![("adapter", adapter.clone()), ("known", known.clone())])
+            }
             E::NotCapable { .. } => (Code::FailedPrecondition, R::NotCapable, vec![]),
             E::NoInstance { model, .. } => (Code::Unavailable, R::NoInstance, vec![("model", model.clone())]),
             E::QueueFull { limit, .. } => (Code::ResourceExhausted, R::QueueFull, vec![("limit", limit.to_string())]),
@@ -94,6 +103,8 @@ impl Error {
             E::Draining { instance } => (Code::Unavailable, R::Draining, vec![("instance", instance.clone())]),
             E::InstanceLost { instance } => (Code::Unavailable, R::InstanceLost, vec![("instance", instance.clone())]),
             E::ModelFailed { model, .. } => (Code::Internal, R::ModelFailed, vec![("model", model.clone())]),
+            E::RateLimited { model, .. } => (Code::ResourceExhausted, R::RateLimited, vec![("model", model.clone())]),
+            E::ProviderFailed { model, .. } => (Code::Unavailable, R::ProviderFailed, vec![("model", model.clone())]),
             E::NotImplemented { method } => (Code::Unimplemented, R::NotImplemented, vec![("method", method.clone())]),
         }
     }
@@ -101,9 +112,8 @@ impl Error {
     /// The field a BadRequest names.
     fn field(&self) -> Option<&str> {
         match self {
-            Self::EmptyInput { field } | Self::TooManyInputs { field, .. } | Self::InvalidField { field, .. } => {
-                Some(field)
-            }
+            Self::EmptyInput { field } | Self::TooManyInputs { field, .. } => Some(field),
+            Self::InvalidField { field, .. } => Some(field),
             Self::TextTooLarge { field, .. } | Self::TextTooLong { field, .. } => Some(field),
             _ => None,
         }
@@ -113,6 +123,7 @@ impl Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NoInstance { retry_after, .. } | Self::QueueFull { retry_after, .. } => Some(*retry_after),
+            Self::RateLimited { retry_after, .. } | Self::ProviderFailed { retry_after, .. } => Some(*retry_after),
             Self::Draining { .. } | Self::InstanceLost { .. } => Some(RETRY_PAUSE),
             _ => None,
         }
@@ -149,7 +160,7 @@ mod tests {
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(details.error_info().map(|i| i.reason.as_str()), Some("ERROR_REASON_TEXT_TOO_LONG"));
         assert_eq!(details.bad_request().map(|b| b.field_violations[0].field.as_str()), Some("texts[3]"));
-        assert!(status.message().contains("TRUNCATION_END"));
+        assert!(status.message().contains("truncation"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! waits or computes for long releases the GIL.
 
 mod features;
+mod generate;
 mod load;
 mod router;
 mod runner;
@@ -16,6 +17,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, word_keys};
+    #[pymodule_export]
+    use super::generate::{Engine, Inbox, Job};
     #[pymodule_export]
     use super::load::load;
     #[pymodule_export]

@@ -9,6 +9,7 @@ use pyo3::{
 use waypost_plane::worker::{self, StartError, config::WorkerConfig, run::Runner};
 
 use crate::{
+    generate::Inbox,
     runner::PythonRunner,
     runtime::{self, Running},
 };
@@ -17,21 +18,28 @@ use crate::{
 pub struct Worker {
     config: WorkerConfig,
     runners: HashMap<String, Vec<Py<PyAny>>>,
+    inboxes: HashMap<String, Py<Inbox>>,
     running: Running<worker::Worker>,
 }
 
 #[pymethods]
 impl Worker {
     #[new]
-    fn new(config_json: &str, runners: HashMap<String, Vec<Py<PyAny>>>) -> PyResult<Self> {
+    #[pyo3(signature = (config_json, runners, inboxes=HashMap::new()))]
+    fn new(
+        config_json: &str,
+        runners: HashMap<String, Vec<Py<PyAny>>>,
+        inboxes: HashMap<String, Py<Inbox>>,
+    ) -> PyResult<Self> {
         let config = serde_json::from_str(config_json).map_err(|e| PyValueError::new_err(e.to_string()))?;
-        Ok(Self { config, runners, running: Running::default() })
+        Ok(Self { config, runners, inboxes, running: Running::default() })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<String> {
         let runtime = runtime::build("waypost-worker", self.config.io_threads)?;
         let runners = self.runners.iter().map(|(name, sessions)| (name.clone(), boxed(py, sessions))).collect();
-        let started = runtime::wait(py, &runtime, worker::Worker::start(self.config.clone(), runners));
+        let inboxes = self.inboxes.iter().map(|(name, inbox)| (name.clone(), inbox.get().0.clone())).collect();
+        let started = runtime::wait(py, &runtime, worker::Worker::start(self.config.clone(), runners, inboxes));
         let worker = started.map_err(start_error)?;
         let address = worker.address().to_string();
         self.running.set(runtime, worker)?;

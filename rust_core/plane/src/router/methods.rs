@@ -39,7 +39,7 @@ const GENERATE: &str = "waypost.v1.GenerateService";
 const RETRIEVE: &str = "waypost.v1.RetrieveService";
 
 /// The table.
-pub static METHODS: [Method; 10] = [
+pub static METHODS: [Method; 11] = [
     unary("/waypost.v1.EmbedService/Embed", EMBED, Task::Embed),
     unary("/waypost.v1.EmbedService/CountTokens", EMBED, Task::Embed),
     Method { shape: Shape::Both, ..unary("/waypost.v1.EmbedService/EmbedStream", EMBED, Task::Embed) },
@@ -51,6 +51,7 @@ pub static METHODS: [Method; 10] = [
         idempotent: false,
         ..unary("/waypost.v1.GenerateService/GenerateStream", GENERATE, Task::Generate)
     },
+    unary("/waypost.v1.GenerateService/CountTokens", GENERATE, Task::Generate),
     unary("/waypost.v1.RetrieveService/UpsertDocuments", RETRIEVE, Task::Retrieve),
     unary("/waypost.v1.RetrieveService/QueryDocuments", RETRIEVE, Task::Retrieve),
     unary("/waypost.v1.RetrieveService/DeleteDocuments", RETRIEVE, Task::Retrieve),

@@ -233,7 +233,7 @@ fn why_not(snapshot: &Snapshot, model: &str, replicas: &[Replica], wanted: &Want
 fn nobody_does(snapshot: &Snapshot, model: &str, wanted: &Wanted) -> Error {
     let task = wanted.method.task;
     let elsewhere = snapshot.models.iter().any(|m| m.replicas.iter().any(|replica| replica.served.does(task)));
-    if !elsewhere && matches!(task, Task::Generate | Task::Retrieve) {
+    if !elsewhere && task == Task::Retrieve {
         return Error::NotImplemented { method: wanted.method.path.into() };
     }
     if !elsewhere && !snapshot.complete {

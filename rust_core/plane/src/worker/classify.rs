@@ -51,7 +51,7 @@ async fn classify(
         Some(linear) => from_head(model, linear, &texts, cut, work).await?,
     };
     Ok(v1::ClassifyResponse {
-        served: shell.served(model),
+        served: shell.served(&model.config.identity),
         timings: arrival.timings(output.stages),
         head,
         results,
@@ -76,7 +76,7 @@ fn head_name(model: &Model, asked: &str) -> Result<String, Error> {
         names if names.contains(&asked) => Ok(asked.to_string()),
         names if asked.is_empty() => Err(invalid("head", "empty", format!("one of {}", names.join(", ")))),
         names => {
-            Err(Error::HeadNotFound { model: model.config.name.clone(), head: asked.into(), known: names.join(", ") })
+            Err(Error::HeadNotFound { model: model.name().to_string(), head: asked.into(), known: names.join(", ") })
         }
     }
 }

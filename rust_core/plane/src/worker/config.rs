@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
+use crate::proto::v1;
+
 /// One worker process.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,8 +18,12 @@ pub struct WorkerConfig {
     pub version: String,
     /// What it accepts.
     pub limits: Limits,
-    /// At least one.
+    /// Models that read texts.
+    #[serde(default)]
     pub models: Vec<ModelConfig>,
+    /// Models that write; there is at least one of either.
+    #[serde(default)]
+    pub generators: Vec<GeneratorConfig>,
     /// Threads that serve sockets; sessions have threads of their own.
     #[serde(default = "one")]
     pub io_threads: usize,
@@ -98,28 +104,23 @@ pub enum Batching {
     },
 }
 
-/// One model of the worker.
+/// What the registry and the callers know of a model, whatever it does.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ModelConfig {
+pub struct Identity {
     /// Name that requests use.
     pub name: String,
     /// Version of its files.
     pub version: String,
     /// Backend that runs it, for the registry.
     pub backend: String,
-    /// See [`Kind`].
-    pub kind: Kind,
     /// Capability tags.
     #[serde(default)]
     pub tags: Vec<String>,
     /// Tier by its short name, such as "simple".
     #[serde(default)]
     pub tier: Option<String>,
-    /// Length of its vectors.
-    #[serde(default)]
-    pub dimensions: u32,
-    /// Most tokens of a text.
+    /// Most tokens of a text, or of prompt and answer together.
     #[serde(default)]
     pub max_tokens: u32,
     /// US dollars per 1,000 tokens.
@@ -128,6 +129,58 @@ pub struct ModelConfig {
     /// 0 to 1, beside other models of the task.
     #[serde(default = "half")]
     pub quality: f64,
+}
+
+impl Identity {
+    /// As the registry has it; `tasks` and what is particular to a kind of model are added there.
+    pub fn info(&self) -> v1::ModelInfo {
+        let tier = self.tier.as_ref().map(|tier| format!("TIER_{}", tier.to_uppercase()));
+        let tier = tier.and_then(|name| v1::Tier::from_str_name(&name)).unwrap_or_default();
+        v1::ModelInfo {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            backend: self.backend.clone(),
+            tags: self.tags.clone(),
+            tier: tier as i32,
+            max_tokens: self.max_tokens,
+            cost_per_1k_tokens_usd: self.cost_per_1k_tokens_usd,
+            quality: self.quality,
+            ..Default::default()
+        }
+    }
+}
+
+/// A model that writes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GeneratorConfig {
+    /// See [`Identity`].
+    pub identity: Identity,
+    /// Requests worked on at once.
+    pub slots: usize,
+    /// Requests that wait beyond these.
+    pub queue_limit: usize,
+    /// Tokens of an answer whose request sets no limit.
+    pub default_max_tokens: u32,
+    /// LoRA adapters by name.
+    #[serde(default)]
+    pub adapters: Vec<String>,
+    /// US dollars per 1,000 tokens of an answer, where they cost otherwise; 0: the same.
+    #[serde(default)]
+    pub cost_per_1k_output_tokens_usd: f64,
+}
+
+/// A model that reads texts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// See [`Identity`].
+    pub identity: Identity,
+    /// See [`Kind`].
+    pub kind: Kind,
+    /// Length of its vectors.
+    #[serde(default)]
+    pub dimensions: u32,
     /// `tokenizer.json`; every kind but `hash` needs one.
     #[serde(default)]
     pub tokenizer: Option<PathBuf>,

@@ -60,7 +60,7 @@ impl EmbedService for Embedder {
         self.0.limits().check("texts", &request.texts)?;
         let _room = self.0.admit(request.texts.len())?;
         let tokens = model.count(request.texts, arrival.deadline).await?;
-        Ok(Response::new(v1::CountTokensResponse { served: self.0.served(model), tokens }))
+        Ok(Response::new(v1::CountTokensResponse { served: self.0.served(&model.config.identity), tokens }))
     }
 }
 
@@ -71,7 +71,7 @@ async fn embed(shell: &Shell, arrival: &Arrival, request: v1::EmbedRequest) -> R
     let work = shell.work(arrival, request.route.as_ref(), request.truncation, request.texts.len())?;
     let output = model.rows("texts", &Arc::new(request.texts), dimensions, work).await?;
     Ok(v1::EmbedResponse {
-        served: shell.served(model),
+        served: shell.served(&model.config.identity),
         timings: arrival.timings(output.stages),
         dimensions,
         vectors: pack(&output.rows, dimensions),
@@ -83,7 +83,7 @@ fn dimensions(shell: &Shell, model: &Model, request: &v1::EmbedRequest) -> Resul
     let own = model.config.dimensions;
     let asked = if request.dimensions == 0 { own } else { request.dimensions };
     if model.config.kind != Kind::Hash && asked != own {
-        let expected = format!("{own} or 0: model {:?} makes no other vectors", model.config.name);
+        let expected = format!("{own} or 0: model {:?} makes no other vectors", model.name());
         return Err(invalid("dimensions", asked, expected));
     }
     if model.config.kind == Kind::Hash && !HASH_DIMENSIONS.contains(&asked) {

@@ -1,6 +1,7 @@
 //! `MeshService` of a worker: what it serves and how full it is.
 
 use tonic::{Request, Response, Status};
+use waypost_decide::admit::Limit;
 
 use super::shell::SharedShell;
 use crate::proto::v1::{self, mesh_service_server::MeshService};
@@ -19,9 +20,9 @@ impl MeshService for Mesh {
         Ok(Response::new(v1::DescribeInstanceResponse {
             instance: shell.config.instance.clone(),
             version: shell.config.version.clone(),
-            models: shell.models.iter().map(|model| model.info()).collect(),
-            queue_depth: shell.room.in_use() as u32,
-            queue_limit: shell.room.max() as u32,
+            models: shell.infos(),
+            queue_depth: shell.rooms().map(Limit::in_use).sum::<usize>() as u32,
+            queue_limit: shell.rooms().map(Limit::max).sum::<usize>() as u32,
         }))
     }
 
@@ -29,8 +30,7 @@ impl MeshService for Mesh {
         &self,
         _request: Request<v1::ListModelsRequest>,
     ) -> Result<Response<v1::ListModelsResponse>, Status> {
-        let models = self.0.models.iter().map(|model| model.info()).collect();
-        Ok(Response::new(v1::ListModelsResponse { models }))
+        Ok(Response::new(v1::ListModelsResponse { models: self.0.infos() }))
     }
 
     async fn list_instances(
@@ -42,7 +42,7 @@ impl MeshService for Mesh {
             instance: shell.config.instance.clone(),
             address: shell.config.listen.clone(),
             state: v1::InstanceState::Ready as i32,
-            models: shell.models.iter().map(|model| model.config.name.clone()).collect(),
+            models: shell.infos().into_iter().map(|model| model.name).collect(),
             in_flight: shell.flights.open() as u32,
             ..Default::default()
         };

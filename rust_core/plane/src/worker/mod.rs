@@ -1,8 +1,8 @@
 //! The worker's shell: everything around a model's runs that Python need not do per request.
 //!
-//! A call goes down: a service ([`embed`], [`classify`], [`rerank`]) checks and admits it, [`model`] tokenises it off
+//! A call of a model that reads texts goes down: a service ([`embed`], [`classify`], [`rerank`]) checks and admits it, [`model`] tokenises it off
 //! the reactor, [`queue`] keeps it by urgency, and a session thread of [`engine`] hands it to the [`run::Runner`],
-//! which is the one place where Python is entered.
+//! which is the one place where Python is entered.  A call of a model that writes goes through [`generate`].
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,7 +18,8 @@ use crate::{
     health::{self, Health, ServingStatus},
     proto::v1::{
         Task, classify_service_server::ClassifyServiceServer, embed_service_server::EmbedServiceServer,
-        mesh_service_server::MeshServiceServer, rerank_service_server::RerankServiceServer,
+        generate_service_server::GenerateServiceServer, mesh_service_server::MeshServiceServer,
+        rerank_service_server::RerankServiceServer,
     },
     server::{self, Server},
 };
@@ -29,6 +30,7 @@ mod classify;
 pub mod config;
 mod embed;
 mod engine;
+pub mod generate;
 mod limits;
 mod measure;
 mod mesh;
@@ -39,6 +41,7 @@ pub mod run;
 mod shell;
 
 use config::WorkerConfig;
+use generate::{Generator, inbox::Inbox};
 use measure::Measured;
 use model::{LoadError, Model};
 use run::Runner;
@@ -71,16 +74,21 @@ impl Worker {
     pub async fn start(
         config: WorkerConfig,
         mut runners: HashMap<String, Vec<Box<dyn Runner>>>,
+        mut inboxes: HashMap<String, Arc<Inbox>>,
     ) -> Result<Self, StartError> {
         let address: Address = config.listen.parse()?;
         let load = |model: &config::ModelConfig| {
-            let sessions = runners.remove(&model.name).unwrap_or_default();
+            let sessions = runners.remove(&model.identity.name).unwrap_or_default();
             Model::load(model.clone(), sessions, config.vector_cache)
         };
         let models = config.models.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        let open = |each: &config::GeneratorConfig| {
+            Arc::new(Generator::open(each.clone(), inboxes.remove(&each.identity.name).unwrap_or_default()))
+        };
+        let generators = config.generators.iter().map(open).collect();
         let flights = Flights::default();
         let room = Limit::new(config.limits.queue_limit);
-        let shell = Arc::new(Shell { config, models, room, flights: flights.clone() });
+        let shell = Arc::new(Shell { config, models, generators, room, flights: flights.clone() });
         let health = Health::default();
         let limit = shell.limits().max_receive_bytes;
         let measured = move |request: Request<Incoming>| request.map(|body| Measured::new(body, limit));
@@ -106,11 +114,13 @@ fn routes(shell: &Arc<Shell>, health: &Health) -> Result<Routes, tonic_reflectio
     let embed = EmbedServiceServer::new(embed::Embedder(shell.clone()));
     let classify = ClassifyServiceServer::new(classify::Classifier(shell.clone()));
     let rerank = RerankServiceServer::new(rerank::Reranker(shell.clone()));
+    let generate = GenerateServiceServer::new(generate::Writer(shell.clone()));
     // No limits here: `measure` has refused what is too large.
     Ok(server::common_routes(health)?
         .add_service(embed.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(classify.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(rerank.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
+        .add_service(generate.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(MeshServiceServer::new(mesh::Mesh(shell.clone()))))
 }
 
@@ -119,13 +129,15 @@ fn report_serving(shell: &Shell, health: &Health) {
         (Task::Embed, "waypost.v1.EmbedService"),
         (Task::Classify, "waypost.v1.ClassifyService"),
         (Task::Rerank, "waypost.v1.RerankService"),
+        (Task::Generate, "waypost.v1.GenerateService"),
     ];
+    let models = shell.infos();
     for (task, name) in services {
-        let has = shell.models.iter().any(|model| model.tasks().contains(&task));
+        let has = models.iter().any(|model| model.tasks.contains(&(task as i32)));
         health.set(name, if has { ServingStatus::Serving } else { ServingStatus::NotServing });
     }
-    for model in &shell.models {
-        health.set(&health::model_name(&model.config.name), ServingStatus::Serving);
+    for model in &models {
+        health.set(&health::model_name(&model.name), ServingStatus::Serving);
     }
     health.set("waypost.v1.MeshService", ServingStatus::Serving);
     health.set("", ServingStatus::Serving);

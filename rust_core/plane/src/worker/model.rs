@@ -87,7 +87,8 @@ pub struct Model {
 impl Model {
     /// Reads tokenizer and heads and starts the sessions.
     pub fn load(config: ModelConfig, runners: Vec<Box<dyn Runner>>, cached: usize) -> Result<Self, LoadError> {
-        let incomplete = |needs| LoadError::Incomplete { model: config.name.clone(), kind: config.kind, needs };
+        let incomplete =
+            |needs| LoadError::Incomplete { model: config.identity.name.clone(), kind: config.kind, needs };
         let tokenizer = load_tokenizer(&config)?;
         if config.kind != Kind::Hash && tokenizer.is_none() {
             return Err(incomplete("a tokenizer"));
@@ -100,7 +101,7 @@ impl Model {
             return Err(incomplete("the number of its dimensions, or labels"));
         }
         let some = (!runners.is_empty()).then_some(runners);
-        let started = some.map(|some| Engine::start(&config.name, some, width, config.batching)).transpose();
+        let started = some.map(|some| Engine::start(&config.identity.name, some, width, config.batching)).transpose();
         let engine = started.map_err(|source| read_error(&config, "its sessions' threads".into(), source))?;
         let heads = load_heads(&config)?;
         let frequencies = load_frequencies(&config)?;
@@ -118,23 +119,18 @@ impl Model {
         }
     }
 
+    /// Name that requests use.
+    pub fn name(&self) -> &str {
+        &self.config.identity.name
+    }
+
     /// How requests and the registry see it.
     pub fn info(&self) -> v1::ModelInfo {
-        let config = &self.config;
-        let tier = config.tier.as_ref().map(|tier| format!("TIER_{}", tier.to_uppercase()));
-        let tier = tier.and_then(|name| v1::Tier::from_str_name(&name)).unwrap_or_default();
         v1::ModelInfo {
-            name: config.name.clone(),
-            version: config.version.clone(),
-            backend: config.backend.clone(),
             tasks: self.tasks().iter().map(|task| *task as i32).collect(),
-            tags: config.tags.clone(),
-            tier: tier as i32,
-            dimensions: config.dimensions,
-            max_tokens: config.max_tokens,
+            dimensions: self.config.dimensions,
             heads: self.head_infos(),
-            cost_per_1k_tokens_usd: config.cost_per_1k_tokens_usd,
-            quality: config.quality,
+            ..self.config.identity.info()
         }
     }
 
@@ -217,7 +213,7 @@ impl Model {
     }
 
     fn tokenizer(&self) -> Result<Arc<Tokenizer>, Error> {
-        let why = || format!("model {:?} has no tokenizer: its texts have no tokens", self.config.name);
+        let why = || format!("model {:?} has no tokenizer: its texts have no tokens", self.config.identity.name);
         self.tokenizer.clone().ok_or_else(|| Error::NotCapable { why: why() })
     }
 
@@ -279,7 +275,7 @@ impl Model {
 
     /// An error of this model.
     pub fn failed(&self, why: impl ToString) -> Error {
-        Error::ModelFailed { model: self.config.name.clone(), why: why.to_string() }
+        Error::ModelFailed { model: self.config.identity.name.clone(), why: why.to_string() }
     }
 }
 
@@ -304,16 +300,17 @@ fn usage(encoding: &Encoding) -> TextUsage {
 }
 
 fn read_error(config: &ModelConfig, path: String, source: io::Error) -> LoadError {
-    LoadError::Read { model: config.name.clone(), path, source }
+    LoadError::Read { model: config.identity.name.clone(), path, source }
 }
 
 fn broken(config: &ModelConfig, path: &std::path::Path, why: impl ToString) -> LoadError {
-    LoadError::Broken { model: config.name.clone(), path: path.display().to_string(), why: why.to_string() }
+    LoadError::Broken { model: config.identity.name.clone(), path: path.display().to_string(), why: why.to_string() }
 }
 
 fn load_tokenizer(config: &ModelConfig) -> Result<Option<Arc<Tokenizer>>, LoadError> {
     let Some(path) = &config.tokenizer else { return Ok(None) };
-    let tokenizer = Tokenizer::load(path, config.max_tokens as usize).map_err(|error| broken(config, path, error))?;
+    let tokenizer =
+        Tokenizer::load(path, config.identity.max_tokens as usize).map_err(|error| broken(config, path, error))?;
     Ok(Some(Arc::new(tokenizer)))
 }
 
@@ -323,7 +320,7 @@ fn load_heads(config: &ModelConfig) -> Result<Vec<(String, Arc<LinearHead>)>, Lo
         let linear = LinearHead::load(&bytes).map_err(|error| broken(config, &head.path, error))?;
         match linear.needs_vector() {
             Some(needed) if needed != config.dimensions as usize => Err(LoadError::HeadMismatch {
-                model: config.name.clone(),
+                model: config.identity.name.clone(),
                 head: head.name.clone(),
                 head_dimensions: needed,
                 dimensions: config.dimensions as usize,

@@ -43,7 +43,7 @@ async fn rerank(shell: &Shell, arrival: &Arrival, request: v1::RerankRequest) ->
         _ => by_fusion(model, request.query, documents, work).await?,
     };
     Ok(v1::RerankResponse {
-        served: shell.served(model),
+        served: shell.served(&model.config.identity),
         timings: arrival.timings(output.stages),
         method: method.into(),
         ranking: ranking(&scores, request.top_k),

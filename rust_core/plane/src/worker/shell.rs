@@ -1,6 +1,6 @@
-//! What the three services share: the models, the limits, and how a call becomes work.
+//! What the services share: the models, the limits, and how a call becomes work.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use http::HeaderMap;
 use tonic::Request;
@@ -8,7 +8,8 @@ use waypost_decide::admit::{Limit, Permit};
 use waypost_text::tokenize::Truncation;
 
 use super::{
-    config::{Limits, WorkerConfig},
+    config::{Identity, Limits, WorkerConfig},
+    generate::Generator,
     model::{Model, Stages, Work},
 };
 use crate::{
@@ -28,6 +29,8 @@ pub struct Shell {
     pub config: WorkerConfig,
     /// In the order of the configuration: the first that has a task serves calls that name no model.
     pub models: Vec<Model>,
+    /// The same of those that write.
+    pub generators: Vec<Arc<Generator>>,
     /// Texts inside.
     pub room: Limit,
     /// Calls inside.
@@ -61,24 +64,40 @@ impl Shell {
 
     /// The model a call means: by its own word, the router's, or the first that has the task.
     pub fn model(&self, named: &str, arrival: &Arrival, task: Task) -> Result<&Model, Error> {
-        let name = if named.is_empty() { arrival.routed.as_deref().unwrap_or("") } else { named };
-        let found = self.models.iter().find(|model| match name {
-            "" => model.tasks().contains(&task),
-            name => model.config.name == name,
-        });
-        let model = found.ok_or_else(|| self.not_found(name, task))?;
-        if model.tasks().contains(&task) {
-            return Ok(model);
-        }
-        Err(Error::NotCapable { why: format!("model {name:?} does not do {}", task.as_str_name()) })
+        let name = arrival.meant(named);
+        let capable = self.models.iter().filter(|model| model.tasks().contains(&task));
+        let mut meant = capable.filter(|model| name.is_empty() || model.name() == name);
+        meant.next().ok_or_else(|| self.not_found(name, task))
+    }
+
+    /// The generating model a call means.
+    pub fn generator(&self, named: &str, arrival: &Arrival) -> Result<&Arc<Generator>, Error> {
+        let name = arrival.meant(named);
+        let mut meant = self.generators.iter().filter(|each| name.is_empty() || each.name() == name);
+        meant.next().ok_or_else(|| self.not_found(name, Task::Generate))
+    }
+
+    /// All models, as the registry sees them.
+    pub fn infos(&self) -> Vec<v1::ModelInfo> {
+        let generators = self.generators.iter().map(|each| each.info());
+        self.models.iter().map(Model::info).chain(generators).collect()
     }
 
     fn not_found(&self, name: &str, task: Task) -> Error {
         if name.is_empty() {
             return Error::NotCapable { why: format!("no model here does {}", task.as_str_name()) };
         }
-        let known: Vec<&str> = self.models.iter().map(|model| model.config.name.as_str()).collect();
+        let known: Vec<String> = self.infos().into_iter().map(|model| model.name).collect();
+        if known.iter().any(|each| each == name) {
+            return Error::NotCapable { why: format!("model {name:?} does not do {}", task.as_str_name()) };
+        }
         Error::ModelNotFound { model: name.into(), known: known.join(", ") }
+    }
+
+    /// Every limit on what may be inside.
+    pub fn rooms(&self) -> impl Iterator<Item = &Limit> {
+        let texts = (!self.models.is_empty()).then_some(&self.room);
+        texts.into_iter().chain(self.generators.iter().map(|each| each.room()))
     }
 
     /// Room for a call's texts, or a refusal at once.
@@ -110,16 +129,21 @@ impl Shell {
     }
 
     /// Who answered.
-    pub fn served(&self, model: &Model) -> Option<v1::ServedBy> {
+    pub fn served(&self, model: &Identity) -> Option<v1::ServedBy> {
         Some(v1::ServedBy {
-            model: model.config.name.clone(),
-            version: model.config.version.clone(),
+            model: model.name.clone(),
+            version: model.version.clone(),
             instance: self.config.instance.clone(),
         })
     }
 }
 
 impl Arrival {
+    /// Name of the model a call means, by its own word or the router's; empty: any.
+    fn meant<'a>(&'a self, named: &'a str) -> &'a str {
+        if named.is_empty() { self.routed.as_deref().unwrap_or("") } else { named }
+    }
+
     /// The stages' times with the total so far.
     pub fn timings(&self, stages: Stages) -> Option<v1::Timings> {
         Some(v1::Timings {
@@ -131,11 +155,13 @@ impl Arrival {
     }
 }
 
-fn duration(time: std::time::Duration) -> Option<prost_types::Duration> {
+/// As the contract has it.
+pub fn duration(time: std::time::Duration) -> Option<prost_types::Duration> {
     prost_types::Duration::try_from(time).ok()
 }
 
-fn priority(route: Option<&v1::RouteHints>) -> Result<i32, Error> {
+/// Of a call; a higher number goes first.
+pub fn priority(route: Option<&v1::RouteHints>) -> Result<i32, Error> {
     let Some(hints) = route else { return Ok(v1::Priority::Normal as i32) };
     match v1::Priority::try_from(hints.priority) {
         Ok(v1::Priority::Unspecified) => Ok(v1::Priority::Normal as i32),
@@ -148,13 +174,14 @@ fn truncation_of(value: i32) -> Result<Truncation, Error> {
     match v1::Truncation::try_from(value) {
         Ok(v1::Truncation::Unspecified) => Ok(Truncation::Refuse),
         Ok(v1::Truncation::End) => Ok(Truncation::End),
+        Ok(v1::Truncation::Start) => Err(invalid("truncation", "TRUNCATION_START", "TRUNCATION_END here, or absent")),
         Err(_) => Err(invalid("truncation", value, "a value of waypost.v1.Truncation")),
     }
 }
 
 /// A field out of its range.
-pub fn invalid(field: &'static str, actual: impl ToString, expected: impl Into<String>) -> Error {
-    Error::InvalidField { field, actual: actual.to_string(), expected: expected.into() }
+pub fn invalid(field: impl Into<Cow<'static, str>>, actual: impl ToString, expected: impl Into<String>) -> Error {
+    Error::InvalidField { field: field.into(), actual: actual.to_string(), expected: expected.into() }
 }
 
 /// A shell that services can share.

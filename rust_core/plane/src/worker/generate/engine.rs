@@ -1,0 +1,413 @@
+//! Continuous batching: every step of the model is shared among the slots, and requests join and leave at every step.
+//!
+//! The backend's loop is `wait, plan, compute, advance`: [`Engine::plan`] says which tokens of which slots the next step
+//! computes and what must be done to the cache before; [`Engine::advance`] draws the next tokens from the step's
+//! logits and sends what they say.  Which request is next, in which slot, and how much of its prompt is read, is
+//! decided by [`waypost_decide::fair`], [`prefix`] and [`chunk`].
+//!
+//! A step computes with one adapter, so slots of several adapters take turns.  What is not here: preemption (a request
+//! that has a slot keeps it) and speculative decoding (on two cores a step of more rows costs what it saves).
+
+use std::{collections::HashSet, time::Instant};
+
+use parking_lot::{Condvar, Mutex};
+use waypost_decide::{
+    chunk,
+    fair::FairQueue,
+    prefix::{self, Decision},
+};
+use waypost_sample::Candidate;
+
+use super::{
+    job::Job,
+    slot::{Held, Prompt, Run, Slot},
+};
+use crate::{error::Error, proto::v1::FinishReason};
+
+/// Candidates a grammar looks at before it looks at all.
+const LIKELY: usize = 64;
+
+/// What a model's tokens say.
+pub struct Vocabulary {
+    pieces: Vec<Box<[u8]>>,
+    ends: HashSet<u32>,
+}
+
+impl Vocabulary {
+    /// Bytes of every token, and the tokens that end an answer.
+    pub fn new(pieces: Vec<Box<[u8]>>, ends: HashSet<u32>) -> Self {
+        Self { pieces, ends }
+    }
+
+    /// Bytes of a token.
+    pub fn piece(&self, token: u32) -> &[u8] {
+        self.pieces.get(token as usize).map_or(&[], |piece| piece)
+    }
+
+    /// Whether a token ends an answer.
+    pub fn ends(&self, token: u32) -> bool {
+        self.ends.contains(&token)
+    }
+
+    fn len(&self) -> usize {
+        self.pieces.len()
+    }
+}
+
+/// What the engine may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Sequences side by side.
+    pub slots: usize,
+    /// Tokens of one sequence.
+    pub context: usize,
+    /// Tokens of one step.
+    pub batch: usize,
+    /// Of these, tokens of prompts while anybody waits for a next token.
+    pub chunk: usize,
+    /// The model's cache can be cut, so that a beginning can be kept or copied.
+    pub shares_prefixes: bool,
+}
+
+/// Something to be done to the model's cache, before the step and in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Forget a slot's tokens from a position on.
+    Cut {
+        /// Whose.
+        slot: usize,
+        /// From where.
+        from: usize,
+    },
+    /// Make a slot's cache the first `keep` tokens of another's.
+    Copy {
+        /// Whose beginning.
+        from: usize,
+        /// Where it goes.
+        slot: usize,
+        /// How much of it.
+        keep: usize,
+    },
+}
+
+/// One token of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its id.
+    pub token: u32,
+    /// Its place in the sequence.
+    pub position: usize,
+    /// Its sequence.
+    pub slot: usize,
+    /// Its logits are needed.
+    pub logits: bool,
+}
+
+/// What to compute next.
+#[derive(Debug, Default, PartialEq)]
+pub struct Step {
+    /// To be done first.
+    pub changes: Vec<Change>,
+    /// By slot and position; empty: nothing to compute.
+    pub rows: Vec<Row>,
+    /// Adapter to compute with; -1: none.
+    pub adapter: i32,
+    /// Requests that ended without the backend hearing of it otherwise.
+    pub released: Vec<u64>,
+}
+
+/// Decides which tokens may come next in answers that a grammar binds.
+pub trait Constrain {
+    /// Which of these may come next, of the request known by `key`.
+    fn allowed(&mut self, key: u64, candidates: &[Candidate]) -> Result<Vec<bool>, String>;
+    /// A token was taken.
+    fn accept(&mut self, key: u64, token: u32) -> Result<(), String>;
+}
+
+/// Where prompts come in, while a step is being computed.
+#[derive(Default)]
+struct Door {
+    state: Mutex<Arrivals>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Arrivals {
+    prompts: Vec<Prompt>,
+    closed: bool,
+}
+
+/// The engine of one model; [`Engine::submit`] may be called beside the loop, the rest is the loop's.
+pub struct Engine {
+    shape: Shape,
+    words: Vocabulary,
+    door: Door,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    slots: Vec<Slot>,
+    waiting: FairQueue<Prompt>,
+    step: Vec<(usize, usize)>,
+    steps: u64,
+    scratch: Vec<f32>,
+    released: Vec<u64>,
+    /// Caches that cannot be trusted any more.
+    lost: Vec<usize>,
+}
+
+impl Engine {
+    /// With empty slots.
+    pub fn new(shape: Shape, words: Vocabulary) -> Self {
+        let slots = (0..shape.slots).map(|_| Slot::default()).collect();
+        Self { shape, words, door: Door::default(), state: Mutex::new(State { slots, ..State::default() }) }
+    }
+
+    /// Adds a request; false once the engine is closed, and the request is dropped, which answers it.
+    pub fn submit(&self, prompt: Prompt) -> bool {
+        let mut arrivals = self.door.state.lock();
+        if arrivals.closed {
+            return false;
+        }
+        arrivals.prompts.push(prompt);
+        drop(arrivals);
+        self.door.arrived.notify_one();
+        true
+    }
+
+    /// Waits for work; false once the engine is closed and nothing is left.
+    pub fn wait(&self) -> bool {
+        if self.state.lock().is_busy() {
+            return true;
+        }
+        let mut arrivals = self.door.state.lock();
+        while arrivals.prompts.is_empty() && !arrivals.closed {
+            self.door.arrived.wait(&mut arrivals);
+        }
+        !arrivals.prompts.is_empty()
+    }
+
+    /// Nothing new is taken; `wait` ends when all is answered.
+    pub fn close(&self) {
+        self.door.state.lock().closed = true;
+        self.door.arrived.notify_all();
+    }
+
+    /// Tokens known per slot and whether it is in use; for tests and reports.
+    pub fn slots(&self) -> Vec<(usize, bool)> {
+        self.state.lock().slots.iter().map(|slot| (slot.computed, slot.run.is_some())).collect()
+    }
+
+    /// Requests that wait for a slot.
+    pub fn waiting(&self) -> usize {
+        self.door.state.lock().prompts.len() + self.state.lock().waiting.len()
+    }
+
+    /// What to compute next.
+    pub fn plan(&self, now: Instant) -> Step {
+        let mut state = self.state.lock();
+        state.let_in(std::mem::take(&mut self.door.state.lock().prompts));
+        state.drop_abandoned(now);
+        let mut changes = state.forget_lost();
+        state.place_waiting(&self.shape, &mut changes, now);
+        let (adapter, rows) = state.compose(&self.shape);
+        Step { changes, rows, adapter, released: std::mem::take(&mut state.released) }
+    }
+
+    /// Takes in the logits of the planned step, a vocabulary for each row that needed them; gives the answers that
+    /// were kept back.
+    pub fn advance(&self, logits: &[f32], constrain: &mut dyn Constrain, now: Instant) -> Vec<Held> {
+        let mut state = self.state.lock();
+        let mut rows = logits.chunks_exact(self.words.len());
+        let mut held = Vec::new();
+        for (slot, tokens) in std::mem::take(&mut state.step) {
+            state.slots[slot].computed += tokens;
+            if state.slots[slot].pending() > 0 {
+                continue;
+            }
+            let Some(row) = rows.next() else { break };
+            held.extend(state.write(slot, row, &self.words, self.shape.context, constrain, now));
+        }
+        held
+    }
+
+    /// The planned step could not be computed: its requests fail, and their caches are not trusted any more.
+    pub fn fail(&self, why: &str) {
+        let mut state = self.state.lock();
+        for (slot, _) in std::mem::take(&mut state.step) {
+            state.lost.push(slot);
+            state.fail(slot, why);
+        }
+    }
+}
+
+impl State {
+    fn is_busy(&self) -> bool {
+        !self.waiting.is_empty() || self.slots.iter().any(|slot| slot.run.is_some())
+    }
+
+    fn let_in(&mut self, prompts: Vec<Prompt>) {
+        for prompt in prompts {
+            let terms = prompt.job.terms.clone();
+            self.waiting.push(&terms.tenant, terms.priority, prompt.tokens.len() as u64, prompt);
+        }
+    }
+
+    /// Work whose caller left, or whose time is over, makes room.
+    fn drop_abandoned(&mut self, now: Instant) {
+        let released = &mut self.released;
+        let mut wanted = |job: &Job, key: u64| {
+            let over = job.is_over(now);
+            released.extend(over.then_some(key));
+            !over
+        };
+        self.waiting.retain(|prompt| wanted(&prompt.job, prompt.key));
+        for slot in &mut self.slots {
+            if slot.run.as_ref().is_some_and(|run| !wanted(&run.job, run.key)) {
+                slot.stop();
+            }
+        }
+    }
+
+    fn forget_lost(&mut self) -> Vec<Change> {
+        let lost = std::mem::take(&mut self.lost);
+        lost.into_iter()
+            .map(|slot| {
+                (self.slots[slot].tokens, self.slots[slot].computed) = (Vec::new(), 0);
+                Change::Cut { slot, from: 0 }
+            })
+            .collect()
+    }
+
+    fn place_waiting(&mut self, shape: &Shape, changes: &mut Vec<Change>, now: Instant) {
+        let order: Vec<_> = self.waiting.iter().map(|(place, _)| place).collect();
+        for place in order {
+            let known: Vec<_> = self.slots.iter().map(Slot::known).collect();
+            let decision = self.waiting.iter().find(|(each, _)| *each == place).map(|(_, prompt)| match shape {
+                Shape { shares_prefixes: true, .. } => prefix::place(&prompt.tokens, prompt.adapter, &known),
+                _ => prefix::place(&[], prompt.adapter, &known),
+            });
+            let (slot, keep) = match decision {
+                Some(Decision::Keep { slot, keep }) => {
+                    changes.push(Change::Cut { slot, from: keep });
+                    (slot, keep)
+                }
+                Some(Decision::Copy { from, slot, keep }) => {
+                    changes.push(Change::Copy { from, slot, keep });
+                    (slot, keep)
+                }
+                Some(Decision::Follow) => continue,
+                Some(Decision::Full) | None => return,
+            };
+            if let Some(prompt) = self.waiting.take(place) {
+                self.slots[slot].start(prompt, keep, now);
+            }
+        }
+    }
+
+    fn compose(&mut self, shape: &Shape) -> (i32, Vec<Row>) {
+        self.steps += 1;
+        let Some(adapter) = self.next_adapter() else { return (-1, Vec::new()) };
+        let mine = |slot: &Slot| slot.adapter == adapter && slot.run.is_some();
+        let numbered = || self.slots.iter().enumerate().filter(|(_, slot)| mine(slot));
+        let writing: Vec<(usize, usize)> =
+            numbered().filter(|(_, slot)| slot.is_writing()).map(|(index, _)| (index, 1)).collect();
+        let reading = numbered().filter_map(|(index, slot)| slot.reading(index)).collect();
+        let budget = if writing.is_empty() { shape.batch } else { shape.chunk.min(shape.batch - writing.len()) };
+        let mut step = chunk::share(reading, budget);
+        step.extend(writing);
+        step.sort_unstable();
+        self.note(&step, adapter);
+        let rows = step.iter().flat_map(|(slot, tokens)| rows(*slot, &self.slots[*slot], *tokens)).collect();
+        self.step = step;
+        (adapter, rows)
+    }
+
+    /// That whose turn was longest ago.
+    fn next_adapter(&self) -> Option<i32> {
+        let running = self.slots.iter().filter_map(|slot| slot.run.as_ref().map(|run| (run.stepped, slot.adapter)));
+        running.min().map(|(_, adapter)| adapter)
+    }
+
+    fn note(&mut self, step: &[(usize, usize)], adapter: i32) {
+        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.adapter == adapter) {
+            let Some(run) = &mut slot.run else { continue };
+            run.stepped = self.steps;
+            if step.iter().any(|(stepped, _)| *stepped == index) {
+                (slot.used, run.passed_by) = (self.steps, 0);
+            } else {
+                run.passed_by += 1;
+            }
+        }
+    }
+
+    /// Draws a slot's next token.
+    fn write(
+        &mut self,
+        slot: usize,
+        logits: &[f32],
+        words: &Vocabulary,
+        context: usize,
+        constrain: &mut dyn Constrain,
+        now: Instant,
+    ) -> Option<Held> {
+        let Slot { tokens, run, .. } = &mut self.slots[slot];
+        let run = run.as_mut()?;
+        let token = match draw(run, logits, tokens, constrain, &mut self.scratch) {
+            Ok(token) => token,
+            Err(why) => {
+                self.fail(slot, &why);
+                return None;
+            }
+        };
+        let reason = run.take(token, logits, words, now);
+        tokens.push(token);
+        let full = (tokens.len() >= context).then_some(FinishReason::Length);
+        let reason = reason.or(full)?;
+        let run = self.slots[slot].stop()?;
+        self.released.push(run.key);
+        run.finish(reason, now)
+    }
+
+    fn fail(&mut self, slot: usize, why: &str) {
+        if let Some(run) = self.slots[slot].stop() {
+            self.released.push(run.key);
+            run.job.end(Err(Error::ModelFailed { model: run.job.terms.model.to_string(), why: why.into() }));
+        }
+    }
+}
+
+fn rows(index: usize, slot: &Slot, tokens: usize) -> impl Iterator<Item = Row> + '_ {
+    let (from, last) = (slot.computed, slot.tokens.len() - 1);
+    (from..from + tokens).map(move |position| Row {
+        token: slot.tokens[position],
+        position,
+        slot: index,
+        logits: position == last,
+    })
+}
+
+fn draw(
+    run: &mut Run,
+    logits: &[f32],
+    history: &[u32],
+    constrain: &mut dyn Constrain,
+    scratch: &mut Vec<f32>,
+) -> Result<u32, String> {
+    let none = || "it gives no token that is a number".to_string();
+    if !run.constrained {
+        return run.sampler.draw(logits, history, scratch).ok_or_else(none);
+    }
+    for count in [LIKELY, 0] {
+        let found = run.sampler.candidates(logits, history, count, scratch);
+        let allowed = constrain.allowed(run.key, &found)?;
+        let kept: Vec<_> =
+            found.into_iter().zip(allowed).filter(|(_, allowed)| *allowed).map(|(each, _)| each).collect();
+        if let Some(token) = run.sampler.draw_among(kept) {
+            constrain.accept(run.key, token)?;
+            return Ok(token);
+        }
+    }
+    Err("the grammar allows none of the model's tokens here".into())
+}

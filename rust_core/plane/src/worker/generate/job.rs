@@ -1,0 +1,321 @@
+//! One request on its way: the backend holds the [`Job`], the caller's side the [`Ticket`].
+//!
+//! What the backend gives is gathered until the caller's side takes it, so a reader who is slow, or does not read, costs
+//! no more than its own answer, which the context bounds.  A ticket that drops, by answer, deadline or disconnect, tells
+//! the backend that nobody waits any more; a job that drops unanswered tells the caller that the backend failed.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    deadline::Deadline,
+    error::Error,
+    proto::v1::{self, FinishReason, TokenLogprob},
+};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// An answer.
+    Answer(Arc<v1::GenerateRequest>),
+    /// The tokens of a prompt.
+    Count(Arc<v1::GenerateServiceCountTokensRequest>),
+}
+
+/// The terms of a request.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// When the answer stops being of use.
+    pub deadline: Deadline,
+    /// Higher goes first.
+    pub priority: i32,
+    /// For whom.
+    pub tenant: String,
+    /// Name of the model.
+    pub model: Arc<str>,
+}
+
+/// How an answer ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ending {
+    /// Why it ended there; `None` of a count.
+    pub reason: FinishReason,
+    /// What it came to.
+    pub usage: v1::GenerateUsage,
+    /// Calls of the caller's tools.
+    pub tool_calls: Vec<v1::ToolCall>,
+    /// No model wrote it.
+    pub from_template: bool,
+    /// US dollars.
+    pub cost_usd: f64,
+}
+
+/// The backend's end.
+pub struct Job {
+    /// What is asked for.
+    pub asked: Asked,
+    /// See [`Terms`].
+    pub terms: Terms,
+    line: Arc<Line>,
+}
+
+/// The caller's end.
+pub struct Ticket {
+    line: Arc<Line>,
+    deadline: Deadline,
+}
+
+/// What both ends share.
+struct Line {
+    entered: Instant,
+    progress: Mutex<Progress>,
+    moved: Notify,
+    left: AtomicBool,
+    on_leave: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+#[derive(Default)]
+struct Progress {
+    text: String,
+    logprobs: Vec<TokenLogprob>,
+    pace: Pace,
+    end: Option<Result<Ending, Error>>,
+}
+
+/// When things happened.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    begun: Option<Instant>,
+    first: Option<Instant>,
+    last: Option<Instant>,
+    tokens: u32,
+}
+
+/// What came since the piece before.
+#[derive(Debug, Default)]
+pub struct Piece {
+    /// Whole characters.
+    pub text: String,
+    /// Of the tokens, where they were asked for.
+    pub logprobs: Vec<TokenLogprob>,
+    /// Of the last piece.
+    pub end: Option<(Ending, Times)>,
+}
+
+/// Where the time went.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Times {
+    /// Waiting for a slot.
+    pub queue: Duration,
+    /// From the slot to the end.
+    pub inference: Duration,
+    /// From the arrival to the first token.
+    pub first_token: Option<Duration>,
+    /// From one token to the next.
+    pub per_token: Option<Duration>,
+    /// Tokens per second from the slot to the last.
+    pub tokens_per_second: f64,
+}
+
+/// A request's two ends.
+pub fn open(asked: Asked, terms: Terms, now: Instant) -> (Job, Ticket) {
+    let line = Arc::new(Line {
+        entered: now,
+        progress: Mutex::default(),
+        moved: Notify::new(),
+        left: AtomicBool::new(false),
+        on_leave: Mutex::default(),
+    });
+    let ticket = Ticket { line: line.clone(), deadline: terms.deadline };
+    (Job { asked, terms, line }, ticket)
+}
+
+impl Job {
+    /// Nobody waits for the answer any more.
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.line.left.load(Ordering::Acquire) || self.terms.deadline.passed(now)
+    }
+
+    /// Calls `tell` once, when nobody waits any more; now, if that is so already.
+    pub fn on_leave(&self, tell: impl FnOnce() + Send + 'static) {
+        *self.line.on_leave.lock() = Some(Box::new(tell));
+        if self.line.left.load(Ordering::Acquire) {
+            self.line.tell();
+        }
+    }
+
+    /// It has left the queue.
+    pub fn begin(&self, now: Instant) {
+        self.line.progress.lock().pace.begun.get_or_insert(now);
+    }
+
+    /// Takes in a piece of the answer, of so many tokens.
+    pub fn push(&self, text: &str, logprobs: Vec<TokenLogprob>, tokens: u32, now: Instant) {
+        let mut progress = self.line.progress.lock();
+        progress.pace.count(tokens, now);
+        progress.text.push_str(text);
+        progress.logprobs.extend(logprobs);
+        let news = !text.is_empty() || !progress.logprobs.is_empty();
+        drop(progress);
+        if news {
+            self.line.moved.notify_one();
+        }
+    }
+
+    /// The answer is complete, or there is none; what comes after the first of these does not count.
+    pub fn end(&self, end: Result<Ending, Error>) {
+        self.line.progress.lock().end.get_or_insert(end);
+        self.line.moved.notify_one();
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        let why = "the backend dropped the request without an answer".into();
+        self.end(Err(Error::ModelFailed { model: self.terms.model.to_string(), why }));
+    }
+}
+
+impl Line {
+    fn tell(&self) {
+        let tell = self.on_leave.lock().take();
+        if let Some(tell) = tell {
+            tell();
+        }
+    }
+}
+
+impl Pace {
+    fn count(&mut self, tokens: u32, now: Instant) {
+        self.tokens += tokens;
+        self.first.get_or_insert(now);
+        self.last = Some(now);
+    }
+
+    fn times(&self, entered: Instant, now: Instant) -> Times {
+        let begun = self.begun.unwrap_or(now);
+        let since_begun = |at: Instant| at.saturating_duration_since(begun).as_secs_f64().max(1e-9);
+        let steps = self.tokens.saturating_sub(1);
+        Times {
+            queue: begun.saturating_duration_since(entered),
+            inference: now.saturating_duration_since(begun),
+            first_token: self.first.map(|first| first.saturating_duration_since(entered)),
+            per_token: self.first.zip(self.last).filter(|_| steps > 0).map(|(first, last)| (last - first) / steps),
+            tokens_per_second: self.last.map_or(0.0, |last| f64::from(self.tokens) / since_begun(last)),
+        }
+    }
+}
+
+impl Ticket {
+    /// The next piece, as soon as there is anything; at most until the deadline.
+    pub async fn next(&mut self) -> Result<Piece, Error> {
+        loop {
+            if let Some(piece) = self.take()? {
+                return Ok(piece);
+            }
+            tokio::select! {
+                () = self.line.moved.notified() => {}
+                () = self.deadline.sleep() => return Err(Error::Deadline { stage: self.stage() }),
+            }
+        }
+    }
+
+    /// The whole answer as one piece.
+    pub async fn rest(&mut self) -> Result<Piece, Error> {
+        let mut whole = self.next().await?;
+        while whole.end.is_none() {
+            let piece = self.next().await?;
+            whole.text.push_str(&piece.text);
+            whole.logprobs.extend(piece.logprobs);
+            whole.end = piece.end;
+        }
+        Ok(whole)
+    }
+
+    fn take(&self) -> Result<Option<Piece>, Error> {
+        let mut progress = self.line.progress.lock();
+        // What was said before it failed is sent first: a stream ends with its status.
+        if progress.text.is_empty() && progress.logprobs.is_empty() && progress.end.is_none() {
+            return Ok(None);
+        }
+        let (text, logprobs) = (std::mem::take(&mut progress.text), std::mem::take(&mut progress.logprobs));
+        let end = match (&progress.end, text.is_empty()) {
+            (Some(Err(error)), true) => return Err(error.clone()),
+            (Some(Ok(ending)), _) => Some((ending.clone(), progress.pace.times(self.line.entered, Instant::now()))),
+            _ => None,
+        };
+        Ok(Some(Piece { text, logprobs, end }))
+    }
+
+    fn stage(&self) -> &'static str {
+        if self.line.progress.lock().pace.begun.is_some() { "generation" } else { "queue" }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.line.left.store(true, Ordering::Release);
+        self.line.tell();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(patience: Duration) -> (Job, Ticket) {
+        let now = Instant::now();
+        let terms =
+            Terms { deadline: Deadline::after(now, patience), priority: 2, tenant: String::new(), model: "m".into() };
+        open(Asked::Answer(Arc::default()), terms, now)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_taken_at_once_comes_together() {
+        let (job, mut ticket) = pair(Duration::from_secs(9));
+        ["a", "b", "c"].into_iter().for_each(|text| job.push(text, vec![], 1, Instant::now()));
+        assert_eq!(ticket.next().await.expect("has text").text, "abc");
+        job.push("d", vec![], 1, Instant::now());
+        job.end(Ok(Ending::default()));
+        let last = ticket.next().await.expect("has text");
+        assert_eq!((last.text.as_str(), last.end.is_some()), ("d", true));
+    }
+
+    #[tokio::test]
+    async fn a_failure_comes_after_what_was_said_before() {
+        let (job, mut ticket) = pair(Duration::from_secs(9));
+        job.push("so far", vec![], 1, Instant::now());
+        drop(job);
+        assert_eq!(ticket.next().await.expect("has text").text, "so far");
+        assert!(matches!(ticket.next().await, Err(Error::ModelFailed { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_names_the_stage() {
+        let (job, mut ticket) = pair(Duration::from_millis(5));
+        assert_eq!(ticket.next().await.expect_err("passes"), Error::Deadline { stage: "queue" });
+        job.begin(Instant::now());
+        assert_eq!(ticket.next().await.expect_err("passes"), Error::Deadline { stage: "generation" });
+    }
+
+    #[test]
+    fn a_caller_who_leaves_is_heard_of_once() {
+        let (job, ticket) = pair(Duration::from_secs(9));
+        let (tell, told) = std::sync::mpsc::channel();
+        let again = tell.clone();
+        job.on_leave(move || tell.send(1).expect("is heard"));
+        assert!(!job.is_over(Instant::now()));
+        drop(ticket);
+        assert!(job.is_over(Instant::now()));
+        job.on_leave(move || again.send(2).expect("is heard"));
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [1, 2]);
+    }
+}
