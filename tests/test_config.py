@@ -19,6 +19,14 @@ backend = "hash"
 """
 
 
+REMOTE = '[workers.models.remote]\nbase_url = "http://127.0.0.1:8000/v1"\nmodel = "big"'
+
+
+def model(backend: str, text: str = "") -> str:
+    """A second worker with one model."""
+    return f'[[workers]]\nname = "b"\n[[workers.models]]\nname = "m"\nbackend = "{backend}"\n{text}'
+
+
 def written(folder: Path, text: str) -> Path:
     path = folder / "waypost.toml"
     path.write_text(text)
@@ -50,7 +58,7 @@ def test_what_the_file_leaves_out_has_its_default(tmp_path: Path) -> None:
 def test_a_configuration_survives_its_json_form(tmp_path: Path) -> None:
     """`waypost up` hands it to its children so."""
     path = tmp_path / "config.json"
-    path.write_text(config.load(None).model_dump_json())
+    path.write_text(config.load(None).model_dump_json(exclude_unset=True))
     assert config.load(path) == config.load(None)
 
 
@@ -94,9 +102,37 @@ PROBLEMS: list[tuple[str, str]] = [
     ('[[workers]]\nname = "b c"\nmodels = []', 'workers[1].name = "b c": not a name'),
     (WORKER, 'workers[1].name = "local": used before'),
     ('[[workers.models]]\nname = "hash"\nbackend = "hash"', 'workers[0].models[1].name = "hash": used before'),
-    ('[[workers.models]]\nname = "m"\nbackend = "trt"', "workers[0].models[1].backend = \"trt\": not 'onnx' or 'hash'"),
+    (
+        '[[workers.models]]\nname = "m"\nbackend = "trt"',
+        "workers[0].models[1].backend = \"trt\": not 'onnx', 'hash', 'llama'",
+    ),
     ('[[workers.models]]\nname = "m"', "workers[0].models[1].source: missing"),
     ('source = "minilm"', 'workers[0].models[0].source = "minilm": not for the hash backend'),
+    ('precision = "float32"', 'precision = "float32": not for the hash backend; remove it: it is for onnx'),
+    ("max_tokens = 64", "models[0].max_tokens = 64: not for the hash backend"),
+    ("generate = { slots = 2 }", "not for the hash backend; remove it: it is for llama, xllama, remote, template"),
+    ("cost_per_1k_output_tokens_usd = 0.1", "models[0].cost_per_1k_output_tokens_usd = 0.1: not for the hash backend"),
+    (model("onnx", 'source = "a"\ndimensions = 64'), "models[0].dimensions = 64: not for the onnx backend"),
+    (model("remote"), "workers[1].models[0].remote: missing; add [workers.models.remote]"),
+    (model("remote", f'source = "gpt"\n{REMOTE}'), 'models[0].source = "gpt": not for the remote backend'),
+    (model("remote", f'heads = ["intent"]\n{REMOTE}'), 'heads = ["intent"]: not for the remote backend'),
+    (model("template", REMOTE), "not for the template backend; remove it: it is for remote"),
+    (model("remote", f'{REMOTE}\nkey_env = "K"\nkey_file = "k"'), 'key_file = "k": beside key_env; keep one of them'),
+    (model("remote", '[workers.models.remote]\nbase_url = "gpt"'), "remote.model: missing"),
+    (model("template", 'source = "reply.j2"'), 'source = "reply.j2": not a path; write ./reply.j2'),
+    (model("remote", f'{REMOTE}\nkey_file = "key"'), 'remote.key_file = "key": not a path; write ./key'),
+    (model("template", 'source = "./reply.j2"'), 'source = "./reply.j2": no such file or folder'),
+    (model("llama"), "models[0].source: missing; name an entry of the catalogue, or a GGUF file"),
+    (model("xllama"), "models[0].source: missing; name an entry of the catalogue, or a GGUF file"),
+    (
+        model("xllama", 'source = "a"\nllama = { weights = "q8_0" }'),
+        'llama.weights = "q8_0": not for the xllama backend',
+    ),
+    (model("hash", "llama = { context = 99 }"), "not for the hash backend; remove it: it is for llama, xllama"),
+    (
+        model("llama", 'source = "a"\n[[workers.models]]\nname = "b"\nbackend = "hash"'),
+        'workers[1].models[0].backend = "llama": not alone in its worker; give it one of its own',
+    ),
     ("dimensions = 7", "workers[0].models[0].dimensions = 7: below 8"),
     ('heads = ["./none.safetensors"]', 'workers[0].models[0].heads[0] = "./none.safetensors": no such file'),
     (
@@ -118,7 +154,7 @@ PROBLEMS: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("text", "expected"), PROBLEMS, ids=[expected[:40] for _, expected in PROBLEMS])
 def test_problems_name_key_value_and_fix(tmp_path: Path, text: str, expected: str) -> None:
     """Each addition to a good file makes (at least) the problem it should."""
-    nested = text.startswith(("[[workers.models]]", "source", "dimensions", "heads"))
+    nested = not text.startswith("[") or text.startswith("[[workers.models]]")
     found = problems(tmp_path, WORKER + text if nested else text_first(text))
     assert any(expected in problem for problem in found), found
 

@@ -195,15 +195,84 @@ def _unfit_listen(raw: Table, base: Path) -> Iterator[Problem]:
         used.append(listen)
 
 
-def _unfit_source(raw: Table, base: Path) -> Iterator[Problem]:
+ENGINES = ("llama", "xllama")
+GENERATING = (*ENGINES, "remote", "template")
+
+NEEDED = {
+    "onnx": ("source", "name an entry of the catalogue, or a model folder"),
+    "llama": ("source", "name an entry of the catalogue, or a GGUF file"),
+    "xllama": ("source", "name an entry of the catalogue, or a GGUF file"),
+    "remote": ("remote", "add [workers.models.remote]"),
+}
+"""What a backend cannot do without."""
+
+ONLY = {
+    "source": ("onnx", *ENGINES, "template"),
+    "heads": ("onnx", "hash"),
+    "precision": ("onnx",),
+    "dimensions": ("hash",),
+    "max_tokens": ("onnx",),
+    "batching": ("onnx",),
+    "generate": GENERATING,
+    "llama": ENGINES,
+    "remote": ("remote",),
+    "cost_per_1k_output_tokens_usd": GENERATING,
+}
+"""Keys of a model that mean something to some backends only."""
+
+ONLY_LLAMA = ("weights", "kv_layout", "adapters")
+"""Of `llama`, what llama-server's own engine does not offer."""
+
+
+def _missing_keys(raw: Table, base: Path) -> Iterator[Problem]:
     for place, model in _models(raw):
-        backend, source = model.get("backend", "onnx"), model.get("source")
-        if backend == "onnx" and source is None:
-            yield Problem(f"{place}.source", _ABSENT, "missing", "name an entry of the catalogue, or a model folder")
-        if backend == "hash" and source is not None:
-            yield Problem(f"{place}.source", source, "not for the hash backend, which has no model", "remove it")
-        if backend == "onnx" and model.get("dimensions") is not None:
-            yield Problem(f"{place}.dimensions", model["dimensions"], "only for hash vectors", "remove it")
+        key, fix = NEEDED.get(_backend(model), ("name", ""))
+        if fix and model.get(key) is None:
+            yield Problem(f"{place}.{key}", _ABSENT, "missing", fix)
+
+
+def _misplaced_keys(raw: Table, base: Path) -> Iterator[Problem]:
+    for place, model in _models(raw):
+        backend = _backend(model)
+        for key in (key for key, backends in ONLY.items() if backend not in backends):
+            if model.get(key) is not None:
+                yield Problem(f"{place}.{key}", model[key], f"not for the {backend} backend", _others(key))
+        for key in (key for key in ONLY_LLAMA if backend == "xllama" and key in _table(model, "llama")):
+            yield Problem(f"{place}.llama.{key}", model["llama"][key], "not for the xllama backend", "remove it")
+
+
+def _backend(model: Table) -> str:
+    return str(model.get("backend", "onnx"))
+
+
+def _others(key: str) -> str:
+    return f"remove it: it is for {', '.join(ONLY[key])}"
+
+
+def _engines_in_company(raw: Table, base: Path) -> Iterator[Problem]:
+    """llama.cpp may abort its process: nothing else should go with it."""
+    for place, worker in _tables(raw, "workers"):
+        models = list(_tables(worker, "models", f"{place}."))
+        for key, model in models:
+            if _backend(model) in ENGINES and len(models) > 1:
+                yield Problem(f"{key}.backend", model["backend"], "not alone in its worker", "give it one of its own")
+
+
+def _unfit_keys(raw: Table, base: Path) -> Iterator[Problem]:
+    for place, model in _models(raw):
+        remote = _table(model, "remote")
+        if remote.get("key_env") is not None and remote.get("key_file") is not None:
+            yield Problem(f"{place}.remote.key_file", remote["key_file"], "beside key_env", "keep one of them")
+
+
+def _names_for_paths(raw: Table, base: Path) -> Iterator[Problem]:
+    """Only what has a slash is taken for a path."""
+    for place, model in _models(raw):
+        source = model.get("source") if _backend(model) == "template" else None
+        paths = [("source", source), ("remote.key_file", _table(model, "remote").get("key_file"))]
+        for key, value in paths:
+            if isinstance(value, str) and "/" not in value:
+                yield Problem(f"{place}.{key}", value, "not a path", f"write ./{value}")
 
 
 def _missing_files(raw: Table, base: Path) -> Iterator[Problem]:
@@ -232,7 +301,11 @@ CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
     _duplicate_workers,
     _duplicate_models,
     _unfit_listen,
-    _unfit_source,
+    _missing_keys,
+    _misplaced_keys,
+    _engines_in_company,
+    _unfit_keys,
+    _names_for_paths,
     _unfit_limits,
     _missing_files,
 )

@@ -25,7 +25,7 @@ POLL_S = 0.05
 def supervisor(config: Config, folder: Path) -> Supervisor:
     """Keepers for the router and the workers of `config`; `folder` takes their sockets and their configuration."""
     file = folder / "config.json"
-    file.write_text(config.model_dump_json())
+    file.write_text(config.model_dump_json(exclude_unset=True))
     workers = [_worker(file, worker, replica) for worker in config.workers for replica in range(worker.replicas)]
     return Supervisor(_router(file, config, workers), [keeper for keeper, _ in workers])
 
