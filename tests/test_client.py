@@ -153,6 +153,16 @@ def test_models_and_instances_read_as_plain_words(mesh: Any, client: Any) -> Non
     assert newer.state == "99"
 
 
+def test_a_worker_describes_itself(mesh: Any, client: Any) -> None:
+    """Its models, and how much waits in it."""
+    mesh.answers["DescribeInstance"] = lambda request, context: mesh_pb2.DescribeInstanceResponse(
+        instance="writer-0", models=[mesh_pb2.ModelInfo(name="smollm2")], queue_depth=3, queue_limit=72
+    )
+    found = client.instance()
+    assert (found.instance, found.queue_depth, found.queue_limit) == ("writer-0", 3, 72)
+    assert found.models[0].name == "smollm2"
+
+
 def test_health_by_name(mesh: Any, client: Any) -> None:
     """The whole server without a name; a service nobody knows is NotFound."""
     mesh.health.set("", health_pb2.HealthCheckResponse.SERVING)

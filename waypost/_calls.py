@@ -24,6 +24,7 @@ from waypost.results import (
     Embeddings,
     Generation,
     GenerationChunk,
+    InstanceInfo,
     InstanceStatus,
     ModelInfo,
     PromptTokens,
@@ -75,6 +76,7 @@ COUNT_PROMPT_TOKENS = Rpc(
     "/waypost.v1.GenerateService/CountTokens", generate_pb2.GenerateServiceCountTokensResponse, _replies.prompt_tokens
 )
 MODELS = Rpc("/waypost.v1.MeshService/ListModels", mesh_pb2.ListModelsResponse, _replies.models)
+INSTANCE = Rpc("/waypost.v1.MeshService/DescribeInstance", mesh_pb2.DescribeInstanceResponse, _replies.instance)
 INSTANCES = Rpc("/waypost.v1.MeshService/ListInstances", mesh_pb2.ListInstancesResponse, _replies.instances)
 HEALTH = Rpc("/grpc.health.v1.Health/Check", health_pb2.HealthCheckResponse, _replies.health)
 
@@ -116,6 +118,10 @@ def count_prompt_tokens(messages: Messages, **options: Unpack[CountPromptOptions
 
 def models() -> Call[tuple[ModelInfo, ...]]:
     return Call(MODELS, mesh_pb2.ListModelsRequest())
+
+
+def instance() -> Call[InstanceInfo]:
+    return Call(INSTANCE, mesh_pb2.DescribeInstanceRequest())
 
 
 def instances() -> Call[tuple[InstanceStatus, ...]]:

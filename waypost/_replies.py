@@ -18,6 +18,7 @@ from waypost.results import (
     Generation,
     GenerationChunk,
     HeadInfo,
+    InstanceInfo,
     InstanceStatus,
     LabelScore,
     ModelInfo,
@@ -103,8 +104,12 @@ class Chunks:
         return replace(generation(reply.final), text=self._text, logprobs=self._logprobs)
 
 
-def models(reply: mesh_pb2.ListModelsResponse) -> tuple[ModelInfo, ...]:
+def models(reply: mesh_pb2.ListModelsResponse | mesh_pb2.DescribeInstanceResponse) -> tuple[ModelInfo, ...]:
     return tuple(_model(model) for model in reply.models)
+
+
+def instance(reply: mesh_pb2.DescribeInstanceResponse) -> InstanceInfo:
+    return InstanceInfo(reply.instance, reply.version, models(reply), reply.queue_depth, reply.queue_limit)
 
 
 def instances(reply: mesh_pb2.ListInstancesResponse) -> tuple[InstanceStatus, ...]:

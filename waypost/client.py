@@ -26,6 +26,7 @@ from waypost.results import (
     Embeddings,
     Generation,
     GenerationChunk,
+    InstanceInfo,
     InstanceStatus,
     ModelInfo,
     PromptTokens,
@@ -127,6 +128,10 @@ class Client(BaseClient):
     def instances(self, *, timeout: float | None = None) -> tuple[InstanceStatus, ...]:
         """The instances with their state, as the router sees them."""
         return self._unary(_calls.instances(), timeout)
+
+    def instance(self, *, timeout: float | None = None) -> InstanceInfo:
+        """What is called itself: a worker with its models and its queue, or a router, which has none."""
+        return self._unary(_calls.instance(), timeout)
 
     def health(self, service: str = "", *, timeout: float | None = None) -> str:
         """ "SERVING" or "NOT_SERVING": of the whole server, of a service, or of a model ("models/NAME")."""

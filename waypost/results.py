@@ -238,6 +238,17 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class InstanceInfo:
+    """A worker as it describes itself: `queue_depth` texts and prompts wait or are worked on, of `queue_limit`."""
+
+    instance: str
+    version: str
+    models: tuple[ModelInfo, ...]
+    queue_depth: int
+    queue_limit: int
+
+
+@dataclass(frozen=True)
 class InstanceStatus:
     """An instance as the router sees it; latencies in seconds."""
 

@@ -10,11 +10,11 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from waypost.cli import show
+from waypost.cli import answer, demo_chat, show
 from waypost.cli.failures import CommandError
 from waypost.cli.options import ConfigFile, Json
 
@@ -56,17 +56,18 @@ class Step:
 def demo(config_file: ConfigFile = None, json: Json = False) -> None:
     """Start a mesh, send it real requests, show the answers with the time of each stage, and stop it.
 
-    The first run fetches the default model; later runs need no network.
+    The first run fetches the default models; later runs need no network.
     """
     from waypost.client import Client
 
     with _mesh(config_file) as address, Client(address) as client:
-        steps = list(_steps(client))
-    if json:
-        return show.as_json({"grpc": address, "steps": steps})
-    for step in steps:
-        SHOWN[type(step.answer).__name__](step.answer)
+        if json:
+            steps, chat = list(_steps(client)), demo_chat.chat(client, heard=lambda text: None)
+            return show.as_json({"grpc": address, "steps": steps, "chat": chat})
+        steps, chat = list(_shown(_steps(client))), demo_chat.chat(client, heard=answer.piece)
     _show_timings(steps)
+    if chat:
+        demo_chat.show_timings(chat)
 
 
 @contextlib.contextmanager
@@ -90,6 +91,13 @@ def _address(mesh: subprocess.Popen[str]) -> str:
     if not line:
         raise CommandError("the mesh did not start: the lines above say why")
     return str(json.loads(line)["grpc"])
+
+
+def _shown(steps: Iterable[Step]) -> Iterator[Step]:
+    """Prints each answer as soon as it is there."""
+    for step in steps:
+        SHOWN[type(step.answer).__name__](step.answer)
+        yield step
 
 
 def _steps(client: Client) -> Iterator[Step]:
