@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Without what reads pictures and sounds.
+LLAMA := -DLLAVA_BUILD=OFF
 CRATES := -p waypost-text -p waypost-decide -p waypost-sample -p waypost-plane
 RUST := $(shell find rust_core proto -name '*.rs' -o -name '*.proto' -o -name Cargo.toml)
 
@@ -11,7 +13,7 @@ RUST := $(shell find rust_core proto -name '*.rs' -o -name '*.proto' -o -name Ca
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
-setup: $(VENV)/.ready ## Make .venv with the release build and the test tools.
+setup: $(VENV)/.ready ## Make .venv with the release build, llama.cpp and the test tools.
 
 $(VENV)/.tools: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +21,12 @@ $(VENV)/.tools: pyproject.toml
 	$(BIN)/pip install -q --group test
 	@touch $@
 
-$(VENV)/.ready: $(VENV)/.tools Cargo.toml Cargo.lock $(RUST)
+$(VENV)/.llama: $(VENV)/.tools
+	@echo 'llama.cpp is compiled for this machine: some 11 minutes of one core, once; pip keeps the result.'
+	CMAKE_ARGS='$(LLAMA)' $(BIN)/pip install --group llama
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.llama Cargo.toml Cargo.lock $(RUST)
 	$(BIN)/maturin develop --release --locked
 	@touch $@
 
