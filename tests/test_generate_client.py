@@ -100,13 +100,13 @@ def test_every_option_has_its_field(mesh: FakeMesh, client: Any) -> None:
     ("truncate", "policy"),
     [
         (False, common_pb2.TRUNCATION_UNSPECIFIED),
-        (True, common_pb2.TRUNCATION_END),
+        (True, common_pb2.TRUNCATION_START),
         ("end", common_pb2.TRUNCATION_END),
         ("start", common_pb2.TRUNCATION_START),
     ],
 )
 def test_truncation_is_a_choice_of_the_caller(mesh: FakeMesh, client: Any, truncate: Any, policy: Any) -> None:
-    """True is "end"; without it a prompt that is too long is refused."""
+    """True drops the oldest turns; without it a prompt that is too long is refused."""
     assert sent(mesh, client, truncate=truncate).truncation == policy
 
 

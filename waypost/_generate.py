@@ -63,7 +63,8 @@ class GenerateOptions(Sampling, Route, total=False):
     tool_choice: "auto", "none" or "required".
     adapter: LoRA adapter of the model by name.
     top_logprobs: say the log probability of each token, and of so many of the likeliest beside it.
-    truncate: "start" drops the beginning of a prompt that is too long, "end" (or True) its end; False refuses it.
+    truncate: "start" (or True) drops the beginning of a prompt that is too long, of a conversation the oldest turns;
+        "end" drops the end of a raw one; False refuses it.
     raw: a `str` prompt goes to the model as it is, without its chat template.
     """
 
@@ -115,7 +116,7 @@ def generate(
         tool_choice=fields.enum("tool_choice", generate_pb2.ToolChoice, tool_choice),
         adapter=fields.text("adapter", adapter),
         top_logprobs=None if top_logprobs is None else fields.count("top_logprobs", top_logprobs),
-        truncation=truncation(truncate),
+        truncation=truncation(truncate, usual="start"),
     )
 
 

@@ -160,7 +160,7 @@ def route(
     )
 
 
-def truncation(truncate: bool | str) -> common_pb2.Truncation:
-    """True is "end", as most mean it; False and "" refuse what is too long."""
-    word = ("end" if truncate else "") if isinstance(truncate, bool) else truncate
+def truncation(truncate: bool | str, usual: str = "end") -> common_pb2.Truncation:
+    """True is what is usual of the call; False and "" refuse what is too long."""
+    word = (usual if truncate else "") if isinstance(truncate, bool) else truncate
     return fields.enum("truncate", common_pb2.Truncation, word)
