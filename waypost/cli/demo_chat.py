@@ -107,7 +107,7 @@ def _stopped(client: Client, model: str, heard: Heard) -> Stopped:
         began = time.perf_counter()
         after = _idle(busy)
         freed = time.perf_counter() - began
-    heard(f" … stopped\nbusy slots: {before} before, {after} {show.milliseconds(freed)} later\n\n")
+    heard(f" … stopped\nrequests in the worker: {before} before, {after} {show.milliseconds(freed)} later\n\n")
     return Stopped(text, before, after, freed)
 
 
