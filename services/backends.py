@@ -13,6 +13,7 @@ from services.backend import Backend, ModelUnusable
 BACKENDS = {
     "onnx": "services.onnx",
     "hash": "services.hashing",
+    "llama": "services.llama",
     "remote": "services.remote",
     "template": "services.template",
     "xllama": "services.xllama",
