@@ -311,7 +311,9 @@ def default_text() -> str:
 
 
 def load(path: Path | None) -> Config:
-    """The configuration in `path` (TOML, or JSON as written by `Config.model_dump_json(exclude_unset=True)`), or the embedded default.
+    """The configuration in `path`, or the embedded default.
+
+    A file is TOML, or JSON as written by `Config.model_dump_json(exclude_unset=True)`.
 
     Raises:
         ConfigError: the file cannot be read, or has problems: all of them.
