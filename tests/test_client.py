@@ -15,6 +15,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_health.v1 import health_pb2
 
 import waypost
+from tests.plane import Plane
 from waypost import _calls, errors
 from waypost.v1 import classify_pb2, common_pb2, embed_pb2, mesh_pb2, rerank_pb2
 
@@ -325,6 +326,12 @@ def test_pushback_is_honoured(mesh: Any, client: Any) -> None:
     with pytest.raises(errors.Unavailable):
         client.embed(["a"])
     assert len(mesh.requests) == 1
+
+
+def test_a_worker_answers_at_its_unix_socket(plane: Plane) -> None:
+    """Whose path is no `:authority` that a careful server takes."""
+    with waypost.Client(plane.worker(plane.hash_model()).address) as client:
+        assert client.instance().instance == "w"
 
 
 def test_nobody_listening_is_unavailable(tmp_path: Any) -> None:

@@ -132,12 +132,16 @@ def health(service: str) -> Call[str]:
     return Call(HEALTH, health_pb2.HealthCheckRequest(service=service))
 
 
-def channel_options() -> list[tuple[str, Any]]:
-    """What every channel is opened with: message sizes, and the retry policy below."""
+def channel_options(address: str) -> list[tuple[str, Any]]:
+    """What every channel is opened with: message sizes, the retry policy below, and a name that a Unix socket lacks.
+
+    Its path as `:authority`, which is what grpcio would send, is no host, and servers that look refuse the call.
+    """
     return [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.service_config", service_config()),
+        *([("grpc.default_authority", "localhost")] if address.startswith("unix:") else []),
     ]
 
 

@@ -45,7 +45,7 @@ class AsyncClient(BaseClient):
     def __init__(
         self, address: str = ADDRESS, *, timeout: float = TIMEOUT_S, options: Sequence[tuple[str, Any]] = ()
     ) -> None:
-        channel = grpc.aio.insecure_channel(address, options=[*_calls.channel_options(), *options])
+        channel = grpc.aio.insecure_channel(address, options=[*_calls.channel_options(address), *options])
         super().__init__(address, timeout, channel)
 
     async def __aenter__(self) -> Self:

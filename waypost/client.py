@@ -49,7 +49,7 @@ class Client(BaseClient):
     def __init__(
         self, address: str = ADDRESS, *, timeout: float = TIMEOUT_S, options: Sequence[tuple[str, Any]] = ()
     ) -> None:
-        channel = grpc.insecure_channel(address, options=[*_calls.channel_options(), *options])
+        channel = grpc.insecure_channel(address, options=[*_calls.channel_options(address), *options])
         super().__init__(address, timeout, channel)
 
     def __enter__(self) -> Self:

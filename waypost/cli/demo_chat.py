@@ -97,7 +97,7 @@ def _structured(client: Client, heard: Heard) -> Answered:
     found = client.generate(ORDER, json_schema=SCHEMA, max_tokens=80, temperature=0)
     value = json.loads(found.text)
     heard("".join(f"  {key} = {each!r}\n" for key, each in value.items()) + "\n")
-    return Answered("JSON schema", value, found, time.perf_counter() - began)
+    return Answered("JSON", value, found, time.perf_counter() - began)
 
 
 def _stopped(client: Client, model: str, heard: Heard) -> Stopped:
@@ -143,12 +143,12 @@ def _idle(busy: Busy) -> int:
 def show_timings(chat: Chat) -> None:
     """Prints how fast it was."""
     by = chat.answers[0].generation.served
-    columns = ("answer", "prompt ", "cached ", "tokens ", "tokens/s ", "queue ", "first ", "worker ", "caller ")
-    show.table(f"generation, in ms ({by.model} on {by.instance})", columns, map(_row, chat.answers))
+    columns = ("answer", "prompt ", "cached ", "tokens ", "per s ", "queue ", "first ", "caller ")
+    show.table(f"generation, in tokens and ms ({by.model} on {by.instance})", columns, map(_row, chat.answers))
 
 
 def _row(answered: Answered) -> tuple[str | int, ...]:
     found, usage = answered.generation, answered.generation.usage
-    spent = (found.timings.queue, found.first_token, found.timings.total, answered.round_trip)
+    spent = (found.timings.queue, found.first_token, answered.round_trip)
     tokens = (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
-    return (answered.name, *tokens, f"{found.tokens_per_second:.1f}", *(f"{each * 1e3:.2f}" for each in spent))
+    return (answered.name, *tokens, f"{found.tokens_per_second:.1f}", *(f"{each * 1e3:.0f}" for each in spent))
