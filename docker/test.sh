@@ -67,6 +67,8 @@ started() {
 called() {
     .venv/bin/waypost embed "hello from outside" --address "127.0.0.1:$PORT" --json |
         .venv/bin/python -c 'import json, sys; assert len(json.load(sys.stdin)["vectors"][0]) == 384'
+    .venv/bin/waypost generate "Say hello." --max-tokens 8 --address "127.0.0.1:$PORT" --json |
+        .venv/bin/python -c 'import json, sys; assert json.load(sys.stdin)["text"]'
     .venv/bin/waypost classify "a warm, funny and moving film" --head sentiment --address "127.0.0.1:$PORT"
     [ "$("${PODMAN[@]}" exec "$CONTAINER" id -u)" = 10001 ]
     "${PODMAN[@]}" healthcheck run "$CONTAINER"
@@ -74,7 +76,7 @@ called() {
 
 need mmdebstrap buildah podman runc rustc
 .venv/bin/hadolint docker/Dockerfile
-base waypost-base python3
+base waypost-base libgomp1,python3
 base waypost-build-base build-essential,python3,python3-venv
 image
 started

@@ -122,7 +122,7 @@ def test_a_worker_that_is_not_in_the_configuration_is_named(run: Run) -> None:
     """With those that are."""
     done = run("worker", "--name", "other")
     assert done.code == 2
-    assert "no worker 'other' in the configuration; there is local" in done.err
+    assert "no worker 'other' in the configuration; there is local, writer" in done.err
 
 
 def test_help_lists_every_command(run: Run) -> None:

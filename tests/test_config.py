@@ -39,11 +39,12 @@ def problems(folder: Path, text: str) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_the_embedded_default_serves_an_encoder_and_hash_vectors() -> None:
-    """Without a file there is one worker with two models."""
-    (worker,) = config.load(None).workers
-    assert [model.name for model in worker.models] == ["minilm", "hash"]
-    assert "intent" in worker.models[0].heads
+def test_the_embedded_default_serves_an_encoder_hash_vectors_and_a_writer() -> None:
+    """The writer in a process of its own."""
+    local, writer = config.load(None).workers
+    assert [model.name for model in local.models] == ["minilm", "hash"]
+    assert "intent" in local.models[0].heads
+    assert [(model.name, model.backend) for model in writer.models] == [("smollm2", "llama")]
 
 
 def test_what_the_file_leaves_out_has_its_default(tmp_path: Path) -> None:
