@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -52,8 +53,9 @@ class Stage:
 class ScriptedProvider:
     """Plays its acts one after another, the last one for ever."""
 
-    def __init__(self, *acts: Act) -> None:
+    def __init__(self, *acts: Act, tls: ssl.SSLContext | None = None) -> None:
         self.acts = list(acts)
+        self._tls = tls
         self.seen: list[Seen] = []
         self.left = threading.Event()
         self.busy = self.most_busy = 0
@@ -77,6 +79,10 @@ class ScriptedProvider:
         """Lets those go on that are held."""
         self._loop.call_soon_threadsafe(self.gate.set)
 
+    def shut(self) -> None:
+        """Holds them again."""
+        self._loop.call_soon_threadsafe(self.gate.clear)
+
     def _run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
 
@@ -86,8 +92,9 @@ class ScriptedProvider:
         app.router.add_post("/v1/{path:.*}", self._play)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return "http://{}:{}/v1".format(*self._runner.addresses[0][:2])
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
+        scheme = "https" if self._tls else "http"
+        return "{}://{}:{}/v1".format(scheme, *self._runner.addresses[0][:2])
 
     async def _stop(self) -> None:
         self.gate.set()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -389,6 +392,21 @@ def test_nobody_there_is_a_provider_that_failed(start: Start, exits: ExitStack) 
         inbox = exits.enter_context(answering(remote.load(model(url, max_attempts=1), sessions=1)))
         refusal = inbox.ask(chat("x")).refusal
     assert refusal["kind"] == "provider_failed" and "connection failed" in refusal["why"]
+
+
+def test_a_certificate_that_nobody_signed_is_not_accepted(start: Start, tmp_path: Path) -> None:
+    """The key does not go to whoever answers."""
+    files = ("-keyout", f"{tmp_path}/key.pem", "-out", f"{tmp_path}/cert.pem")
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", *files)
+    if not shutil.which("openssl"):
+        pytest.skip("NOT RUN: there is no openssl to make a certificate with")
+    subprocess.run(made, check=True, capture_output=True)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    provider = ScriptedProvider(says("ok"), tls=tls)
+    refusal = start(provider, max_attempts=1).ask(chat("x")).refusal
+    assert refusal["kind"] == "provider_failed" and "CERTIFICATE_VERIFY_FAILED" in refusal["why"]
+    assert provider.seen == []
 
 
 # Dialects
