@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import waypost
+from services.llama.model import Model
+from services.llama.settings import Settings
 from tests.clients import Blocking
 from tests.commands import Run, runner
 from tests.fake_mesh import Answer, FakeMesh, failing
@@ -70,6 +74,25 @@ def minilm() -> Path:
         return catalogue.pull(catalogue.find("all-minilm-l6-v2"))
     except catalogue.PullFailed as error:
         pytest.skip(f"NOT RUN: {error}")
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """File of the embedded generator, in the user's own home, so that it is fetched once."""
+    if importlib.util.find_spec("llama_cpp") is None:
+        pytest.skip("NOT RUN: llama-cpp-python is not installed: pip install --group llama")
+    try:
+        catalogue.pull(catalogue.find("smollm2-135m-instruct"))
+    except catalogue.PullFailed as error:
+        pytest.skip(f"NOT RUN: {error}")
+    return catalogue.gguf("smollm2-135m-instruct")[0]
+
+
+@pytest.fixture(scope="session")
+def llama(smollm2: Path) -> Iterator[Model]:
+    """The embedded generator, open with two slots of 512 tokens."""
+    with closing(Model(smollm2, Settings(threads=1), 2, 512)) as model:
+        yield model
 
 
 @pytest.fixture(scope="session")

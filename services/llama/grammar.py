@@ -15,35 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.llama import gbnf, library, schema
+from services.llama import gbnf, library
 from services.llama.library import api
 from services.llama.model import Model
 from services.refusal import InvalidField, ModelFailed
+from services.schemas import shown
 
 CACHED = 64
 SLOW_S = 1.0
 """Seconds for one question; only a grammar with very many ways to read the same text takes so long."""
-MAX_SHOWN = 80
 
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 """`llama_token_data`."""
-
-
-def from_schema(text: str, field: str = "json_schema") -> str:
-    """The grammar of the answers that a JSON schema takes.
-
-    Raises:
-        InvalidField: it is not a schema, or one that cannot be enforced.
-    """
-    try:
-        return schema.gbnf(text)
-    except schema.BadSchema as error:
-        raise InvalidField(field, shown(text), f"a JSON schema that can be enforced; {error}") from None
-
-
-def shown(text: str) -> str:
-    """The beginning of a text of the caller's, for a message."""
-    return repr(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…")
 
 
 class Grammars:

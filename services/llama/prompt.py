@@ -12,12 +12,13 @@ from itertools import groupby
 
 import numpy as np
 
-from services.llama import grammar, tools
+from services.llama import schema, tools
 from services.llama.adapters import Adapters
 from services.llama.chat import Chat, Message
 from services.llama.grammar import Grammars
 from services.llama.model import Model, Tokens
 from services.refusal import InvalidField, TextTooLong
+from services.schemas import shown
 from waypost.v1 import generate_pb2
 from waypost.v1.common_pb2 import TRUNCATION_END, TRUNCATION_START, TRUNCATION_UNSPECIFIED, Truncation
 from waypost.v1.generate_pb2 import (
@@ -128,7 +129,7 @@ def _call(call: ToolCall, where: str) -> Message:
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
-        raise InvalidField(f"{where}.arguments_json", grammar.shown(call.arguments_json), "a JSON object")
+        raise InvalidField(f"{where}.arguments_json", shown(call.arguments_json), "a JSON object")
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
@@ -137,7 +138,7 @@ def _constraint(request: GenerateRequest, known: Sequence[Tool]) -> tuple[str | 
         _check_required(request)
         return tools.grammar(known), "tools"
     if request.json_schema:
-        return grammar.from_schema(request.json_schema), "json_schema"
+        return schema.gbnf(request.json_schema, "json_schema"), "json_schema"
     return request.grammar or None, "grammar"
 
 

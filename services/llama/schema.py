@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-import jsonschema
+import jsonschema_rs
 
 from services.llama import numbers, patterns
+from services.refusal import InvalidField
+from services.schemas import Schema, shown
 
-Schema: TypeAlias = Any
+Value: TypeAlias = Any
+"""A schema as JSON has it."""
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 64
@@ -81,36 +84,22 @@ class BadSchema(Exception):
         super().__init__(f"at {where}: {why}" if where != "#" else why)
 
 
-def gbnf(text: str) -> str:
-    """The grammar of the answers.
+def gbnf(text: str, field: str) -> str:
+    """The grammar of the answers that the schema in a request's `field` takes.
 
     Raises:
-        BadSchema: there is none.
+        InvalidField: it is no schema, or one that cannot be enforced.
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
-        raise BadSchema("#", f"it has more than {MAX_BYTES} bytes")
-    return grammar_of(parsed(text))
-
-
-def parsed(text: str) -> Schema:
-    """The schema in `text`, which is one.
-
-    Raises:
-        BadSchema: it is not.
-    """
+        raise InvalidField(field, f"of {len(text)} characters", f"a JSON schema of at most {MAX_BYTES} bytes")
+    schema = Schema.parsed(text, field).value
     try:
-        schema = json.loads(text, parse_constant=_no_number)
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except json.JSONDecodeError as error:
-        raise BadSchema("#", f"it is not JSON: {error}") from None
-    except jsonschema.SchemaError as error:
-        raise BadSchema(_where(error.absolute_path), error.message) from None
-    except RecursionError:
-        raise BadSchema("#", "it is nested too deeply") from None
-    return schema
+        return grammar_of(schema)
+    except BadSchema as error:
+        raise InvalidField(field, shown(text), f"a JSON schema that can be enforced; {error}") from None
 
 
-def grammar_of(schema: Schema) -> str:
+def grammar_of(schema: Value) -> str:
     """The grammar of the answers that a valid schema has.
 
     Raises:
@@ -129,12 +118,12 @@ class _Impossible(BadSchema):
 class _Writer:
     """Rules under way; `where` is the place in the schema, for messages."""
 
-    def __init__(self, root: Schema) -> None:
+    def __init__(self, root: Value) -> None:
         self.rules: dict[str, str] = {}
         self._root = root
         self._references: dict[str, str] = {}
 
-    def expression(self, schema: Schema, where: str, depth: int) -> str:
+    def expression(self, schema: Value, where: str, depth: int) -> str:
         """What stands for `schema` inside of a rule."""
         if depth > MAX_DEPTH:
             raise BadSchema(where, f"it is nested more than {MAX_DEPTH} deep")
@@ -146,7 +135,7 @@ class _Writer:
             return "value"
         return self._asserted(schema, asserted, where, depth + 1)
 
-    def _asserted(self, schema: Schema, asserted: set[str], where: str, depth: int) -> str:
+    def _asserted(self, schema: Value, asserted: set[str], where: str, depth: int) -> str:
         if asserted == {"$ref"}:
             return self._reference(schema["$ref"], where, depth)
         if "$ref" in asserted:
@@ -172,7 +161,7 @@ class _Writer:
             self.rules[name] = self.expression(self._resolved(reference, where), reference, depth)
         return self._references[reference]
 
-    def _resolved(self, reference: str, where: str) -> Schema:
+    def _resolved(self, reference: str, where: str) -> Value:
         head, *steps = reference.split("/")
         found = self._root
         try:
@@ -185,20 +174,20 @@ class _Writer:
             raise BadSchema(where, f"{reference!r} is not in the schema; nothing is fetched") from None
         return found
 
-    def _all_of(self, schema: Schema, where: str) -> Schema:
+    def _all_of(self, schema: Value, where: str) -> Value:
         merged = _without(schema, "allOf")
         for part in schema["allOf"]:
             merged = _merged(merged, self._dereferenced(part, where), where)
         return merged
 
-    def _dereferenced(self, schema: Schema, where: str) -> Schema:
+    def _dereferenced(self, schema: Value, where: str) -> Value:
         for _ in range(MAX_DEPTH):
             if not isinstance(schema, dict) or "$ref" not in schema:
                 return schema
             schema = _merged(_without(schema, "$ref"), self._resolved(schema["$ref"], where), where)
         raise BadSchema(where, "references go round in a circle")
 
-    def _union(self, schema: Schema, union: str, where: str, depth: int) -> str:
+    def _union(self, schema: Value, union: str, where: str, depth: int) -> str:
         rest = _without(schema, union)
         branches = [_merged(rest, branch, where) for branch in schema[union]]
         said, impossible = [], None
@@ -211,24 +200,28 @@ class _Writer:
             raise impossible
         return _any(said)
 
-    def _listed(self, schema: Schema, where: str) -> str:
+    def _listed(self, schema: Value, where: str) -> str:
         """Values that the rest of the schema allows as well."""
         values = schema.get("enum", [schema.get("const")])
-        validator = jsonschema.Draft202012Validator(self._root).evolve(schema=schema)
-        valid = [value for value in values if validator.is_valid(value)]
+        rest = {"allOf": [_without(_without(schema, "enum"), "const")]} | _definitions(self._root)
+        try:
+            others = jsonschema_rs.validator_for(rest)
+            valid = [value for value in values if others.is_valid(value) and value == schema.get("const", value)]
+        except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
+            raise BadSchema(where, "its values cannot be checked against the rest of it") from None
         if not valid:
             raise _Impossible(where, "none of its values is valid")
         return _any([_literal(value) for value in valid])
 
-    def _typed(self, schema: Schema, where: str, depth: int) -> str:
+    def _typed(self, schema: Value, where: str, depth: int) -> str:
         types = schema.get("type") or _implied(schema)
         names = [types] if isinstance(types, str) else list(types)
         if "number" in names and "integer" in names:
             names.remove("integer")
         return _any([self._of_type(name, schema, where, depth) for name in names])
 
-    def _of_type(self, name: str, schema: Schema, where: str, depth: int) -> str:
-        writers: dict[str, Callable[[Schema, str, int], str]] = {
+    def _of_type(self, name: str, schema: Value, where: str, depth: int) -> str:
+        writers: dict[str, Callable[[Value, str, int], str]] = {
             "object": self._object,
             "array": self._array,
             "string": self._string,
@@ -239,7 +232,7 @@ class _Writer:
             return ANY[name]
         return writers[name](schema | {"type": name}, where, depth)
 
-    def _object(self, schema: Schema, where: str, depth: int) -> str:
+    def _object(self, schema: Value, where: str, depth: int) -> str:
         members = dict(schema.get("properties", {}))
         additional, required = schema.get("additionalProperties", True), schema.get("required", [])
         if not members and not required:
@@ -259,13 +252,13 @@ class _Writer:
             return '"{" ws "}"'
         return f'"{{" ws {self._members(said)} ws "}}"'
 
-    def _map(self, values: Schema, where: str, depth: int) -> str:
+    def _map(self, values: Value, where: str, depth: int) -> str:
         if values is False:
             return '"{" ws "}"'
         value = self.expression(values, f"{where}/additionalProperties", depth)
         return f'"{{" ws (string ":" ws {value} ("," ws string ":" ws {value})* ws)? "}}"'
 
-    def _member(self, name: str, schema: Schema, where: str, depth: int) -> str:
+    def _member(self, name: str, schema: Value, where: str, depth: int) -> str:
         value = self.expression(schema, f"{where}/properties/{name}", depth)
         return self._rule("member", f'{_literal(name)} ":" ws {value}')
 
@@ -281,8 +274,10 @@ class _Writer:
         whole = _any(starts[::-1])
         return whole if any(must for _, must in members) else f"({whole})?"
 
-    def _array(self, schema: Schema, where: str, depth: int) -> str:
+    def _array(self, schema: Value, where: str, depth: int) -> str:
         first, items = schema.get("prefixItems", []), schema.get("items", True)
+        if isinstance(items, list):
+            raise BadSchema(where, "'items' is a list, which is called 'prefixItems' now")
         least, most = schema.get("minItems", 0), schema.get("maxItems")
         said = [self.expression(each, f"{where}/prefixItems/{i}", depth) for i, each in enumerate(first)]
         if items is False or (most is not None and most <= len(said)):
@@ -307,7 +302,7 @@ class _Writer:
         whole = f"{item} {_repeated(following, max(0, least - 1), None if most is None else most - 1, where)}"
         return whole if least else f"({whole})?"
 
-    def _string(self, schema: Schema, where: str, depth: int) -> str:
+    def _string(self, schema: Value, where: str, depth: int) -> str:
         lengths = {"minLength", "maxLength"} & schema.keys()
         if "pattern" in schema:
             return self._pattern(schema["pattern"], lengths, where)
@@ -326,7 +321,7 @@ class _Writer:
         except patterns.UnsupportedPattern as error:
             raise BadSchema(where, str(error)) from None
 
-    def _number(self, schema: Schema, where: str, depth: int) -> str:
+    def _number(self, schema: Value, where: str, depth: int) -> str:
         least, above = _bound(schema, "minimum", "exclusiveMinimum", max, where)
         most, under = _bound(schema, "maximum", "exclusiveMaximum", min, where)
         if least is None and most is None:
@@ -346,27 +341,31 @@ class _Writer:
         return name
 
 
-def _assertions(schema: Schema) -> set[str]:
+def _assertions(schema: Value) -> set[str]:
     if not isinstance(schema, dict):
         return set()
     harmless = {"uniqueItems": False, "minProperties": 0, "unevaluatedProperties": True, "unevaluatedItems": True}
     return {key for key in schema.keys() & ASSERTIONS if harmless.get(key, ...) != schema[key]}
 
 
-def _format(schema: Schema) -> str | None:
+def _format(schema: Value) -> str | None:
     return FORMATS.get(schema.get("format", "")) if isinstance(schema, dict) else None
 
 
-def _implied(schema: Schema) -> Sequence[str]:
+def _implied(schema: Value) -> Sequence[str]:
     """A keyword of one type lets every other type be; the one it speaks of is the one that is meant."""
     return next((kind for kind, keywords in KINDS.items() if any(key in schema for key in keywords)), TYPES)
+
+
+def _definitions(root: Value) -> dict[str, Any]:
+    return {key: root[key] for key in ("$schema", "$defs", "definitions") if key in root}
 
 
 def _without(schema: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in schema.items() if name != key}
 
 
-def _merged(one: Schema, other: Schema, where: str) -> Schema:
+def _merged(one: Value, other: Value, where: str) -> Value:
     """What is valid under both."""
     if one is True or other is False:
         return other
@@ -410,7 +409,7 @@ def _common_types(one: Any, other: Any, where: str) -> list[str]:
     return common
 
 
-def _properties(one: Schema, other: Schema, where: str) -> Schema:
+def _properties(one: Value, other: Value, where: str) -> Value:
     """Those of both; one that only one side lists must be what the other says of unlisted ones."""
     found = {}
     for name in dict.fromkeys([*one.get("properties", {}), *other.get("properties", {})]):
@@ -418,12 +417,12 @@ def _properties(one: Schema, other: Schema, where: str) -> Schema:
     return found
 
 
-def _says_of(name: str, schema: Schema) -> Schema:
+def _says_of(name: str, schema: Value) -> Value:
     return schema.get("properties", {}).get(name, schema.get("additionalProperties", True))
 
 
 def _bound(
-    schema: Schema, closed: str, opened: str, stricter: Callable[[Iterable[int]], int], where: str
+    schema: Value, closed: str, opened: str, stricter: Callable[[Iterable[int]], int], where: str
 ) -> tuple[int | None, bool]:
     """The stricter of two bounds, and whether it is itself left out."""
     said = {key: schema[key] for key in (closed, opened) if key in schema}
@@ -455,11 +454,3 @@ def _any(said: Sequence[str]) -> str:
 def _literal(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
-
-
-def _no_number(name: str) -> Any:
-    raise BadSchema("#", f"it is not JSON: {name} is no number")
-
-
-def _where(path: Iterable[Any]) -> str:
-    return "/".join(["#", *map(str, path)])

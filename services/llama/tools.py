@@ -9,18 +9,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
-
-import jsonschema
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from typing import Any
 
 from services.llama import schema
-from services.llama.grammar import shown
 from services.refusal import InvalidField
+from services.tools import Call, Toolbox
 from waypost.v1.generate_pb2 import Tool
-
-Call: TypeAlias = tuple[str, str, str]
-"""Id, name, arguments as JSON."""
 
 NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 INTRODUCTION = """\
@@ -37,9 +33,6 @@ _BLOCKS = re.compile(r"\s*(?:<tool_call>((?:(?!</?tool_call>).)*)</tool_call>\s*
 _BLOCK = re.compile(r"<tool_call>((?:(?!</?tool_call>).)*)</tool_call>", re.DOTALL)
 _UNCLOSED = re.compile(r"\s*<tool_call>((?:(?!</?tool_call>).)*)", re.DOTALL)
 
-# A caller's regular expression could run for ever on what a model wrote, so patterns are left to the grammar.
-_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": None, "patternProperties": None})
-
 
 def check(tools: Sequence[Tool]) -> None:
     """Whether the tools can be told to a model.
@@ -47,12 +40,11 @@ def check(tools: Sequence[Tool]) -> None:
     Raises:
         InvalidField: a schema is none, or not of an object; two tools have one name.
     """
-    names: set[str] = set()
-    for i, tool in enumerate(tools):
-        _parameters(tool, i)
-        if tool.name in names:
-            raise InvalidField(f"tools[{i}].name", repr(tool.name), "another name than those before it")
-        names.add(tool.name)
+    Toolbox.of(tools)
+    names = [tool.name for tool in tools]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise InvalidField(f"tools[{i}].name", repr(name), "another name than those before it")
 
 
 def as_template_data(tools: Iterable[Tool]) -> list[dict[str, Any]]:
@@ -82,17 +74,17 @@ def grammar(tools: Sequence[Tool]) -> str:
         InvalidField: a schema cannot be enforced.
     """
     for i, tool in enumerate(tools):
-        _enforceable(tool, i)
-    definitions = {f"tool{i}": _moved(_parameters(tool, i), f"#/$defs/tool{i}") for i, tool in enumerate(tools)}
+        schema.gbnf(tool.parameters_json or json.dumps(NO_ARGUMENTS), f"tools[{i}].parameters_json")
+    definitions = {f"tool{i}": _moved(_parameters(tool), f"#/$defs/tool{i}") for i, tool in enumerate(tools)}
     calls = [_call_schema(tool.name, {"$ref": f"#/$defs/tool{i}"}) for i, tool in enumerate(tools)]
     return schema.grammar_of({"anyOf": calls, "$defs": definitions})
 
 
-def parse(text: str, tools: Sequence[Tool]) -> list[Call] | None:
-    """The calls that an answer consists of; None where it is a text, or a call is not valid."""
-    known = {tool.name: _parameters(tool, i) for i, tool in enumerate(tools)}
-    calls = [_call(said, known) for said in _written(text)]
-    return [call for call in calls if call] if calls and all(calls) else None
+def parse(text: str, tools: Sequence[Tool]) -> list[tuple[str, str, str]] | None:
+    """The calls that an answer consists of: id, name, arguments as JSON.  None where it is a text, or one is wrong."""
+    toolbox = Toolbox.of(tools)
+    calls = [_call(said, toolbox) for said in _written(text)]
+    return [astuple(call) for call in calls if call] if calls and all(calls) else None
 
 
 def _written(text: str) -> list[Any]:
@@ -105,15 +97,14 @@ def _written(text: str) -> list[Any]:
     return said if isinstance(said, list) else [said]
 
 
-def _call(said: Any, known: Mapping[str, Any]) -> Call | None:
+def _call(said: Any, toolbox: Toolbox) -> Call | None:
     said = said.get("function", said) if isinstance(said, dict) else None
-    if not isinstance(said, dict) or said.get("name") not in known:
+    if not isinstance(said, dict) or not isinstance(said.get("name"), str):
         return None
     arguments = said.get("arguments", said.get("parameters", {}))
-    arguments = _json(arguments) if isinstance(arguments, str) else arguments
-    if not isinstance(arguments, dict) or not _Validator(known[said["name"]]).is_valid(arguments):
-        return None
-    return f"call_{secrets.token_hex(12)}", said["name"], json.dumps(arguments, ensure_ascii=False)
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    call = Call(f"call_{secrets.token_hex(12)}", said["name"], text)
+    return None if toolbox.problem(call) else call
 
 
 def _json(text: str) -> Any:
@@ -123,32 +114,13 @@ def _json(text: str) -> Any:
         return None
 
 
-def _parameters(tool: Tool, index: int) -> dict[str, Any]:
-    if not tool.parameters_json:
-        return NO_ARGUMENTS
-    try:
-        found = schema.parsed(tool.parameters_json)
-    except schema.BadSchema as error:
-        raise _bad(tool, index, f"a JSON schema; {error}") from None
-    if not isinstance(found, dict) or found.get("type", "object") != "object":
-        raise _bad(tool, index, "a JSON schema of an object")
+def _parameters(tool: Tool) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(tool.parameters_json) if tool.parameters_json else NO_ARGUMENTS
     return {"type": "object"} | found
 
 
-def _enforceable(tool: Tool, index: int) -> None:
-    try:
-        schema.grammar_of(_parameters(tool, index))
-    except schema.BadSchema as error:
-        raise _bad(tool, index, f"a JSON schema that can be enforced; {error}") from None
-
-
-def _bad(tool: Tool, index: int, expected: str) -> InvalidField:
-    return InvalidField(f"tools[{index}].parameters_json", shown(tool.parameters_json), expected)
-
-
 def _described(tool: Tool) -> dict[str, Any]:
-    parameters = json.loads(tool.parameters_json) if tool.parameters_json else NO_ARGUMENTS
-    return {"name": tool.name, "description": tool.description, "parameters": parameters}
+    return {"name": tool.name, "description": tool.description, "parameters": _parameters(tool)}
 
 
 def _call_schema(name: str, arguments: Any) -> dict[str, Any]:
