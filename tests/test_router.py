@@ -133,23 +133,20 @@ def test_a_router_without_workers_says_when_to_come_back(plane: Plane) -> None:
     assert none.retry_after_s and none.retry_after_s > 0
 
 
-@pytest.mark.parametrize(
-    "request_", [generate_pb2.GenerateRequest(raw="Once"), retrieve_pb2.QueryDocumentsRequest(query="q")]
-)
-def test_what_no_worker_does_yet_is_unimplemented(plane: Plane, request_: Any) -> None:
+def test_what_no_build_does_yet_is_unimplemented(plane: Plane) -> None:
     """In words, with the method's name."""
     router = plane.router(plane.worker(plane.hash_model()))
-    refused = router.failure(request_)
+    refused = router.failure(retrieve_pb2.QueryDocumentsRequest(query="q"))
     assert (refused.code, refused.reason) == (Code.UNIMPLEMENTED, "NOT_IMPLEMENTED")
     assert refused.metadata["method"] in refused.message
 
 
-def test_a_stream_that_no_worker_does_yet_is_unimplemented(plane: Plane) -> None:
-    """The same for generation token by token."""
+def test_a_stream_that_no_worker_here_can_give_is_refused(plane: Plane) -> None:
+    """Generation token by token, where no model writes."""
     router = plane.router(plane.worker(plane.hash_model()))
     with pytest.raises(grpc.RpcError) as refused:
         next(generate_pb2_grpc.GenerateServiceStub(router.channel).GenerateStream(generate_pb2.GenerateStreamRequest()))
-    assert Failure.of(refused.value).reason == "NOT_IMPLEMENTED"
+    assert Failure.of(refused.value).reason == "NOT_CAPABLE"
 
 
 # Choosing the instance

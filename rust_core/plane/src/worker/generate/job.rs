@@ -298,7 +298,7 @@ mod tests {
         assert!(matches!(ticket.next().await, Err(Error::ModelFailed { .. })));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_deadline_names_the_stage() {
         let (job, mut ticket) = pair(Duration::from_millis(5));
         assert_eq!(ticket.next().await.expect_err("passes"), Error::Deadline { stage: "queue" });
