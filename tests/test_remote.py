@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import socket
 import ssl
@@ -498,6 +499,21 @@ def test_jobs_under_way_end_before_the_model_does(start: Start) -> None:
     inbox.close()
     provider.open()
     assert job.wait().reason == "stop"
+
+
+def test_every_job_ends_once_whatever_happens(start: Start) -> None:
+    """300 jobs, a provider that fails in every way, callers who leave and deadlines; then all places are free."""
+    rng = random.Random(4)
+    acts = [says("a", "b"), drops("a"), hangs_up(), stalls("a"), sends("{"), refuses(500), refuses(429, **SOON)]
+    provider = ScriptedProvider(*rng.choices(acts, k=2000))
+    inbox = start(provider, generate={"slots": 8}, idle_timeout_s=0.05)
+    jobs = [inbox.put(chat("x"), timeout_s=rng.choice([0.0, 0.2, 20.0])) for _ in range(300)]
+    for job in rng.sample(jobs, 100):
+        job.cancel()
+    assert {job.wait().reason for job in jobs} == {"stop", "cancelled", None}
+    assert provider.most_busy <= 8
+    provider.acts[:] = [says("ok")]
+    assert [inbox.ask(chat("x")).text for _ in range(9)] == ["ok"] * 9
 
 
 # The key
