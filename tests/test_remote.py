@@ -525,7 +525,13 @@ def test_the_key_goes_to_the_provider_and_nowhere_else(
     """Not into an error that repeats it, at any length, nor into the log."""
     echo = f"the header was Bearer {key}"
     acts = [refuses(status, echo, **SOON) for status in (400, 401, 404, 429, 500)]
-    acts += [refuses(400, "x" * 185 + key), sends({"error": {"message": echo}}), sends(echo), writes(echo)]
+    acts += [refuses(400, "x" * 185 + key), refuses(400, {"said": echo}), sends({"error": {"message": echo}})]
+    acts += [
+        sends(echo),
+        writes(echo),
+        sends({"choices": echo * 9}),
+        sends({"choices": [{"delta": {"content": [echo]}}]}),
+    ]
     provider = ScriptedProvider(*acts)
     inbox = start(provider, key_env="PROVIDER_KEY", max_attempts=1)
     said = [json.dumps(inbox.ask(chat("x")).refusal) for _ in acts]
@@ -537,6 +543,7 @@ def test_the_key_goes_to_the_provider_and_nowhere_else(
 def test_the_key_has_no_text_form(key: str) -> None:
     """repr and str hide it, of the generator too."""
     loaded = remote.load(model("http://127.0.0.1:9/v1", key_env="PROVIDER_KEY"), sessions=1)
+    assert Key('a"b&c').hide('a"b&c a\\"b&c a&quot;b&amp;c a%22b%26c') == "[key] [key] [key] [key]"
     assert "sk-live" not in f"{Key(key)} {Key(key)!r} {loaded} {loaded.answer}"
 
 

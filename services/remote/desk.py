@@ -1,7 +1,7 @@
 """Takes jobs from the inbox and answers so many at once, on an event loop of its own.
 
-A job is taken only when a place is free, so that what waits stays in the inbox, where it is counted, ordered and
-refused.  Whatever goes wrong with a job is that job's answer; the loop goes on.
+One job at most waits here for a place: the others stay in the inbox, where they are counted and refused.  Whatever goes
+wrong with a job is that job's answer; the loop goes on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import structlog
 
-from services.refusal import DeadlinePassed, ModelFailed, NotCapable, Refused
+from services.refusal import DeadlinePassed, ModelFailed, NotCapable, ProviderFailed, Refused
 from services.remote.answer import answer
 from services.remote.failure import Failure
 from services.remote.key import Key
@@ -21,6 +21,9 @@ from waypost._core import Inbox, Job
 from waypost.config import Model, Remote
 
 NO_COUNT = NotCapable("a hosted model's tokens are counted by its provider alone")
+
+OPERATORS = (ModelFailed, ProviderFailed)
+"""What an operator should know of: a provider that fails or refuses us, an error of ours."""
 
 log = structlog.get_logger()
 
@@ -70,15 +73,12 @@ class Desk:
     def _refusal(self, error: Exception) -> Refused:
         if isinstance(error, Refused):
             return error
-        if isinstance(error, Failure):
-            return self._logged(error.refused)
         if isinstance(error, TimeoutError):
             return DeadlinePassed()
-        return self._logged(ModelFailed(f"{type(error).__name__} in Waypost: {self._key.hide(str(error))}"))
-
-    def _logged(self, refused: Refused) -> Refused:
-        """What an operator should know: a provider that fails, or an error of ours."""
-        log.warning("hosted_model_failed", model=self._model.name, refusal=refused.as_json())
+        ours = f"{type(error).__name__} in Waypost: {self._key.hide(str(error))}"
+        refused = error.refused if isinstance(error, Failure) else ModelFailed(ours)
+        if isinstance(refused, OPERATORS):
+            log.warning("hosted_model_failed", model=self._model.name, refusal=refused.as_json())
         return refused
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
+from pydantic import ValidationError
 
 from services.openai_wire.errors import of_request
 from services.refusal import ModelFailed, ProviderFailed, RateLimited, Refused
@@ -49,7 +50,7 @@ def understood(error: Exception, hide: Hide, field: str) -> Failure:
         return Failure(ProviderFailed(f"the connection failed: {_cause(error, hide)}"), again=True)
     if isinstance(error, APIError):
         return Failure(ProviderFailed(f"it broke off its answer: {_words(error, hide)}"), again=True)
-    return Failure(ProviderFailed(f"it sends what is no answer: {shown(hide(str(error)))}"), again=True)
+    return Failure(ProviderFailed(f"it sends what is no answer: {_garbage(error, hide)}"), again=True)
 
 
 def _of_status(error: APIStatusError, hide: Hide, field: str) -> Failure:
@@ -88,6 +89,14 @@ def _words(error: APIError, hide: Hide) -> str:
     body = error.body
     said = _body(error).get("message") or (body if isinstance(body, str) else body and json.dumps(body, default=str))
     return shown(hide(str(said or error.message)))
+
+
+def _garbage(error: Exception, hide: Hide) -> str:
+    """Without the garbage itself, which pydantic would repeat in part."""
+    if not isinstance(error, ValidationError):
+        return shown(hide(str(error)))
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _cause(error: Exception, hide: Hide) -> str:

@@ -5,8 +5,11 @@ It has no `str`, its `repr` hides it, and `hide` takes it out of whatever a prov
 
 from __future__ import annotations
 
+import html
+import json
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from services.backend import ModelUnusable
 from waypost.config import Remote
@@ -19,6 +22,7 @@ class Key:
 
     def __init__(self, value: str = "") -> None:
         self._value = value
+        self._forms = {value, json.dumps(value)[1:-1], html.escape(value), quote(value, safe="")} - {""}
 
     @classmethod
     def of(cls, remote: Remote) -> Key:
@@ -45,8 +49,10 @@ class Key:
         return self._value
 
     def hide(self, text: str) -> str:
-        """`text` without the key."""
-        return text.replace(self._value, HIDDEN) if self._value else text
+        """`text` without the key, however it is escaped."""
+        for form in self._forms:
+            text = text.replace(form, HIDDEN)
+        return text
 
 
 def _found(remote: Remote) -> tuple[str, str]:
