@@ -17,7 +17,7 @@ WAYPOST = (sys.executable, "-P", "-m", "waypost")
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> dict[str, Any]:
+def demo(tmp_path_factory: pytest.TempPathFactory, minilm: Path, smollm2: Path) -> dict[str, Any]:
     """What it prints with --json."""
     runtime = tmp_path_factory.mktemp("r")
     env = os.environ | {"WAYPOST_RUNTIME": str(runtime)}
@@ -64,6 +64,29 @@ def test_the_document_that_answers_comes_first(demo: dict[str, Any]) -> None:
     """Refunds, for a question that has no word in common with it."""
     best = step(demo, "rerank")["answer"]["ranking"][0]
     assert "Refunds" in best["document"]
+
+
+def test_an_answer_is_streamed(demo: dict[str, Any]) -> None:
+    """By the embedded generator, in words, to an end."""
+    told = demo["chat"]["answers"][0]["generation"]
+    assert told["served"]["model"] == "smollm2"
+    assert told["text"].split()[:2] == ["The", "sky"]
+    assert told["finish_reason"] in ("stop", "length")
+    assert 0 < told["first_token"] < demo["chat"]["answers"][0]["round_trip"]
+
+
+def test_an_answer_is_json_of_the_schema(demo: dict[str, Any]) -> None:
+    """With what the order said."""
+    filled = demo["chat"]["answers"][1]
+    assert filled["value"] == json.loads(filled["generation"]["text"])
+    assert filled["value"] == {"customer": "Anna", "dish": "pizza", "count": 3}
+
+
+def test_a_stopped_answer_leaves_nothing_in_the_worker(demo: dict[str, Any]) -> None:
+    """Which was busy with it before."""
+    stopped = demo["chat"]["stopped"]
+    assert stopped["text"].strip()
+    assert (stopped["busy_before"], stopped["busy_after"]) == (1, 0)
 
 
 def test_nothing_is_left_behind(demo: dict[str, Any]) -> None:
