@@ -278,6 +278,21 @@ def test_a_structured_answer_is_asked_for_and_checked(start: Start) -> None:
     assert jobs[1].refusal["kind"] == "model_failed" and "$.city" in jobs[1].refusal["why"]
 
 
+def test_a_schema_may_be_told_in_the_prompt(start: Start) -> None:
+    """For endpoints without `json_schema`; the answer is checked all the same."""
+    provider = ScriptedProvider(says('{"city": "Oslo"}'), says("Oslo"))
+    inbox = start(provider, schemas="prompt")
+    request = chat("Where?", json_schema=json.dumps(CITY))
+    assert inbox.ask(request).reason == "stop"
+    request.chat.messages.insert(0, ChatMessage(role="system", content="Be brief."))
+    assert inbox.ask(request).refusal["kind"] == "model_failed"
+    first, second = (seen.body for seen in provider.seen)
+    assert first["response_format"] == {"type": "json_object"}
+    assert [each["role"] for each in first["messages"]] == ["system", "user"]
+    assert [each["role"] for each in second["messages"]] == ["system", "user"]
+    assert second["messages"][0]["content"].startswith("Be brief.") and "additionalProperties" in str(second)
+
+
 def test_what_the_provider_withholds_is_said(start: Start) -> None:
     """A content filter, and a refusal in place of a structured answer."""
     inbox = start(

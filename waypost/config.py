@@ -222,6 +222,9 @@ class Remote(Section):
     """File with the API key, instead."""
     context: Annotated[int, Field(ge=0)] = 0
     """Tokens of prompt and answer together, for the registry; 0: not known."""
+    schemas: Literal["strict", "prompt"] = "strict"
+    """How it is told a JSON schema: "strict": `response_format` of the type json_schema; "prompt": JSON mode, and the
+    schema in the system message, for those that know no other (DeepSeek, Claude).  Answers are checked either way."""
     connect_timeout_s: Seconds = 5.0
     """Seconds to connect; beyond it the attempt has failed."""
     idle_timeout_s: Seconds = 30.0

@@ -32,11 +32,13 @@ class Endpoint:
     Attributes:
         model: the name there.
         max_tokens: where a request says none.
+        schemas: see `waypost.config.Remote`.
         own: fields beyond the format that it takes: its name by ours, see `BEYOND`.
     """
 
     model: str
     max_tokens: int
+    schemas: Literal["strict", "prompt"] = "strict"
     own: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -67,19 +69,22 @@ def ask(request: GenerateRequest, endpoint: Endpoint) -> Ask:
     tools = Toolbox.of(request.tools)
     schema = Schema.parsed(request.json_schema, "json_schema") if request.json_schema else None
     raw = request.WhichOneof("input") == "raw"
-    body = _raw(request, schema) if raw else _chat(request, schema)
+    body = _raw(request, schema) if raw else _chat(request, schema, endpoint)
     body |= {"model": endpoint.model, "max_tokens": request.max_tokens or endpoint.max_tokens}
     body |= _sampling(request) | _beyond(request, endpoint.own)
     must_call = request.tool_choice == generate_pb2.TOOL_CHOICE_REQUIRED
     return Ask("raw" if raw else "chat", body, tools, must_call, schema)
 
 
-def _chat(request: GenerateRequest, schema: Schema | None) -> Body:
+def _chat(request: GenerateRequest, schema: Schema | None, endpoint: Endpoint) -> Body:
     body: Body = {"messages": [messages.message(each) for each in request.chat.messages]}
     if request.tools:
         body["tools"] = [messages.tool(each) for each in request.tools]
         body["tool_choice"] = CHOICES.get(request.tool_choice, "auto")
-    if schema:
+    if schema and endpoint.schemas == "prompt":
+        body["messages"] = messages.instructed(body["messages"], schema.value)
+        body["response_format"] = {"type": "json_object"}
+    elif schema:
         named = {"name": "answer", "strict": True, "schema": schema.value}
         body["response_format"] = {"type": "json_schema", "json_schema": named}
     return body

@@ -27,6 +27,14 @@ def tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
+def instructed(messages: list[dict[str, Any]], schema: Any) -> list[dict[str, Any]]:
+    """The conversation with a schema at the end of its system message; DeepSeek's JSON mode wants the word JSON there."""
+    told = f"Answer with JSON alone, without any other text. It must satisfy this JSON schema: {json.dumps(schema)}"
+    if messages and messages[0]["role"] == "system":
+        return [messages[0] | {"content": f"{messages[0]['content']}\n\n{told}"}, *messages[1:]]
+    return [{"role": "system", "content": told}, *messages]
+
+
 def _call(call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": call.arguments_json or "{}"}
     return {"id": call.id, "type": "function", "function": function}

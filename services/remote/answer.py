@@ -26,7 +26,7 @@ async def answer(job: Job, model: Model, remote: Remote, provider: Provider) -> 
         Failure: the last attempt failed.
     """
     request = GenerateRequest.FromString(job.request)
-    asked = ask(request, Endpoint(remote.model, model.generate.max_tokens))
+    asked = ask(request, Endpoint(remote.model, model.generate.max_tokens, remote.schemas))
     gathered = Gathered()
     async for attempt in attempts(remote.max_attempts, job.remaining_s):
         with attempt:

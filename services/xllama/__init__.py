@@ -25,7 +25,7 @@ def load(model: Model, sessions: int) -> Generator:
     path, facts = catalogue.gguf(model.source or model.name)
     llama, slots, secret = model.llama or Llama(), model.generate.slots, secrets.token_urlsafe()
     server = _started(settings(path, llama, slots, llama.threads or sessions, secret), str(path))
-    endpoint = Endpoint(model.name, model.generate.max_tokens, OWN)
+    endpoint = Endpoint(model.name, model.generate.max_tokens, own=OWN)
     return Generator(
         version=facts.version,
         context=llama.context,
