@@ -28,7 +28,7 @@ def tool(tool: Tool) -> dict[str, Any]:
 
 
 def instructed(messages: list[dict[str, Any]], schema: Any) -> list[dict[str, Any]]:
-    """The conversation with a schema at the end of its system message; DeepSeek's JSON mode wants the word JSON there."""
+    """The conversation with a schema at the end of its system message; DeepSeek wants the word JSON there."""
     told = f"Answer with JSON alone, without any other text. It must satisfy this JSON schema: {json.dumps(schema)}"
     if messages and messages[0]["role"] == "system":
         return [messages[0] | {"content": f"{messages[0]['content']}\n\n{told}"}, *messages[1:]]
