@@ -81,7 +81,7 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, smollm2: Path, kept:
 
 def test_more_slots_than_llama_cpp_has_are_refused(smollm2: Path) -> None:
     """Before anything is loaded."""
-    with pytest.raises(ModelUnusable, match="slots = 257, llama.cpp has at most 256"):
+    with pytest.raises(ModelUnusable, match=r"slots = 257, llama\.cpp has at most 256"):
         Model(smollm2, Settings(), 257, 64)
 
 

@@ -51,7 +51,7 @@ class Adapters:
         if index == self._applied:
             return
         chosen = [] if index is None else [self._loaded[index]]
-        pointers = (ctypes.c_void_p * 1)(*chosen)
+        pointers = (api().llama_adapter_lora_p_ctypes * 1)(*chosen)
         scales = (ctypes.c_float * 1)(1.0)
         api().llama_set_adapters_lora(self._model.ctx, pointers, len(chosen), scales)
         self._applied = index
