@@ -37,9 +37,9 @@ impl Tail {
         Emitted { text, stopped: false }
     }
 
-    /// The rest, at the end of the answer.
+    /// The rest, at the end of the answer; half a character, where the limit cut it, is none.
     pub fn flush(&mut self) -> String {
-        String::from_utf8_lossy(&std::mem::take(&mut self.held)).into_owned()
+        characters(&std::mem::take(&mut self.held)).0
     }
 
     fn first_stop(&self) -> Option<usize> {
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(tail.push(&"é€".as_bytes()[..3]).text, "é");
         assert_eq!(tail.push(&"é€".as_bytes()[3..]).text, "€");
         assert_eq!(tail.push(b"a\xffb\xf0\x9f").text, "a\u{fffd}b");
-        assert_eq!(tail.flush(), "\u{fffd}");
+        assert_eq!(tail.flush(), "");
     }
 
     proptest! {
