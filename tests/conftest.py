@@ -96,7 +96,7 @@ def llama(smollm2: Path) -> Iterator[Model]:
 
 
 @pytest.fixture(scope="session")
-def default_mesh(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Iterator[str]:
+def default_mesh(tmp_path_factory: pytest.TempPathFactory, minilm: Path, smollm2: Path) -> Iterator[str]:
     """Address of `waypost up` with the embedded default, on real models."""
     env = os.environ | {"WAYPOST_RUNTIME": str(tmp_path_factory.mktemp("r"))}
     command = (sys.executable, "-P", "-m", "waypost", "up", "--listen", "127.0.0.1:0", "--json", "--lifeline")

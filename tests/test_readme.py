@@ -14,7 +14,7 @@ import pytest
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
 PYTHON = re.compile(r"```python\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
 COMMANDS = re.compile(r"^\$ waypost (.*)$", re.MULTILINE)
-FOREVER = {"up"}
+FOREVER = {"up", "chat"}
 """Commands that go on until they are stopped; the mesh of these tests is one."""
 
 
