@@ -35,6 +35,15 @@ name = "d"
 source = "bge-small-en-v1.5"
 """
 
+WRITER = """
+[[workers]]
+name = "writer"
+[[workers.models]]
+name = "tiny"
+backend = "llama"
+source = "{file}"
+"""
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -106,3 +115,14 @@ def test_everything_that_keeps_a_mesh_from_starting_is_said_at_once(tmp_path: Pa
     said = str(error.value)
     for expected in ("'all-minilm-l6-v3'", "model.safetensors cannot be used", "'moods'", "waypost pull bge-small"):
         assert expected in said
+
+
+def test_a_mesh_that_cannot_write_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package that writing takes; it says how to have it, or what to do without."""
+    (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
+    file = tmp_path / "waypost.toml"
+    file.write_text(WRITER.format(file=tmp_path / "tiny.gguf"))
+    models.ready(config.load(file), may_pull=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CommandError, match=r"pip install 'waypost\[llama\]'.*backend = \"xllama\""):
+        models.ready(config.load(file), may_pull=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import importlib.util
 import os
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,17 @@ from the one they wait for whenever anything else runs: steps take ten times as 
 _ERROR, _CONTINUED = 4, 5
 
 
+def require() -> None:
+    """Sees that the package is there, without loading its library: one for another CPU would end the process.
+
+    Raises:
+        ModelUnusable: it is not installed.
+    """
+    if importlib.util.find_spec("llama_cpp") is None:
+        fix = "pip install 'waypost[llama]' (it is compiled, which takes some minutes), or backend = \"xllama\""
+        raise ModelUnusable(f"{PACKAGE} is not installed: {fix}")
+
+
 @cache
 def api() -> Any:
     """The module with llama.cpp's functions, ready to be called.
@@ -37,13 +49,11 @@ def api() -> Any:
     Raises:
         ModelUnusable: the package is not installed, or its library cannot be loaded here.
     """
+    require()
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         functions = importlib.import_module("llama_cpp.llama_cpp")
-    except ModuleNotFoundError:
-        fix = "pip install 'waypost[llama]' (it is compiled, which takes some minutes), or backend = \"xllama\""
-        raise ModelUnusable(f"{PACKAGE} is not installed: {fix}") from None
     except (ImportError, OSError, RuntimeError) as error:
         raise ModelUnusable(f"{PACKAGE} cannot be loaded, install it again: {error}") from None
     functions.llama_log_set(_callback(functions), None)

@@ -130,10 +130,18 @@ def _ready(model: Model, may_pull: bool) -> None:
     if model.backend in FETCHED and not looks_like_path(source):
         _pulled(source, may_pull)
     load = backend(model.backend)
-    if model.backend in ENGINES:
-        catalogue.gguf(source)
-    else:
+    if model.backend not in ENGINES:
         load(model, sessions=1)
+    else:
+        _may_be_loaded(model.backend, source)
+
+
+def _may_be_loaded(engine: str, source: str) -> None:
+    from services.llama.library import require
+
+    catalogue.gguf(source)
+    if engine == "llama":
+        require()
 
 
 def _pulled(source: str, may_pull: bool) -> Path:
