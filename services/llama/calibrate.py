@@ -1,8 +1,8 @@
 """Measures which settings are fastest on this machine, for the model at hand, when it is first served here.
 
 Which are the best depends on the processor: flash attention is a gain on one and a loss of half on the next, and so is
-a KV cache of bf16.  Each candidate reads a prompt and then decodes for several sequences at once, on random tokens;
-they take turns, and the medians count.  It takes a few seconds, and what was found is kept beside the prepared file.
+a KV cache of bf16.  Each candidate reads a text and then writes for several sequences at once, on random tokens; they
+take turns, and the medians count.  It takes a few seconds, and what was found is kept beside the prepared file.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, astuple, dataclass, replace
-from itertools import takewhile
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +33,13 @@ log = structlog.get_logger()
 
 SEQUENCES = 4
 CONTEXT = 512
-DEPTH = 192
-"""Tokens in each sequence while it is measured: attention costs nothing at the beginning of a text."""
 CHUNK = 64
-STEPS = 2
-ROUNDS = 3
-BUDGET_S = 3.0
-"""Seconds after which no further round begins."""
-NOISE = 1.03
+SHORT, LONG = 64, 256
+"""Tokens in each sequence: weights do not care, and attention costs nothing at the beginning of a text."""
+ROUNDS = 5
+NOISE = 1.05
 """A candidate is taken over those named before it only where it is so many times as fast."""
-ATTENTION: tuple[tuple[KvType, bool], ...] = (("f16", False), ("f16", True), ("bf16", False), ("f32", False))
+ATTENTION: tuple[tuple[KvType, bool], ...] = (("f16", False), ("f16", True), ("bf16", False))
 """KV types and flash attention worth a try; a quantised cache changes answers and is never chosen for anybody."""
 NEW_TOKENS, PROMPT_TOKENS = 64, 70
 """Of the request that candidates are compared by."""
@@ -109,11 +105,11 @@ def _measured(prepared: weights.Prepared, candidates: list[Settings]) -> Setting
     files = {kind: weights.prepare(prepared.source, kind, told) for kind in kinds}
     log.info("calibrating", model=prepared.source.name, candidates=len(candidates))
     first = [next(each for each in candidates if each.weights == kind) for kind in files]
-    figures = _figures(first, files) if len(first) > 1 else {}
+    figures = _figures(first, files, SHORT) if len(first) > 1 else {}
     chosen = _fastest(first, figures)
     others = [each for each in candidates if each.weights == chosen.weights]
     if len(others) > 1:
-        figures |= _figures(others, files)
+        figures |= _figures(others, files, LONG)
         chosen = _fastest(others, figures)
     _keep(prepared, candidates, chosen, figures)
     _tell(prepared, chosen, figures)
@@ -127,16 +123,15 @@ def _fastest(candidates: Sequence[Settings], figures: Mapping[Settings, Figures]
     return next(each for each in candidates if figures[each].request_s <= least * NOISE)
 
 
-def _figures(candidates: Sequence[Settings], files: Mapping[Weights, Path]) -> dict[Settings, Figures]:
+def _figures(candidates: Sequence[Settings], files: Mapping[Weights, Path], depth: int) -> dict[Settings, Figures]:
     with ExitStack() as opened:
-        trials = {each: _Trial(model) for each, model in _opened(candidates, files, opened)}
-        rounds = [{each: trial.round() for each, trial in trials.items()} for _ in _rounds()]
-    return {each: _median([row[each] for row in rounds]) for each in candidates}
-
-
-def _rounds() -> Iterator[int]:
-    began = time.perf_counter()
-    return takewhile(lambda done: not done or time.perf_counter() - began < BUDGET_S, range(ROUNDS))
+        trials = [_Trial(model) for _, model in _opened(candidates, files, opened)]
+        reads = [[trial.read(begin) for trial in trials] for begin in range(0, depth, CHUNK)]
+        for trial in trials:
+            trial.spread()
+        steps = [[trial.step(depth + i) for trial in trials] for i in range(ROUNDS)]
+    seconds = zip(candidates, zip(*reads, strict=True), zip(*steps, strict=True), strict=True)
+    return {each: Figures(statistics.median(read) / CHUNK, statistics.median(step)) for each, read, step in seconds}
 
 
 def _opened(
@@ -151,45 +146,40 @@ def _opened(
         yield each, model
 
 
-def _median(figures: Sequence[Figures]) -> Figures:
-    return Figures(*(statistics.median(column) for column in zip(*map(astuple, figures), strict=True)))
-
-
 class _Trial:
-    """A model with a text in every sequence."""
+    """A model with one text, then the same in every sequence."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._batch = Batch(CHUNK)
         self._random = np.random.default_rng(0)
-        for begin in range(0, DEPTH, CHUNK):
-            self._read(begin)
-        for slot in range(1, SEQUENCES):
-            api().llama_memory_seq_cp(model.memory, 0, slot, -1, -1)
+        # Neighbours on the machine take wall time from whoever has his turn, but no CPU time.
+        self._clock = time.perf_counter if api().llama_supports_gpu_offload() else time.process_time
 
-    def round(self) -> Figures:
-        """Reads the end of the text again, then writes a few tokens and forgets them."""
-        api().llama_memory_seq_rm(self._model.memory, 0, DEPTH - CHUNK, -1)
-        prompt_s = self._read(DEPTH - CHUNK) / CHUNK
-        every = np.arange(SEQUENCES)
-        step_s = min(self._compute(every, np.full(SEQUENCES, DEPTH + i), every >= 0) for i in range(STEPS))
-        for slot in range(SEQUENCES):
-            api().llama_memory_seq_rm(self._model.memory, slot, DEPTH, -1)
-        return Figures(prompt_s, step_s)
-
-    def _read(self, begin: int) -> float:
+    def read(self, begin: int) -> float:
+        """Seconds of a piece of the text."""
         rows = np.arange(CHUNK)
         return self._compute(rows * 0, begin + rows, rows == CHUNK - 1)
+
+    def spread(self) -> None:
+        """Gives every sequence what the first one has."""
+        for slot in range(1, SEQUENCES):
+            api().llama_memory_seq_cp(self._model.memory, 0, slot, -1, -1)
+
+    def step(self, position: int) -> float:
+        """Seconds of one more token in every sequence."""
+        every = np.arange(SEQUENCES)
+        return self._compute(every, np.full(SEQUENCES, position), every >= 0)
 
     def _compute(self, slots: NDArray[Any], positions: NDArray[Any], logits: NDArray[np.bool_]) -> float:
         rows, batch = len(slots), self._batch
         batch.tokens[:rows] = self._random.integers(0, self._model.vocab_size, rows)
         batch.slots[:rows], batch.positions[:rows], batch.logits[:rows] = slots, positions, logits
-        began = time.perf_counter()
+        began = self._clock()
         if api().llama_decode(self._model.ctx, batch.of(rows)):
             raise ModelUnusable(f"{self._model.path} cannot be computed with {self._model.settings}")
         api().llama_synchronize(self._model.ctx)
-        return time.perf_counter() - began
+        return (self._clock() - began) / (1 if self._clock is time.perf_counter else self._model.settings.threads)
 
 
 def _tell(prepared: weights.Prepared, chosen: Settings, figures: Mapping[Settings, Figures]) -> None:

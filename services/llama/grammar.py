@@ -23,7 +23,7 @@ from services.schemas import shown
 
 CACHED = 64
 SLOW_S = 1.0
-"""Seconds for one question; only a grammar with very many ways to read the same text takes so long."""
+"""CPU seconds for one question; only a grammar with very many ways to read the same text takes so long."""
 
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 """`llama_token_data`."""
@@ -104,9 +104,9 @@ class Constraint:
         """
         candidates = np.zeros(len(ids), CANDIDATE)
         candidates["id"], candidates["logit"] = ids, np.where(np.isfinite(logits), logits, 0)
-        began = time.perf_counter()
+        began = time.thread_time()
         api().llama_sampler_apply(self._sampler, ctypes.byref(_array(candidates)))
-        if time.perf_counter() - began > SLOW_S:
+        if time.thread_time() - began > SLOW_S:
             raise ModelFailed("the grammar is too ambiguous: write it with fewer ways to read the same text")
         allowed: NDArray[np.bool_] = np.isfinite(candidates["logit"]) & self._speaks[ids]
         return allowed
