@@ -38,5 +38,5 @@ def test_templates_answer(tmp_path: Path, text: str) -> None:
 
 def test_the_manual_has_examples_of_every_generating_backend() -> None:
     """Else the tests above would pass by finding nothing."""
-    assert {"remote", "template", "xllama"} <= set(re.findall(r'backend = "(\w+)"', "".join(TOML)))
+    assert {"llama", "remote", "template", "xllama"} <= set(re.findall(r'backend = "(\w+)"', "".join(TOML)))
     assert JINJA
