@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from services.llama import grammar
-from services.llama.grammar import Grammars
+from services.llama.grammar import Grammars, TooAmbiguous
 from services.llama.model import Model
-from services.refusal import InvalidField, ModelFailed
+from services.refusal import InvalidField
 
 
 @pytest.fixture
@@ -95,5 +95,7 @@ def test_a_grammar_that_takes_too_long_ends_its_answer(grammars: Grammars, monke
     """Rather than everybody's."""
     constraint = grammars.constraint('root ::= "yes"')
     monkeypatch.setattr(grammar, "SLOW_S", 0.0)
-    with pytest.raises(ModelFailed, match="too ambiguous"):
+    with pytest.raises(TooAmbiguous):
         constraint.accept(0)
+    with pytest.raises(InvalidField, match="too ambiguous"):
+        grammars.check('root ::= "no"')

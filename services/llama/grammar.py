@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from services.llama import gbnf, library
 from services.llama.library import api
 from services.llama.model import Model
-from services.refusal import InvalidField, ModelFailed
+from services.refusal import InvalidField
 from services.schemas import shown
 
 CACHED = 64
@@ -27,6 +27,13 @@ SLOW_S = 1.0
 
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 """`llama_token_data`."""
+
+
+class TooAmbiguous(Exception):
+    """To follow the grammar any further would take a turn of everybody else's."""
+
+    def __init__(self) -> None:
+        super().__init__("the grammar is too ambiguous: write it with fewer ways to read the same text")
 
 
 class Grammars:
@@ -82,10 +89,16 @@ class Grammars:
     def _check_beginning(self, compiled: Any, text: str, field: str) -> None:
         every = np.arange(self._model.vocab_size, dtype=np.int32)
         beginning = Constraint(self, api().llama_sampler_clone(compiled))
-        if not beginning.allowed(every, np.zeros(len(every), np.float32)).any():
-            api().llama_sampler_free(compiled)
-            raise InvalidField(field, shown(text), "a grammar that the model has a first token for")
-        beginning.close()
+        try:
+            if beginning.allowed(every, np.zeros(len(every), np.float32)).any():
+                return
+            why = "a grammar that the model has a first token for"
+        except TooAmbiguous as error:
+            why = f"a grammar that can be followed; {error}"
+        finally:
+            beginning.close()
+        api().llama_sampler_free(compiled)
+        raise InvalidField(field, shown(text), why)
 
 
 class Constraint:
@@ -100,14 +113,14 @@ class Constraint:
         """Which of the tokens `ids` may come next; none of those that steer the model without a text of their own.
 
         Raises:
-            ModelFailed: the grammar is so ambiguous that nobody else would get a turn.
+            TooAmbiguous: there are too many ways to read what was written.
         """
         candidates = np.zeros(len(ids), CANDIDATE)
         candidates["id"], candidates["logit"] = ids, np.where(np.isfinite(logits), logits, 0)
         began = time.thread_time()
         api().llama_sampler_apply(self._sampler, ctypes.byref(_array(candidates)))
         if time.thread_time() - began > SLOW_S:
-            raise ModelFailed("the grammar is too ambiguous: write it with fewer ways to read the same text")
+            raise TooAmbiguous
         allowed: NDArray[np.bool_] = np.isfinite(candidates["logit"]) & self._speaks[ids]
         return allowed
 
