@@ -45,7 +45,7 @@ def status(address: Address = "", timeout: Timeout = 5.0, json: Json = False) ->
                 each.backend,
                 "\n".join(each.tasks),
                 "\n".join(head.name for head in each.heads),
-                each.dimensions,
+                each.dimensions or "",
                 each.max_tokens or "",
             )
             for each in models
