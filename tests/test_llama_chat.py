@@ -70,6 +70,44 @@ def test_whether_a_template_knows_tools_is_found_in_it(llama: Model) -> None:
     assert not Chat(llama.template, bos="", eos="").knows_tools
 
 
+SYSTEM = {"role": "system", "content": "Be brief."}
+NO_SYSTEM = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for m in messages %}{{ m.role }}: {{ m.content }}|{% endfor %}"
+)
+CALL = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"id": "x", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}],
+}
+SHOWS_CALLS = (
+    "{% for m in messages %}{% for c in m.tool_calls %}{{ c.function.name ~ ARGUMENTS }}{% endfor %}"
+    "{{ m.content }}{% endfor %}"
+)
+
+
+def test_a_template_without_a_system_role_has_the_words_in_the_users() -> None:
+    """As Gemma's; one that takes it keeps it."""
+    assert rendered(NO_SYSTEM, SYSTEM, USER) == "user: Be brief.\n\nHi|"
+    assert rendered(NO_SYSTEM, USER) == "user: Hi|"
+    assert "system\nBe brief." in rendered(None, SYSTEM, USER)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [("(c.function.arguments | tojson)", 'f{"a": 1}'), ("(': ' + c.function.arguments)", 'f: {"a": 1}')],
+)
+def test_arguments_are_data_or_text_as_the_template_wants_them(arguments: str, expected: str) -> None:
+    """Found out when it is loaded."""
+    assert rendered(SHOWS_CALLS.replace("ARGUMENTS", arguments), USER, CALL) == f"Hi{expected}"
+
+
+def test_whether_a_template_shows_calls_is_tried(llama: Model) -> None:
+    """SmolLM2's leaves them out."""
+    assert not Chat(llama.template, bos="", eos="").knows_calls
+    assert Chat(SHOWS_CALLS.replace("ARGUMENTS", "c.function.arguments"), bos="", eos="").knows_calls
+
+
 def test_a_conversation_that_the_template_does_not_take_is_the_callers_error() -> None:
     """In the template's own words."""
     with pytest.raises(InvalidField, match="roles must alternate") as refused:

@@ -40,10 +40,11 @@ NOW = '{"name": "clock", "arguments": {}}'
     ],
 )
 def test_calls_are_found_in_the_forms_that_models_use(text: str, names: list[str]) -> None:
-    """With ids of their own."""
+    """With ids of their own, of the nine characters that Mistral's templates take."""
     calls = tools.parse(text, (WEATHER, CLOCK))
     assert calls and [name for _, name, _ in calls] == names
     assert len({each for each, _, _ in calls}) == len(names)
+    assert all(len(each) == 9 and each.isalnum() for each, _, _ in calls)
     assert all(
         json.loads(arguments) == ({"city": "Paris"} if name == "weather" else {}) for _, name, arguments in calls
     )

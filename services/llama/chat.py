@@ -1,5 +1,9 @@
 """A conversation as the text that a model was trained on: its own chat template, rendered as transformers does.
 
+Templates differ in what they know.  What one does with a system's message, a call and its result is tried when it is
+loaded: a system's message that it refuses goes into the first of the user, arguments are text where it wants text, and
+`knows_tools`, `knows_calls` say what has to be told in words (`services.llama.prompt`).
+
 What users write is data: a control token spelt in a message ("<|im_end|>") stays letters.  While the template is
 rendered such spellings are held out by markers, so that `Rendered` knows which parts of the text may steer the model.
 """
@@ -21,7 +25,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.backend import ModelUnusable
-from services.refusal import InvalidField, ModelFailed
+from services.refusal import InvalidField, ModelFailed, Refused
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
@@ -30,8 +34,25 @@ CHATML = (
 """For a file without a template."""
 
 Message: TypeAlias = dict[str, Any]
+Tools: TypeAlias = Sequence[Mapping[str, Any]]
 Part: TypeAlias = tuple[str, bool]
 """A piece of the prompt, and whether control tokens in it are such."""
+
+
+TRIED_SYSTEM: list[Message] = [{"role": "system", "content": "first"}, {"role": "user", "content": "second"}]
+TRIED_TOOLS: Tools = [{"type": "function", "function": {"name": "look", "description": "", "parameters": {}}}]
+TRIED_CALL: list[Message] = [
+    {"role": "user", "content": "Look"},
+    {
+        "role": "assistant",
+        "content": "",
+        # Mistral's templates take ids of nine characters only.
+        "tool_calls": [
+            {"id": "abcdef123", "type": "function", "function": {"name": "look", "arguments": {"where": "nowhere"}}}
+        ],
+    },
+    {"role": "tool", "content": "found", "tool_call_id": "abcdef123", "name": "look"},
+]
 
 
 class TemplateRefused(Exception):
@@ -56,9 +77,12 @@ class Chat:
             raise ModelUnusable(f"the model's chat template is not valid: {error}; take another GGUF of it") from None
         self._special = {"bos_token": bos, "eos_token": eos}
         self._control = _any_of(control)
+        self._folds_system = not self._shows(TRIED_SYSTEM, "first") and self._shows(_folded(TRIED_SYSTEM), "first")
+        self._wants_text = not self._shows_calls() and self._shows_calls(_with_text(TRIED_CALL))
         self.knows_tools = "tools" in variables
+        self.knows_calls = self._wants_text or self._shows_calls()
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[Part]:
+    def render(self, messages: Sequence[Message], tools: Tools = ()) -> list[Part]:
         """The prompt, up to where the assistant's answer begins.
 
         Raises:
@@ -67,6 +91,8 @@ class Chat:
         """
         held = _Held(self._control)
         said = [held.out_of(message) for message in messages]
+        said = _folded(said) if self._folds_system else said
+        said = _with_text(said) if self._wants_text else said
         return held.parts(self._render(said, [held.out_of(tool) for tool in tools]))
 
     def _render(self, messages: list[Message], tools: list[Any]) -> str:
@@ -79,6 +105,17 @@ class Chat:
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
             raise ModelFailed(f"its chat template fails on this conversation: {error}") from None
 
+    def _shows_calls(self, messages: list[Message] = TRIED_CALL) -> bool:
+        return self._shows(messages, "look", "nowhere", "found")
+
+    def _shows(self, messages: list[Message], *texts: str) -> bool:
+        """Whether the template takes a conversation and leaves none of the texts out."""
+        try:
+            found = self._render(messages, list(TRIED_TOOLS))
+        except Refused:
+            return False
+        return all(text in found for text in texts)
+
 
 class _Generation(Extension):
     """`{% generation %}`, by which templates mark the assistant's words for training: here just what is inside."""
@@ -88,6 +125,27 @@ class _Generation(Extension):
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _folded(messages: list[Message]) -> list[Message]:
+    """The system's words as the beginning of the user's."""
+    first, *rest = messages or [{}]
+    if first.get("role") != "system" or not rest or rest[0]["role"] != "user":
+        return messages
+    return [rest[0] | {"content": f"{first['content']}\n\n{rest[0]['content']}"}, *rest[1:]]
+
+
+def _with_text(messages: list[Message]) -> list[Message]:
+    """Arguments of calls as JSON text."""
+    return [_with_text_in(message) if "tool_calls" in message else message for message in messages]
+
+
+def _with_text_in(message: Message) -> Message:
+    calls = [
+        call | {"function": call["function"] | {"arguments": _tojson(call["function"]["arguments"])}}
+        for call in message["tool_calls"]
+    ]
+    return message | {"tool_calls": calls}
 
 
 class _Held:

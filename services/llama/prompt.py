@@ -205,8 +205,10 @@ def _raw(text: str, of: Parts) -> Tokens:
 
 def _chat(said: list[Message], known: Sequence[Tool], of: Parts) -> Tokens:
     """A template that writes BOS itself is not given another one."""
+    if not of.chat.knows_calls:
+        said = _plain(said)
     if not of.chat.knows_tools:
-        said, known = _plain(said, known), ()
+        said, known = _introduced(said, known), ()
     parts = of.chat.render(said, tools.as_template_data(known))
     writes_bos = bool(of.model.bos_text and parts and parts[0][0].startswith(of.model.bos_text))
     pieces = [of.model.tokenize(text, special=special) for text, special in parts]
@@ -214,7 +216,7 @@ def _chat(said: list[Message], known: Sequence[Tool], of: Parts) -> Tokens:
     return np.concatenate([begin, *pieces])
 
 
-def _plain(said: list[Message], known: Sequence[Tool]) -> list[Message]:
+def _plain(said: list[Message]) -> list[Message]:
     """Calls and their results as text, for a template that knows of none."""
     found: list[Message] = []
     for of_tools, group in groupby(said, lambda message: message["role"] == "tool"):
@@ -222,7 +224,7 @@ def _plain(said: list[Message], known: Sequence[Tool]) -> list[Message]:
             found.append({"role": "user", "content": "\n".join(tools.response(each["content"]) for each in group)})
         else:
             found += map(_plain_message, group)
-    return _introduced(found, known)
+    return found
 
 
 def _plain_message(message: Message) -> Message:

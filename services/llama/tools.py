@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
+from string import ascii_letters, digits
 from typing import Any
 
 from services.llama import schema
@@ -103,8 +104,13 @@ def _call(said: Any, toolbox: Toolbox) -> Call | None:
         return None
     arguments = said.get("arguments", said.get("parameters", {}))
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    call = Call(f"call_{secrets.token_hex(12)}", said["name"], text)
+    call = Call(_id(), said["name"], text)
     return None if toolbox.problem(call) else call
+
+
+def _id() -> str:
+    """Nine letters and digits, as Mistral's templates will have it."""
+    return "".join(secrets.choice(ascii_letters + digits) for _ in range(9))
 
 
 def _json(text: str) -> Any:
