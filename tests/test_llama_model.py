@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from contextlib import closing
 from pathlib import Path
 
@@ -87,12 +89,19 @@ def test_more_slots_than_llama_cpp_has_are_refused(smollm2: Path) -> None:
 
 def test_without_the_package_the_message_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or which backend does without."""
-
-    def missing(name: str) -> None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-    monkeypatch.setattr(library.importlib, "import_module", missing)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelUnusable, match=r"not installed: pip install 'waypost\[llama\]'.*xllama"):
+        library.api.__wrapped__()
+
+
+def test_a_package_that_cannot_be_loaded_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a library that is missing on this machine."""
+
+    def broken(name: str) -> None:
+        raise RuntimeError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+    with pytest.raises(ModelUnusable, match=r"install it again: libgomp\.so\.1"):
         library.api.__wrapped__()
 
 
