@@ -166,10 +166,13 @@ class Engine:
         *,
         slots: int,
         context: int,
-        batch: int,
         chunk: int,
         shares_prefixes: bool,
     ) -> Engine: ...
+    @property
+    def step_tokens(self) -> int:
+        """Most tokens of a step."""
+
     def submit(
         self,
         job: Job,
@@ -199,9 +202,7 @@ class Engine:
         the keys of requests that have ended.  A change is (slot, tokens kept, slot copied from or -1).
         """
 
-    def advance(
-        self, address: int, rows: int, constrain: _Constrain
-    ) -> list[tuple[int, str, str, int, int, int, int]]:
+    def advance(self, address: int, rows: int, constrain: _Constrain) -> list[tuple[int, str, str, int, int, int, int]]:
         """Takes in the step's logits: `rows` times the vocabulary float32 at `address`.
 
         Returns the answers that were kept back: (key, text, reason, prompt, cached, completion, dropped tokens).

@@ -34,7 +34,7 @@ def load(model: config.Model, sessions: int) -> Generator:
     """See `services.backend.Backend`."""
     source, facts = catalogue.gguf(model.source or model.name)
     options = model.llama or config.Llama()
-    n_batch = max(STEP, model.generate.slots + options.prompt_chunk)
+    n_batch = max(STEP, model.generate.slots, 2 * options.prompt_chunk)
     settings = calibrate.settled(options, source, sessions, n_batch=n_batch)
     parts = opened(model, source, settings)
     engine = Engine(parts, options.prompt_chunk)

@@ -69,9 +69,7 @@ class Engine:
 
     def __init__(self, parts: Parts, chunk: int) -> None:
         model = parts.model
-        tokens = model.settings.n_batch
         self._parts, self._model = parts, model
-        self._batch = Batch(tokens)
         self._open: dict[int, Open] = {}
         self._keys = itertools.count()
         self._failure: BaseException | None = None
@@ -80,10 +78,10 @@ class Engine:
             model.end_tokens(),
             slots=model.slots,
             context=model.context,
-            batch=tokens,
-            chunk=min(chunk, tokens - model.slots),
+            chunk=chunk,
             shares_prefixes=model.can_share_prefix,
         )
+        self._batch = Batch(self.core.step_tokens)
 
     def answer(self, inbox: _core.Inbox) -> None:
         """Takes jobs until the inbox is closed and all are answered.

@@ -1,11 +1,12 @@
-//! Which prompts a step reads, and how much of each, beside the tokens it generates.
+//! Which prompt a step reads, and how much of it.
 //!
-//! A prompt read whole would hold up everybody's next token for as long as it takes; so a step reads at most a chunk
-//! while somebody is generating.  The shortest remainder goes first, which is best for the mean time to first token,
-//! and ages, so that a long prompt is not passed by for ever (Schrage 1968; Sarathi-Serve, Agrawal et al. 2024, for
-//! the chunks).
+//! A prompt read whole would hold up everybody's next token for as long as it takes; so it is read in chunks, between
+//! which those who write get their tokens.  The shortest remainder goes first, which is best for the mean time to first
+//! token, and ages, so that a long prompt is not passed by for ever (Schrage 1968; Sarathi-Serve, Agrawal et al. 2024,
+//! for the chunks).  One prompt a step: on CPUs a chunk costs the same per token from 64 tokens on, whosever they are,
+//! and chunks of different lengths side by side cost more.
 
-/// Tokens of its lead that a prompt gains by every step it was passed by.
+/// Tokens of its lead that a prompt gains by every chunk of others.
 const AGEING: usize = 16;
 
 /// A prompt that is being read.
@@ -13,25 +14,22 @@ const AGEING: usize = 16;
 pub struct Reading {
     /// Its slot.
     pub slot: usize,
-    /// Tokens still to be read.
+    /// Tokens still to be read, at least one.
     pub left: usize,
-    /// Steps in which it got nothing.
+    /// Chunks that others got instead.
     pub passed_by: usize,
 }
 
-/// How many tokens of which slot the next step reads, at most `budget` together: `(slot, tokens)`, by slot.
-pub fn share(mut reading: Vec<Reading>, mut budget: usize) -> Vec<(usize, usize)> {
-    reading.sort_by_key(|each| (each.left.saturating_sub(each.passed_by * AGEING), each.slot));
-    let mut shares = Vec::new();
-    for each in reading {
-        let tokens = each.left.min(budget);
-        if tokens > 0 {
-            shares.push((each.slot, tokens));
-            budget -= tokens;
-        }
-    }
-    shares.sort_unstable();
-    shares
+/// The slot whose prompt is read next, and how many tokens: a chunk, or up to half as many more where that is the rest.
+pub fn next(reading: impl IntoIterator<Item = Reading>, chunk: usize) -> Option<(usize, usize)> {
+    let urgency = |each: &Reading| (each.left.saturating_sub(each.passed_by * AGEING), each.slot);
+    let next = reading.into_iter().min_by_key(urgency)?;
+    Some((next.slot, if next.left <= most(chunk) { next.left } else { chunk }))
+}
+
+/// Most tokens that a step reads.
+pub fn most(chunk: usize) -> usize {
+    chunk + chunk / 2
 }
 
 #[cfg(test)]
@@ -44,24 +42,33 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_remainder_goes_first_and_the_rest_of_the_chunk_to_the_next() {
-        assert_eq!(share(vec![reading(0, 500, 0), reading(1, 40, 0)], 64), [(0, 24), (1, 40)]);
+    fn the_shortest_remainder_goes_first() {
+        assert_eq!(next([reading(0, 500, 0), reading(1, 40, 0)], 64), Some((1, 40)));
     }
 
     #[test]
-    fn a_long_prompt_is_not_passed_by_for_ever() {
-        assert_eq!(share(vec![reading(0, 500, 40), reading(1, 40, 0)], 64), [(0, 64)]);
+    fn a_long_prompt_is_read_in_chunks_and_is_not_passed_by_for_ever() {
+        assert_eq!(next([reading(0, 500, 40), reading(1, 40, 0)], 64), Some((0, 64)));
+    }
+
+    #[test]
+    fn a_small_rest_is_not_left_for_a_step_of_its_own() {
+        assert_eq!(next([reading(0, 96, 0)], 64), Some((0, 96)));
+        assert_eq!(next([reading(0, 97, 0)], 64), Some((0, 64)));
+        assert_eq!(next([], 64), None);
     }
 
     proptest! {
         #[test]
-        fn a_step_reads_as_much_as_it_may(lefts in prop::collection::vec(1usize..300, 0..9), budget in 0usize..600) {
-            let all: usize = lefts.iter().sum();
-            let readings = lefts.iter().enumerate().map(|(slot, left)| reading(slot, *left, slot)).collect();
-            let shares = share(readings, budget);
-            prop_assert_eq!(shares.iter().map(|(_, tokens)| tokens).sum::<usize>(), all.min(budget));
-            prop_assert!(shares.iter().all(|(slot, tokens)| *tokens <= lefts[*slot]));
-            prop_assert!(shares.is_sorted());
+        fn everyone_is_read_to_the_end(lefts in prop::collection::vec(1usize..300, 1..9), chunk in 1usize..100) {
+            let mut readings: Vec<Reading> = lefts.iter().enumerate().map(|(slot, left)| reading(slot, *left, 0)).collect();
+            let mut steps = 0;
+            while let Some((slot, tokens)) = next(readings.iter().copied().filter(|each| each.left > 0), chunk) {
+                prop_assert!(0 < tokens && tokens <= most(chunk));
+                readings[slot].left -= tokens;
+                steps += 1;
+            }
+            prop_assert!(steps <= lefts.iter().map(|left| left.div_ceil(chunk)).sum::<usize>());
         }
     }
 }

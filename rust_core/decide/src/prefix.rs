@@ -51,19 +51,19 @@ pub enum Decision {
 pub fn place(prompt: &[u32], adapter: i32, slots: &[Known<'_>]) -> Decision {
     let usable = &prompt[..prompt.len().saturating_sub(1)];
     let shared = |slot: usize| if slots[slot].adapter == adapter { common(usable, slots[slot].tokens) } else { 0 };
-    let Some((oldest, idle)) = oldest_idle(slots).zip(most_shared(slots, false, shared)) else { return Decision::Full };
+    let Some((spare, idle)) = spare(slots).zip(most_shared(slots, false, shared)) else { return Decision::Full };
     let keep = shared(idle);
     if let Some(busy) = most_shared(slots, true, shared).filter(|busy| shared(*busy) >= keep + WORTH) {
         let keep = shared(busy);
         let there = slots[busy].computed >= keep;
-        return if there { Decision::Copy { from: busy, slot: oldest, keep } } else { Decision::Follow };
+        return if there { Decision::Copy { from: busy, slot: spare, keep } } else { Decision::Follow };
     }
     if keep == 0 {
-        return Decision::Keep { slot: oldest, keep };
+        return Decision::Keep { slot: spare, keep };
     }
     // Most of a cache that would be thrown away may be somebody's conversation: then it stays, and is copied.
-    let is_used_up = keep < WORTH || keep * 2 >= slots[idle].tokens.len() || oldest == idle;
-    if is_used_up { Decision::Keep { slot: idle, keep } } else { Decision::Copy { from: idle, slot: oldest, keep } }
+    let is_used_up = keep < WORTH || keep * 2 >= slots[idle].tokens.len() || spare == idle;
+    if is_used_up { Decision::Keep { slot: idle, keep } } else { Decision::Copy { from: idle, slot: spare, keep } }
 }
 
 /// Of the busy slots, or of the idle ones, that which shares most; among equals the one used longest ago.
@@ -72,9 +72,13 @@ fn most_shared(slots: &[Known<'_>], busy: bool, shared: impl Fn(usize) -> usize)
     of_kind.min_by_key(|slot| (std::cmp::Reverse(shared(*slot)), slots[*slot].used))
 }
 
-/// The idle slot that was used longest ago, the lowest among equals: low slots side by side make one batch.
-fn oldest_idle(slots: &[Known<'_>]) -> Option<usize> {
-    (0..slots.len()).filter(|slot| !slots[*slot].busy).min_by_key(|slot| slots[*slot].used)
+/// The idle slot to use where nothing is shared: one that closes a gap between busy ones, or stands beside one, because
+/// llama.cpp computes slots side by side at once; among equals the one used longest ago, then the lowest.
+fn spare(slots: &[Known<'_>]) -> Option<usize> {
+    let is_busy = |slot: Option<usize>| slot.and_then(|slot| slots.get(slot)).is_some_and(|slot| slot.busy);
+    let busy_beside = |slot: usize| usize::from(is_busy(slot.checked_sub(1))) + usize::from(is_busy(Some(slot + 1)));
+    let idle = (0..slots.len()).filter(|slot| !slots[*slot].busy);
+    idle.min_by_key(|slot| (std::cmp::Reverse(busy_beside(*slot)), slots[*slot].used))
 }
 
 /// Length of the common beginning.
@@ -112,6 +116,14 @@ mod tests {
     fn nothing_shared_takes_the_slot_used_longest_ago() {
         let (a, b) = (tokens(0..9), tokens(10..19));
         assert_eq!(place(&[99, 98], -1, &[idle(&a, 5), idle(&b, 3)]), Decision::Keep { slot: 1, keep: 0 });
+    }
+
+    #[test]
+    fn busy_slots_are_kept_side_by_side() {
+        let busy = Known { busy: true, ..idle(&[], 9) };
+        let slots = [idle(&[], 1), busy, idle(&[], 8), busy, idle(&[], 2), idle(&[], 0)];
+        assert_eq!(place(&[99, 98], -1, &slots), Decision::Keep { slot: 2, keep: 0 });
+        assert_eq!(place(&[99, 98], -1, &slots[3..]), Decision::Keep { slot: 1, keep: 0 });
     }
 
     #[test]

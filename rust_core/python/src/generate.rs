@@ -164,25 +164,24 @@ type Held = (u64, String, String, u32, u32, u32, u32);
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (pieces, ends, *, slots, context, batch, chunk, shares_prefixes))]
+    #[pyo3(signature = (pieces, ends, *, slots, context, chunk, shares_prefixes))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         pieces: Vec<Vec<u8>>,
         ends: Vec<u32>,
         slots: usize,
         context: usize,
-        batch: usize,
         chunk: usize,
         shares_prefixes: bool,
     ) -> PyResult<Self> {
-        if slots == 0 || chunk == 0 || batch <= slots || context < 2 || pieces.is_empty() {
-            let why = "an engine needs slots, a vocabulary, a context, and steps of more tokens than slots";
+        if slots == 0 || chunk == 0 || context < 2 || pieces.is_empty() {
+            let why = "an engine needs slots, a vocabulary, a context of two tokens, and chunks of one";
             return Err(PyValueError::new_err(why));
         }
         let vocabulary = pieces.len();
         let pieces = pieces.into_iter().map(Vec::into_boxed_slice).collect();
         let words = Vocabulary::new(pieces, ends.into_iter().collect());
-        let shape = Shape { slots, context, batch, chunk, shares_prefixes };
+        let shape = Shape { slots, context, chunk, shares_prefixes };
         Ok(Self { engine: engine::Engine::new(shape, words), vocabulary })
     }
 
@@ -209,6 +208,11 @@ impl Engine {
             return Err(PyValueError::new_err("a prompt needs at least one token"));
         }
         Ok(self.engine.submit(Prompt { job: job.0.clone(), key, tokens, adapter, dropped, constrained, hold }))
+    }
+
+    #[getter]
+    fn step_tokens(&self) -> usize {
+        self.engine.shape().step()
     }
 
     fn wait(&self, py: Python<'_>) -> bool {

@@ -61,9 +61,7 @@ pub struct Shape {
     pub slots: usize,
     /// Tokens of one sequence.
     pub context: usize,
-    /// Tokens of one step.
-    pub batch: usize,
-    /// Of these, tokens of prompts while anybody waits for a next token.
+    /// Tokens of a prompt that one step reads, see [`chunk`].
     pub chunk: usize,
     /// The model's cache can be cut, so that a beginning can be kept or copied.
     pub shares_prefixes: bool,
@@ -149,7 +147,10 @@ pub struct Engine {
 struct State {
     slots: Vec<Slot>,
     waiting: FairQueue<Prompt>,
+    /// Slots of the step that is being computed, with their tokens.
     step: Vec<(usize, usize)>,
+    /// That step reads a prompt.
+    reads: bool,
     steps: u64,
     scratch: Vec<f32>,
     released: Vec<u64>,
@@ -157,11 +158,23 @@ struct State {
     lost: Vec<usize>,
 }
 
+impl Shape {
+    /// Most tokens of a step.
+    pub fn step(&self) -> usize {
+        self.slots.max(chunk::most(self.chunk))
+    }
+}
+
 impl Engine {
     /// With empty slots.
     pub fn new(shape: Shape, words: Vocabulary) -> Self {
         let slots = (0..shape.slots).map(|_| Slot::default()).collect();
         Self { shape, words, door: Door::default(), state: Mutex::new(State { slots, ..State::default() }) }
+    }
+
+    /// What it may use.
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// Adds a request; false once the engine is closed, and the request is dropped, which answers it.
@@ -306,21 +319,19 @@ impl State {
         }
     }
 
+    /// Those who write and those who are read take turns: together in a step they cost more than one after the other.
     fn compose(&mut self, shape: &Shape) -> (i32, Vec<Row>) {
         self.steps += 1;
         let Some(adapter) = self.next_adapter() else { return (-1, Vec::new()) };
-        let mine = |slot: &Slot| slot.adapter == adapter && slot.run.is_some();
-        let numbered = || self.slots.iter().enumerate().filter(|(_, slot)| mine(slot));
-        let writing: Vec<(usize, usize)> =
-            numbered().filter(|(_, slot)| slot.is_writing()).map(|(index, _)| (index, 1)).collect();
-        let reading = numbered().filter_map(|(index, slot)| slot.reading(index)).collect();
-        let budget = if writing.is_empty() { shape.batch } else { shape.chunk.min(shape.batch - writing.len()) };
-        let mut step = chunk::share(reading, budget);
-        step.extend(writing);
-        step.sort_unstable();
-        self.note(&step, adapter);
-        let rows = step.iter().flat_map(|(slot, tokens)| rows(*slot, &self.slots[*slot], *tokens)).collect();
-        self.step = step;
+        let running = |slot: &Slot| slot.adapter == adapter && slot.run.is_some();
+        let numbered = || self.slots.iter().enumerate().filter(|(_, slot)| running(slot));
+        let writing = numbered().filter(|(_, slot)| slot.is_writing()).map(|(index, _)| (index, 1));
+        let writing: Vec<(usize, usize)> = writing.collect();
+        let reading = chunk::next(numbered().filter_map(|(index, slot)| slot.reading(index)), shape.chunk);
+        self.reads = reading.is_some() && (writing.is_empty() || !self.reads);
+        self.step = if self.reads { reading.into_iter().collect() } else { writing };
+        self.note(adapter);
+        let rows = self.step.iter().flat_map(|(slot, tokens)| rows(*slot, &self.slots[*slot], *tokens)).collect();
         (adapter, rows)
     }
 
@@ -330,13 +341,13 @@ impl State {
         running.min().map(|(_, adapter)| adapter)
     }
 
-    fn note(&mut self, step: &[(usize, usize)], adapter: i32) {
+    fn note(&mut self, adapter: i32) {
         for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.adapter == adapter) {
             let Some(run) = &mut slot.run else { continue };
             run.stepped = self.steps;
-            if step.iter().any(|(stepped, _)| *stepped == index) {
+            if self.step.iter().any(|(stepped, _)| *stepped == index) {
                 (slot.used, run.passed_by) = (self.steps, 0);
-            } else {
+            } else if self.reads {
                 run.passed_by += 1;
             }
         }
