@@ -44,10 +44,10 @@ pytestmark = pytest.mark.timeout(300)
 class Running:
     """A worker whose only model is the real one; it ends with the test."""
 
-    def __init__(self, model: Model, folder: Path) -> None:
+    def __init__(self, model: Model, folder: Path, adapters: Adapters | None = None) -> None:
         chat = Chat(model.template, bos=model.bos_text, eos=model.eos_text, control=model.control_texts)
         self.model = model
-        self.engine = Engine(Parts(model, chat, Grammars(model), Adapters(model, {}), 16), CHUNK)
+        self.engine = Engine(Parts(model, chat, Grammars(model), adapters or Adapters(model, {}), 16), CHUNK)
         self.inbox = _core.Inbox()
         identity = {"name": "smol", "version": "1", "backend": "llama", "max_tokens": model.context}
         generator = {"identity": identity, "slots": model.slots, "queue_limit": 64, "default_max_tokens": 16}
