@@ -74,7 +74,7 @@ class Worker:
         cls,
         config_json: str,
         runners: Mapping[str, Sequence[Callable[..., Any]]],
-        inboxes: Mapping[str, Inbox] = {},
+        inboxes: Mapping[str, Inbox] | None = None,
     ) -> Worker: ...
     def start(self) -> str:
         """Load, listen, report as serving; returns the bound address.
@@ -138,7 +138,7 @@ class Job:
         cached_tokens: int = 0,
         completion_tokens: int = 0,
         dropped_tokens: int = 0,
-        tool_calls: Sequence[tuple[str, str, str]] = (),
+        tool_calls: Sequence[tuple[str, str, str]] | None = None,
         from_template: bool = False,
         cost_usd: float = 0.0,
     ) -> None:
@@ -179,7 +179,7 @@ class Engine:
         key: int,
         tokens: NDArray[np.int32],
         *,
-        adapter: int = -1,
+        adapter: int | None = None,
         dropped: int = 0,
         constrained: bool = False,
         hold: str = "nothing",

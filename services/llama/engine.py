@@ -103,8 +103,13 @@ class Engine:
         return self._constraint(key).allowed(ids, logits)
 
     def accept(self, key: int, token: int) -> None:
-        """A token was drawn; called by the core."""
-        self._constraint(key).accept(token)
+        """A token was drawn; called by the core.
+
+        Raises:
+            RuntimeError: the grammar does not take a token that it has allowed.
+        """
+        if not self._constraint(key).accept(token):
+            raise RuntimeError(f"its grammar does not take token {token}, which it has allowed")
 
     def _constraint(self, key: int) -> Constraint:
         constraint = self._open[key].constraint

@@ -52,6 +52,8 @@ impl Inbox {
 #[pyclass(module = "waypost._core", frozen)]
 pub struct Job(Arc<job::Job>);
 
+const NO_ADAPTER: i32 = -1;
+
 /// `(id, name, arguments as JSON)`
 type Call = (String, String, String);
 
@@ -116,7 +118,7 @@ impl Job {
     }
 
     #[pyo3(signature = (reason, *, prompt_tokens=0, cached_tokens=0, completion_tokens=0, dropped_tokens=0,
-                        tool_calls=Vec::new(), from_template=false, cost_usd=0.0))]
+                        tool_calls=None, from_template=false, cost_usd=0.0))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn finish(
         &self,
@@ -125,7 +127,7 @@ impl Job {
         cached_tokens: u32,
         completion_tokens: u32,
         dropped_tokens: u32,
-        tool_calls: Vec<Call>,
+        tool_calls: Option<Vec<Call>>,
         from_template: bool,
         cost_usd: f64,
     ) -> PyResult<()> {
@@ -133,7 +135,7 @@ impl Job {
         let reason = named.ok_or_else(|| PyValueError::new_err(format!("no finish reason {reason:?}")))?;
         let usage = GenerateUsage { prompt_tokens, cached_tokens, completion_tokens, dropped_tokens };
         let call = |(id, name, arguments_json)| ToolCall { id, name, arguments_json };
-        let tool_calls = tool_calls.into_iter().map(call).collect();
+        let tool_calls = tool_calls.into_iter().flatten().map(call).collect();
         self.0.end(Ok(Ending { reason, usage, tool_calls, from_template, cost_usd }));
         Ok(())
     }
@@ -185,14 +187,14 @@ impl Engine {
         Ok(Self { engine: engine::Engine::new(shape, words), vocabulary })
     }
 
-    #[pyo3(signature = (job, key, tokens, *, adapter=-1, dropped=0, constrained=false, hold="nothing"))]
+    #[pyo3(signature = (job, key, tokens, *, adapter=None, dropped=0, constrained=false, hold="nothing"))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn submit(
         &self,
         job: &Job,
         key: u64,
         tokens: PyReadonlyArray1<'_, i32>,
-        adapter: i32,
+        adapter: Option<i32>,
         dropped: u32,
         constrained: bool,
         hold: &str,
@@ -203,6 +205,7 @@ impl Engine {
             "all" => Hold::All,
             other => return Err(PyValueError::new_err(format!("no way to hold {other:?}"))),
         };
+        let adapter = adapter.unwrap_or(NO_ADAPTER);
         let tokens: Vec<u32> = tokens.as_slice()?.iter().map(|token| token.cast_unsigned()).collect();
         if tokens.is_empty() {
             return Err(PyValueError::new_err("a prompt needs at least one token"));

@@ -25,13 +25,14 @@ pub struct Worker {
 #[pymethods]
 impl Worker {
     #[new]
-    #[pyo3(signature = (config_json, runners, inboxes=HashMap::new()))]
+    #[pyo3(signature = (config_json, runners, inboxes=None))]
     fn new(
         config_json: &str,
         runners: HashMap<String, Vec<Py<PyAny>>>,
-        inboxes: HashMap<String, Py<Inbox>>,
+        inboxes: Option<HashMap<String, Py<Inbox>>>,
     ) -> PyResult<Self> {
         let config = serde_json::from_str(config_json).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let inboxes = inboxes.unwrap_or_default();
         Ok(Self { config, runners, inboxes, running: Running::default() })
     }
 
