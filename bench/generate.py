@@ -2,11 +2,11 @@
 
 Question: tokens per second, time to the first token and gaps between tokens at 1, 4, 8 and 16 streaming clients; with a
 long system prompt that all share; and how long others wait for a token when a long prompt arrives.
-Control: llama-server of the same llama.cpp with the same GGUF, threads and slots, as it comes; the same tuned as Waypost
-tunes itself (requantised weights, KV type, flash attention, threads that do not spin); `llama_cpp.server` at 8 clients.
-Measured: each client asks again as soon as its answer has ended.  Prompts are about 70 tokens, no two alike; 64 new
-tokens, the likeliest ones, ends of text forbidden.  Contenders take turns and medians over rounds are shown; router,
-worker and clients share the cores with what they measure.
+Control: llama-server of the same llama.cpp with the same GGUF, threads and slots, as it comes; the same tuned as
+Waypost tunes itself (requantised weights, KV type, flash attention, threads that do not spin); `llama_cpp.server` at 8.
+Measured: all clients begin at once, and each asks again as soon as its answer has ended.  Prompts are about 70 tokens,
+no two alike; 64 new tokens, the likeliest ones, ends of text forbidden.  Contenders take turns and medians over rounds
+are shown; router, worker and clients share the cores with what they measure.
 
     python -m bench.generate [--clients 1 4 8 16] [--rounds 3] [--only shared long] [--json FILE]
 """
@@ -33,14 +33,14 @@ from bench import llama_server, streams, table
 from bench import mesh as meshes
 from bench.streams import Answer, Ask
 from bench.texts import WORDS
-from services.llama import calibrate, weights
+from services.llama import calibrate, library, weights
 from services.llama.model import Model
 from services.llama.settings import Settings
 from waypost import catalogue, config, cpus
 
 SOURCE, NAME = "smollm2-135m-instruct", "smollm2"
 CONTEXT, NEW_TOKENS, PROMPT_TOKENS, SYSTEM_TOKENS, LONG_TOKENS = 2560, 64, 70, 700, 2000
-CLIENTS, ROUNDS, ASKED = (1, 4, 8, 16), 3, 2
+CLIENTS, ROUNDS, ASKED = (1, 4, 8, 16), 3, 3
 """Numbers of clients, and requests of each client in a round."""
 WAITING, AFTER = 7, 8
 """Streams that a long prompt joins, and tokens they have by then."""
@@ -124,20 +124,22 @@ class Prompts:
 
 
 async def closed_loop(ask: Ask, prompts: Sequence[str], clients: int) -> Round:
-    """All prompts answered by so many clients."""
-    waiting, answers = list(prompts), list[Answer]()
+    """All prompts answered by so many clients; the rate is that until the first of them finds nothing more to ask."""
+    waiting, answers, ends = list(prompts), list[Answer](), list[float]()
 
     async def client() -> None:
         while waiting:
             answers.append(answer := Answer(time.perf_counter()))
             await ask(waiting.pop(), NEW_TOKENS, answer)
+        ends.append(time.perf_counter())
 
     began, used = time.perf_counter(), time.process_time()
     await asyncio.gather(*(client() for _ in range(clients)))
-    elapsed, used = time.perf_counter() - began, time.process_time() - used
+    used = (time.process_time() - used) / (time.perf_counter() - began)
+    tokens = sum(each.tokens_until(ends[0]) for each in answers)
     first = np.percentile([each.first_s for each in answers], [50, 95])
     gap = max(each.worst_gap_s() for each in answers)
-    return Round(sum(each.tokens for each in answers) / elapsed, first[0], first[1], gap, used / elapsed)
+    return Round(tokens / (ends[0] - began), float(first[0]), float(first[1]), gap, used)
 
 
 async def joined(ask: Ask, prompts: Prompts) -> Stall:
@@ -183,7 +185,7 @@ async def _started(name: str, place: Place, slots: int, stack: AsyncExitStack) -
                 slots=slots,
                 context=CONTEXT,
                 options=options,
-                env={} if name == SERVER else {"OMP_WAIT_POLICY": "passive"},
+                env={} if name == SERVER else library.ENVIRONMENT,
             )
         )
     )
@@ -191,7 +193,7 @@ async def _started(name: str, place: Place, slots: int, stack: AsyncExitStack) -
 
 async def throughput(clients: int, rounds: int) -> dict[str, list[Round]]:
     """Different prompts."""
-    names = [WAYPOST, SERVER, TUNED] + ([PYTHON] if clients == 8 else [])
+    names = [WAYPOST, SERVER, TUNED]
     prompts = Prompts()
 
     def drawn() -> list[str]:
@@ -254,14 +256,12 @@ def show_rounds(title: str, found: dict[str, list[Round]]) -> None:
 
 
 def _row(name: str, found: dict[str, list[Round]]) -> list[str]:
-    rate, first, gap = (_ratio(found, name, of) for of in ("tokens_per_s", "first_p95_s", "worst_gap_s"))
-    del gap
     return [
         name,
         f"{_median(found[name], 'tokens_per_s'):.1f}",
-        rate,
+        _ratio(found, name, "tokens_per_s"),
         f"{_median(found[name], 'first_p50_s') * 1e3:.0f}, {_median(found[name], 'first_p95_s') * 1e3:.0f}",
-        first,
+        _ratio(found, name, "first_p95_s"),
         f"{_median(found[name], 'worst_gap_s') * 1e3:.0f}",
         f"{_median(found[name], 'client_cpu'):.2f}",
     ]
@@ -315,7 +315,7 @@ def main(arguments: Sequence[str] | None = ()) -> None:
         kept["long"] = found = asyncio.run(stalls(asked.rounds))
         show_stalls(found)
     if asked.json:
-        asked.json.write_text(json.dumps({k: {n: [asdict(r) for r in rs] for n, rs in v.items()} for k, v in kept.items()}))
+        asked.json.write_text(json.dumps(kept, indent=1, default=asdict))
 
 
 if __name__ == "__main__":

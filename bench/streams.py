@@ -35,6 +35,10 @@ class Answer:
         """Seconds to the first piece."""
         return self.pieces[0] - self.asked
 
+    def tokens_until(self, end: float) -> float:
+        """Tokens that had come by then."""
+        return self.tokens * sum(piece <= end for piece in self.pieces) / len(self.pieces)
+
     def worst_gap_s(self, begin: float = 0.0, end: float = float("inf")) -> float:
         """The longest wait for a next piece that fell, in part at least, between two moments."""
         return max((after - before for before, after in pairwise(self.pieces) if after > begin and before < end))
@@ -54,7 +58,8 @@ def mesh(channel: grpc.aio.Channel, model: str, never: Sequence[int]) -> Ask:
         request.sampling.logit_bias.update(dict.fromkeys(never, -100.0))
         stream = generate_pb2.GenerateStreamRequest(request=request).SerializeToString()
         last = b""
-        async for last in call(stream, timeout=TIMEOUT_S):
+        async for piece in call(stream, timeout=TIMEOUT_S):
+            last = piece
             answer.pieces.append(time.perf_counter())
         answer.pieces.pop()
         answer.tokens = generate_pb2.GenerateStreamResponse.FromString(last).final.usage.completion_tokens
