@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -155,7 +156,7 @@ def test_a_job_that_is_dropped_fails_its_call(door: Node, writer: Writer) -> Non
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_caller_who_leaves_is_told_to_the_backend(door: Node, writer: Writer, streamed: bool) -> None:
-    """At once, and the room is free again."""
+    """At once; the room is free when the backend has let go of the job."""
     call = stream(door, ask()) if streamed else door.start(ask())
     job = writer.next()
     left = threading.Event()
@@ -164,6 +165,7 @@ def test_a_caller_who_leaves_is_told_to_the_backend(door: Node, writer: Writer, 
     call.cancel()
     assert left.wait(PATIENCE_S)
     assert job.cancelled
+    del job
     assert free(door)
 
 
@@ -193,13 +195,32 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(plane: Plane, w
     assert free(worker)
 
 
+def test_who_left_the_queue_makes_room_for_the_next(plane: Plane, writer: Writer) -> None:
+    """Though the backend has not come to it yet."""
+    worker = plane.worker(writer)
+    inside = [worker.start(ask("stays")), worker.start(ask("left"))]
+    eventually(lambda: worker.waiting() == 2)
+    assert worker.failure(ask()).reason == "QUEUE_FULL"
+    inside[1].cancel()
+    let_in = eventually(lambda: [call for call in [worker.start(ask("next"))] if not _refused(call)])
+    writer.next().finish("stop")
+    writer.next().finish("stop")
+    assert [call.result().finish_reason for call in (inside[0], *let_in)] == [generate_pb2.FINISH_REASON_STOP] * 2
+
+
+def _refused(call: Any) -> bool:
+    """Whether a call was turned away at the door, which happens at once; one that is let in stays open."""
+    with suppress(grpc.FutureTimeoutError):
+        return call.exception(timeout=1.0) is not None
+    return False
+
+
 def test_a_call_that_left_the_queue_is_not_handed_out(plane: Plane, writer: Writer) -> None:
     """The backend never sees it."""
     worker = plane.worker(writer)
-    left, stays = worker.start(ask("left")), None
+    left = worker.start(ask("left"))
     eventually(lambda: worker.waiting() == 1)
     left.cancel()
-    assert free(worker)
     stays = worker.start(ask("stays"))
     job = writer.next()
     assert generate_pb2.GenerateRequest.FromString(job.request).raw == "stays"

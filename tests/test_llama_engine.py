@@ -47,7 +47,7 @@ class Running:
     def __init__(self, model: Model, folder: Path, adapters: Adapters | None = None) -> None:
         chat = Chat(model.template, bos=model.bos_text, eos=model.eos_text, control=model.control_texts)
         self.model = model
-        self.engine = Engine(Parts(model, chat, Grammars(model), adapters or Adapters(model, {}), 16), CHUNK)
+        self.engine = Engine(Parts(model, chat, Grammars(model), adapters or Adapters(model, {}), 16), CHUNK, 0.4)
         self.inbox = _core.Inbox()
         identity = {"name": "smol", "version": "1", "backend": "llama", "max_tokens": model.context}
         generator = {"identity": identity, "slots": model.slots, "queue_limit": 64, "default_max_tokens": 16}

@@ -167,6 +167,7 @@ class Engine:
         slots: int,
         context: int,
         chunk: int,
+        gap_s: float,
         shares_prefixes: bool,
     ) -> Engine: ...
     @property

@@ -203,8 +203,10 @@ class Llama(Section):
     kv_layout: Literal["per_slot", "unified"] = "per_slot"
     """ "per_slot": answers do not depend on the neighbours; "unified": long shared prefixes cost less, and they do."""
     prompt_chunk: Annotated[int, Field(ge=8)] = 64
-    """Tokens of prompts that a step reads while others wait for their next token; more is a little faster and holds
-    them up longer."""
+    """Tokens of a prompt that one step reads; on CPUs more is hardly faster and holds others up longer."""
+    max_token_gap_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.4
+    """Seconds that those who write should wait for their next token while prompts are read; at least one chunk is read
+    between two tokens, however long it takes."""
     adapters: dict[Name, NameOrPath] = Field(default_factory=dict)
     """LoRA adapters (GGUF) by the name that requests use."""
 

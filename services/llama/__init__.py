@@ -37,7 +37,7 @@ def load(model: config.Model, sessions: int) -> Generator:
     n_batch = max(STEP, model.generate.slots, 2 * options.prompt_chunk)
     settings = calibrate.settled(options, source, sessions, n_batch=n_batch)
     parts = opened(model, source, settings)
-    engine = Engine(parts, options.prompt_chunk)
+    engine = Engine(parts, options.prompt_chunk, options.max_token_gap_s)
     return Generator(
         version=facts.version,
         context=parts.model.context,

@@ -67,7 +67,7 @@ class Batch:
 class Engine:
     """Answers the requests of one model."""
 
-    def __init__(self, parts: Parts, chunk: int) -> None:
+    def __init__(self, parts: Parts, chunk: int, gap_s: float) -> None:
         model = parts.model
         self._parts, self._model = parts, model
         self._open: dict[int, Open] = {}
@@ -79,6 +79,7 @@ class Engine:
             slots=model.slots,
             context=model.context,
             chunk=chunk,
+            gap_s=gap_s,
             shares_prefixes=model.can_share_prefix,
         )
         self._batch = Batch(self.core.step_tokens)

@@ -6,6 +6,8 @@
 //! for the chunks).  One prompt a step: on CPUs a chunk costs the same per token from 64 tokens on, whosever they are,
 //! and chunks of different lengths side by side cost more.
 
+use std::time::Duration;
+
 /// Tokens of its lead that a prompt gains by every chunk of others.
 const AGEING: usize = 16;
 
@@ -25,6 +27,15 @@ pub fn next(reading: impl IntoIterator<Item = Reading>, chunk: usize) -> Option<
     let urgency = |each: &Reading| (each.left.saturating_sub(each.passed_by * AGEING), each.slot);
     let next = reading.into_iter().min_by_key(urgency)?;
     Some((next.slot, if next.left <= most(chunk) { next.left } else { chunk }))
+}
+
+/// Whether one more chunk may be read before those who write get their next tokens.
+///
+/// They got their last `waited` ago; a chunk and a step of writing took so long lately, and no gap between tokens
+/// should be longer than `gap`.  Reading as much as that allows gets prompts sooner to where they write too, and a step
+/// of more rows costs less per token.
+pub fn may_go_on(waited: Duration, chunk: Duration, step: Duration, gap: Duration) -> bool {
+    waited + chunk + step <= gap
 }
 
 /// Most tokens that a step reads.

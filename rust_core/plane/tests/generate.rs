@@ -193,11 +193,11 @@ impl Request {
         let now = Instant::now();
         let deadline = Deadline::after(now, self.patience);
         let terms = Terms { deadline, priority: 2, tenant: self.tenant.clone(), model: "m".into() };
-        job::open(Asked::Answer(Arc::new(request)), terms, now)
+        job::open(Asked::Answer(Arc::new(request)), terms, None, now)
     }
 }
 
-const SHAPE: Shape = Shape { slots: 3, context: 200, chunk: 16, shares_prefixes: true };
+const SHAPE: Shape = Shape { slots: 3, context: 200, chunk: 16, gap: Duration::ZERO, shares_prefixes: true };
 
 /// What came of a request whose engine has ended.
 fn answer(ticket: &mut Ticket) -> (String, Ending) {

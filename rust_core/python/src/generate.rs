@@ -166,7 +166,7 @@ type Held = (u64, String, String, u32, u32, u32, u32);
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (pieces, ends, *, slots, context, chunk, shares_prefixes))]
+    #[pyo3(signature = (pieces, ends, *, slots, context, chunk, gap_s, shares_prefixes))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         pieces: Vec<Vec<u8>>,
@@ -174,8 +174,10 @@ impl Engine {
         slots: usize,
         context: usize,
         chunk: usize,
+        gap_s: f64,
         shares_prefixes: bool,
     ) -> PyResult<Self> {
+        let gap = Duration::try_from_secs_f64(gap_s).map_err(|error| PyValueError::new_err(error.to_string()))?;
         if slots == 0 || chunk == 0 || context < 2 || pieces.is_empty() {
             let why = "an engine needs slots, a vocabulary, a context of two tokens, and chunks of one";
             return Err(PyValueError::new_err(why));
@@ -183,7 +185,7 @@ impl Engine {
         let vocabulary = pieces.len();
         let pieces = pieces.into_iter().map(Vec::into_boxed_slice).collect();
         let words = Vocabulary::new(pieces, ends.into_iter().collect());
-        let shape = Shape { slots, context, chunk, shares_prefixes };
+        let shape = Shape { slots, context, chunk, gap, shares_prefixes };
         Ok(Self { engine: engine::Engine::new(shape, words), vocabulary })
     }
 

@@ -8,7 +8,10 @@
 //! A step computes with one adapter, so slots of several adapters take turns.  What is not here: preemption (a request
 //! that has a slot keeps it) and speculative decoding (on two cores a step of more rows costs what it saves).
 
-use std::{collections::HashSet, time::Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use parking_lot::{Condvar, Mutex};
 use waypost_decide::{
@@ -63,6 +66,8 @@ pub struct Shape {
     pub context: usize,
     /// Tokens of a prompt that one step reads, see [`chunk`].
     pub chunk: usize,
+    /// Longest that those who write should wait for a token while prompts are read; one chunk is always read.
+    pub gap: Duration,
     /// The model's cache can be cut, so that a beginning can be kept or copied.
     pub shares_prefixes: bool,
 }
@@ -143,6 +148,31 @@ pub struct Engine {
     state: Mutex<State>,
 }
 
+/// How long steps take.
+#[derive(Default)]
+struct Pace {
+    planned: Option<Instant>,
+    wrote: Option<Instant>,
+    chunk: Duration,
+    step: Duration,
+}
+
+impl Pace {
+    fn computed(&mut self, reads: bool, now: Instant) {
+        let took = self.planned.map_or(Duration::ZERO, |planned| now.saturating_duration_since(planned));
+        if reads {
+            self.chunk = took;
+        } else {
+            (self.step, self.wrote) = (took, Some(now));
+        }
+    }
+
+    fn may_read_on(&self, gap: Duration, now: Instant) -> bool {
+        let waited = self.wrote.map_or(Duration::ZERO, |wrote| now.saturating_duration_since(wrote));
+        chunk::may_go_on(waited, self.chunk, self.step, gap)
+    }
+}
+
 #[derive(Default)]
 struct State {
     slots: Vec<Slot>,
@@ -151,6 +181,7 @@ struct State {
     step: Vec<(usize, usize)>,
     /// That step reads a prompt.
     reads: bool,
+    pace: Pace,
     steps: u64,
     scratch: Vec<f32>,
     released: Vec<u64>,
@@ -191,7 +222,7 @@ impl Engine {
 
     /// Waits for work; false once the engine is closed and nothing is left.
     pub fn wait(&self) -> bool {
-        if self.state.lock().is_busy() {
+        if self.state.lock().has_work() {
             return true;
         }
         let mut arrivals = self.door.state.lock();
@@ -224,7 +255,7 @@ impl Engine {
         state.drop_abandoned(now);
         let mut changes = state.forget_lost();
         state.place_waiting(&self.shape, &mut changes, now);
-        let (adapter, rows) = state.compose(&self.shape);
+        let (adapter, rows) = state.compose(&self.shape, now);
         Step { changes, rows, adapter, released: std::mem::take(&mut state.released) }
     }
 
@@ -232,6 +263,8 @@ impl Engine {
     /// were kept back.
     pub fn advance(&self, logits: &[f32], constrain: &mut dyn Constrain, now: Instant) -> Vec<Held> {
         let mut state = self.state.lock();
+        let reads = state.reads;
+        state.pace.computed(reads, now);
         let mut rows = logits.chunks_exact(self.words.len());
         let mut held = Vec::new();
         for (slot, tokens) in std::mem::take(&mut state.step) {
@@ -256,8 +289,8 @@ impl Engine {
 }
 
 impl State {
-    fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || self.slots.iter().any(|slot| slot.run.is_some())
+    fn has_work(&self) -> bool {
+        !self.waiting.is_empty() || !self.released.is_empty() || self.slots.iter().any(|slot| slot.run.is_some())
     }
 
     fn let_in(&mut self, prompts: Vec<Prompt>) {
@@ -272,6 +305,9 @@ impl State {
         let released = &mut self.released;
         let mut wanted = |job: &Job, key: u64| {
             let over = job.is_over(now);
+            if over {
+                job.release();
+            }
             released.extend(over.then_some(key));
             !over
         };
@@ -320,7 +356,7 @@ impl State {
     }
 
     /// Those who write and those who are read take turns: together in a step they cost more than one after the other.
-    fn compose(&mut self, shape: &Shape) -> (i32, Vec<Row>) {
+    fn compose(&mut self, shape: &Shape, now: Instant) -> (i32, Vec<Row>) {
         self.steps += 1;
         let Some(adapter) = self.next_adapter() else { return (-1, Vec::new()) };
         let running = |slot: &Slot| slot.adapter == adapter && slot.run.is_some();
@@ -328,7 +364,9 @@ impl State {
         let writing = numbered().filter(|(_, slot)| slot.is_writing()).map(|(index, _)| (index, 1));
         let writing: Vec<(usize, usize)> = writing.collect();
         let reading = chunk::next(numbered().filter_map(|(index, slot)| slot.reading(index)), shape.chunk);
-        self.reads = reading.is_some() && (writing.is_empty() || !self.reads);
+        let goes_on = |state: &Self| !state.reads || state.pace.may_read_on(shape.gap, now);
+        self.reads = reading.is_some() && (writing.is_empty() || goes_on(self));
+        self.pace.planned = Some(now);
         self.step = if self.reads { reading.into_iter().collect() } else { writing };
         self.note(adapter);
         let rows = self.step.iter().flat_map(|(slot, tokens)| rows(*slot, &self.slots[*slot], *tokens)).collect();

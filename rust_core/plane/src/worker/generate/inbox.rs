@@ -57,6 +57,12 @@ impl Inbox {
         }
     }
 
+    /// Drops those whose callers have left, which makes their room free.
+    pub fn forget_abandoned(&self) {
+        let now = Instant::now();
+        self.state.lock().jobs.retain(|job| !job.is_over(now));
+    }
+
     /// Lets the backend end; what still waits is dropped, which answers it.
     pub fn close(&self) {
         let mut state = self.state.lock();

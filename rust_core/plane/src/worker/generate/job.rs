@@ -2,7 +2,8 @@
 //!
 //! What the backend gives is gathered until the caller's side takes it, so a reader who is slow, or does not read, costs
 //! no more than its own answer, which the context bounds.  A ticket that drops, by answer, deadline or disconnect, tells
-//! the backend that nobody waits any more; a job that drops unanswered tells the caller that the backend failed.
+//! the backend that nobody waits any more; a job that drops unanswered tells the caller that the backend failed.  Its
+//! room is taken until the backend has let go of it, so what is counted is what is being worked on.
 
 use std::{
     sync::{
@@ -14,6 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use waypost_decide::admit::Permit;
 
 use crate::{
     deadline::Deadline,
@@ -64,6 +66,7 @@ pub struct Job {
     pub asked: Asked,
     /// See [`Terms`].
     pub terms: Terms,
+    room: Mutex<Option<Permit>>,
     line: Arc<Line>,
 }
 
@@ -125,8 +128,8 @@ pub struct Times {
     pub tokens_per_second: f64,
 }
 
-/// A request's two ends.
-pub fn open(asked: Asked, terms: Terms, now: Instant) -> (Job, Ticket) {
+/// A request's two ends; `room` is what it takes.
+pub fn open(asked: Asked, terms: Terms, room: Option<Permit>, now: Instant) -> (Job, Ticket) {
     let line = Arc::new(Line {
         entered: now,
         progress: Mutex::default(),
@@ -135,7 +138,7 @@ pub fn open(asked: Asked, terms: Terms, now: Instant) -> (Job, Ticket) {
         on_leave: Mutex::default(),
     });
     let ticket = Ticket { line: line.clone(), deadline: terms.deadline };
-    (Job { asked, terms, line }, ticket)
+    (Job { asked, terms, room: Mutex::new(room), line }, ticket)
 }
 
 impl Job {
@@ -172,8 +175,14 @@ impl Job {
 
     /// The answer is complete, or there is none; what comes after the first of these does not count.
     pub fn end(&self, end: Result<Ending, Error>) {
+        self.release();
         self.line.progress.lock().end.get_or_insert(end);
         self.line.moved.notify_one();
+    }
+
+    /// Nothing is done for it any more.
+    pub fn release(&self) {
+        self.room.lock().take();
     }
 }
 
@@ -275,7 +284,7 @@ mod tests {
         let now = Instant::now();
         let terms =
             Terms { deadline: Deadline::after(now, patience), priority: 2, tenant: String::new(), model: "m".into() };
-        open(Asked::Answer(Arc::default()), terms, now)
+        open(Asked::Answer(Arc::default()), terms, None, now)
     }
 
     #[tokio::test]
@@ -304,6 +313,22 @@ mod tests {
         assert_eq!(ticket.next().await.expect_err("passes"), Error::Deadline { stage: "queue" });
         job.begin(Instant::now());
         assert_eq!(ticket.next().await.expect_err("passes"), Error::Deadline { stage: "generation" });
+    }
+
+    #[test]
+    fn room_is_taken_until_the_backend_lets_go() {
+        let limit = waypost_decide::Limit::new(2);
+        let now = Instant::now();
+        let deadline = Deadline::after(now, Duration::from_secs(9));
+        let terms = Terms { deadline, priority: 2, tenant: String::new(), model: "m".into() };
+        let opened = || open(Asked::Answer(Arc::default()), terms.clone(), limit.try_acquire(1), now);
+        let ((left, ticket), (answered, _waiting)) = (opened(), opened());
+        drop(ticket);
+        assert_eq!(limit.in_use(), 2);
+        drop(left);
+        assert_eq!(limit.in_use(), 1);
+        answered.end(Ok(Ending::default()));
+        assert_eq!(limit.in_use(), 0);
     }
 
     #[test]

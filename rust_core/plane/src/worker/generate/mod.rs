@@ -14,10 +14,7 @@ use std::{
 use futures::{Stream, stream};
 use parking_lot::Mutex;
 use tonic::{Request, Response, Status};
-use waypost_decide::{
-    PeakEwma,
-    admit::{Limit, Permit},
-};
+use waypost_decide::{Limit, PeakEwma, Permit};
 
 use super::{
     config::GeneratorConfig,
@@ -53,13 +50,6 @@ pub struct Generator {
     epoch: Instant,
 }
 
-/// A request that was let in.
-struct Admitted {
-    ticket: Ticket,
-    entered: Instant,
-    _permit: Permit,
-}
-
 impl Generator {
     /// Its door; the backend takes from `inbox`.
     pub fn open(config: GeneratorConfig, inbox: Arc<Inbox>) -> Self {
@@ -88,14 +78,21 @@ impl Generator {
         }
     }
 
-    fn admit(&self, asked: Asked, arrival: &Arrival, route: Option<&v1::RouteHints>) -> Result<Admitted, Error> {
+    fn admit(&self, asked: Asked, arrival: &Arrival, route: Option<&v1::RouteHints>) -> Result<Ticket, Error> {
         route.map_or(Ok(()), hints::check)?;
         let tenant = route.map(|hints| hints.tenant.clone()).unwrap_or_default();
         let terms = Terms { deadline: arrival.deadline, priority: priority(route)?, tenant, model: self.name().into() };
-        let permit = self.room.try_acquire(1).ok_or_else(|| self.full())?;
-        let (job, ticket) = job::open(asked, terms, arrival.started);
+        let room = self.enter().ok_or_else(|| self.full())?;
+        let (job, ticket) = job::open(asked, terms, Some(room), arrival.started);
         self.inbox.put(job);
-        Ok(Admitted { ticket, entered: arrival.started, _permit: permit })
+        Ok(ticket)
+    }
+
+    fn enter(&self) -> Option<Permit> {
+        self.room.try_acquire(1).or_else(|| {
+            self.inbox.forget_abandoned();
+            self.room.try_acquire(1)
+        })
     }
 
     /// Those who wait are as many turns of the slots away as there are.
@@ -106,8 +103,8 @@ impl Generator {
         Error::QueueFull { limit: self.room.max(), retry_after: pause }
     }
 
-    fn answered(&self, entered: Instant) {
-        self.pace.lock().observe(self.epoch.elapsed(), entered.elapsed());
+    fn answered(&self, arrival: &Arrival) {
+        self.pace.lock().observe(self.epoch.elapsed(), arrival.started.elapsed());
     }
 
     /// `max_tokens` as it counts.
@@ -130,10 +127,10 @@ type Replies = Pin<Box<dyn Stream<Item = Result<v1::GenerateStreamResponse, Stat
 impl GenerateService for Writer {
     async fn generate(&self, request: Request<v1::GenerateRequest>) -> Result<Response<v1::GenerateResponse>, Status> {
         let arrival = self.0.arrive(&request);
-        let (generator, mut admitted) = admit(&self.0, &arrival, request.into_inner())?;
-        let whole = admitted.ticket.rest().await?;
+        let (generator, mut ticket) = admit(&self.0, &arrival, request.into_inner())?;
+        let whole = ticket.rest().await?;
         let (ending, times) = whole.end.unwrap_or_default();
-        generator.answered(admitted.entered);
+        generator.answered(&arrival);
         let summary = summary(&self.0, generator, &arrival, ending, times);
         Ok(Response::new(v1::GenerateResponse { text: whole.text, logprobs: whole.logprobs, ..summary }))
     }
@@ -148,10 +145,10 @@ impl GenerateService for Writer {
     ) -> Result<Response<Self::GenerateStreamStream>, Status> {
         let arrival = self.0.arrive(&request);
         let inner = request.into_inner().request.ok_or(Error::EmptyInput { field: "request" })?;
-        let (generator, mut admitted) = admit(&self.0, &arrival, inner)?;
-        let first = admitted.ticket.next().await?;
+        let (generator, mut ticket) = admit(&self.0, &arrival, inner)?;
+        let first = ticket.next().await?;
         let (shell, generator) = (self.0.clone(), generator.clone());
-        let writing = Writing { shell, generator, arrival, admitted, first: Some(first), ended: false };
+        let writing = Writing { shell, generator, arrival, ticket, first: Some(first), ended: false };
         Ok(Response::new(Box::pin(stream::unfold(writing, Writing::next))))
     }
 
@@ -164,8 +161,8 @@ impl GenerateService for Writer {
         let generator = self.0.generator(&request.model, &arrival)?;
         check::count(&request, self.0.limits())?;
         let route = request.route.clone();
-        let mut admitted = generator.admit(Asked::Count(Arc::new(request)), &arrival, route.as_ref())?;
-        let (ending, _) = admitted.ticket.rest().await?.end.unwrap_or_default();
+        let mut ticket = generator.admit(Asked::Count(Arc::new(request)), &arrival, route.as_ref())?;
+        let (ending, _) = ticket.rest().await?.end.unwrap_or_default();
         let served = self.0.served(&generator.config.identity);
         Ok(Response::new(v1::GenerateServiceCountTokensResponse { served, tokens: ending.usage.prompt_tokens }))
     }
@@ -175,13 +172,13 @@ fn admit<'a>(
     shell: &'a Shell,
     arrival: &Arrival,
     request: v1::GenerateRequest,
-) -> Result<(&'a Arc<Generator>, Admitted), Error> {
+) -> Result<(&'a Arc<Generator>, Ticket), Error> {
     let generator = shell.generator(&request.model, arrival)?;
     check::request(&request, shell.limits())?;
     let request = generator.completed(request);
     let route = request.route.clone();
-    let admitted = generator.admit(Asked::Answer(Arc::new(request)), arrival, route.as_ref())?;
-    Ok((generator, admitted))
+    let ticket = generator.admit(Asked::Answer(Arc::new(request)), arrival, route.as_ref())?;
+    Ok((generator, ticket))
 }
 
 /// An answer under way to its caller, with all that the call holds.
@@ -189,7 +186,7 @@ struct Writing {
     shell: SharedShell,
     generator: Arc<Generator>,
     arrival: Arrival,
-    admitted: Admitted,
+    ticket: Ticket,
     first: Option<job::Piece>,
     ended: bool,
 }
@@ -201,7 +198,7 @@ impl Writing {
         }
         let piece = match self.first.take() {
             Some(piece) => Ok(piece),
-            None => self.admitted.ticket.next().await,
+            None => self.ticket.next().await,
         };
         let reply = piece.map(|piece| self.reply(piece)).inspect_err(|_| self.ended = true);
         Some((reply.map_err(Status::from), self))
@@ -210,7 +207,7 @@ impl Writing {
     fn reply(&mut self, piece: job::Piece) -> v1::GenerateStreamResponse {
         self.ended = piece.end.is_some();
         let last = piece.end.map(|(ending, times)| {
-            self.generator.answered(self.admitted.entered);
+            self.generator.answered(&self.arrival);
             summary(&self.shell, &self.generator, &self.arrival, ending, times)
         });
         v1::GenerateStreamResponse { text: piece.text, logprobs: piece.logprobs, r#final: last }
