@@ -65,15 +65,29 @@ impl Filters {
 
     /// Without top-k a whole vocabulary would be sorted; what min-p drops, or is e^-30 as likely, need not be.
     fn floor(&self, logits: &[f32]) -> f32 {
-        let most = logits.iter().copied().filter(|logit| logit.is_finite()).fold(f32::NEG_INFINITY, f32::max);
-        most + self.min_p.ln().max(-30.0)
+        maximum(logits) + self.min_p.ln().max(-30.0)
     }
 }
 
 /// The likeliest token; the first among equals.
 pub fn likeliest(logits: &[f32]) -> Option<Candidate> {
-    let first = |best: Candidate, each: Candidate| if each.logit > best.logit { each } else { best };
-    numbered(logits).reduce(first)
+    let most = maximum(logits);
+    let token = logits.iter().position(|logit| *logit == most).filter(|_| most > f32::NEG_INFINITY)?;
+    Some(Candidate { token: token as u32, logit: most })
+}
+
+/// Largest number, in lanes that the compiler keeps in one register: a vocabulary is looked through for every token.
+fn maximum(logits: &[f32]) -> f32 {
+    const LANES: usize = 8;
+    let larger = |most: f32, logit: f32| if logit > most { logit } else { most };
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (whole, rest) = logits.as_chunks::<LANES>();
+    for chunk in whole {
+        for (lane, logit) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, *logit);
+        }
+    }
+    lanes.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, larger)
 }
 
 /// The `k` likeliest tokens, best first, equals by id.
