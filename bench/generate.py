@@ -40,7 +40,7 @@ from waypost import catalogue, config, cpus
 
 SOURCE, NAME = "smollm2-135m-instruct", "smollm2"
 CONTEXT, NEW_TOKENS, PROMPT_TOKENS, SYSTEM_TOKENS, LONG_TOKENS = 2560, 64, 70, 700, 2000
-CLIENTS, ROUNDS, ASKED = (1, 4, 8, 16), 3, 3
+CLIENTS, ROUNDS, ASKED = (1, 4, 8, 16), 3, 4
 """Numbers of clients, and requests of each client in a round."""
 WAITING, AFTER = 7, 8
 """Streams that a long prompt joins, and tokens they have by then."""
@@ -302,7 +302,7 @@ def main(arguments: Sequence[str] | None = ()) -> None:
     """Runs the bench and prints its tables."""
     asked = parsed(arguments)
     wanted = asked.only or ("throughput", "shared", "long")
-    place, kept = Place.here(), {}
+    place, kept = Place.here(), dict[str, object]()
     print(f"{table.machine()}; {place.threads} threads; tuned: {place.settings}")
     if "throughput" in wanted:
         for clients in asked.clients:

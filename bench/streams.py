@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -44,7 +44,7 @@ class Answer:
         return max((after - before for before, after in pairwise(self.pieces) if after > begin and before < end))
 
 
-Ask = Callable[[str, int, Answer], Awaitable[None]]
+Ask = Callable[[str, int, Answer], Coroutine[None, None, None]]
 """Fills the answer to a prompt, of so many tokens."""
 
 
