@@ -169,6 +169,7 @@ class Engine:
         chunk: int,
         gap_s: float,
         shares_prefixes: bool,
+        apart: bool,
     ) -> Engine: ...
     @property
     def step_tokens(self) -> int:

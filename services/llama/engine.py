@@ -81,6 +81,7 @@ class Engine:
             chunk=chunk,
             gap_s=gap_s,
             shares_prefixes=model.can_share_prefix,
+            apart=model.can_share_prefix and not model.settings.unified,
         )
         self._batch = Batch(self.core.step_tokens)
 

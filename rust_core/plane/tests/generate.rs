@@ -197,7 +197,8 @@ impl Request {
     }
 }
 
-const SHAPE: Shape = Shape { slots: 3, context: 200, chunk: 16, gap: Duration::ZERO, shares_prefixes: true };
+const SHAPE: Shape =
+    Shape { slots: 3, context: 200, chunk: 16, gap: Duration::ZERO, shares_prefixes: true, apart: true };
 
 /// What came of a request whose engine has ended.
 fn answer(ticket: &mut Ticket) -> (String, Ending) {
@@ -290,6 +291,22 @@ fn a_step_that_fails_fails_its_requests_and_no_others() {
 }
 
 #[test]
+fn a_gap_between_those_who_write_is_filled_and_leaves_nothing_behind() {
+    let mut bench = Bench::new(Shape { slots: 6, ..SHAPE });
+    let endless = |seed| Request { endless: true, ..Request::new(&prompt(seed, 5), 40) };
+    let mut tickets: Vec<Ticket> = (0..6).map(|seed| bench.submit(endless(seed))).collect();
+    for _ in 0..12 {
+        bench.step();
+    }
+    drop(tickets.remove(2));
+    bench.most_rows = 0;
+    bench.step();
+    assert_eq!(bench.most_rows, 6);
+    bench.run();
+    assert!(tickets.iter_mut().all(|ticket| answer(ticket).1.usage.completion_tokens == 40));
+}
+
+#[test]
 fn a_grammar_decides_what_may_come() {
     let mut bench = Bench::new(SHAPE);
     bench.constrain = Only(vec![3, 5]);
@@ -333,9 +350,9 @@ fn requests() -> impl Strategy<Value = Vec<(Request, bool, usize)>> {
 proptest! {
     #[test]
     fn whatever_runs_beside_it_an_answer_is_its_own(
-        requests in requests(), slots in 1usize..5, chunk in 8usize..40, shares_prefixes: bool,
+        requests in requests(), slots in 1usize..9, chunk in 8usize..40, shares_prefixes: bool, apart: bool,
     ) {
-        let shape = Shape { slots, chunk, shares_prefixes, ..SHAPE };
+        let shape = Shape { slots, chunk, shares_prefixes, apart, ..SHAPE };
         let mut bench = Bench::new(shape);
         let mut kept = Vec::new();
         for (request, leaves, steps) in requests {

@@ -166,7 +166,7 @@ type Held = (u64, String, String, u32, u32, u32, u32);
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (pieces, ends, *, slots, context, chunk, gap_s, shares_prefixes))]
+    #[pyo3(signature = (pieces, ends, *, slots, context, chunk, gap_s, shares_prefixes, apart))]
     #[allow(clippy::too_many_arguments)] // keywords in Python
     fn new(
         pieces: Vec<Vec<u8>>,
@@ -176,6 +176,7 @@ impl Engine {
         chunk: usize,
         gap_s: f64,
         shares_prefixes: bool,
+        apart: bool,
     ) -> PyResult<Self> {
         let gap = Duration::try_from_secs_f64(gap_s).map_err(|error| PyValueError::new_err(error.to_string()))?;
         if slots == 0 || chunk == 0 || context < 2 || pieces.is_empty() {
@@ -185,7 +186,7 @@ impl Engine {
         let vocabulary = pieces.len();
         let pieces = pieces.into_iter().map(Vec::into_boxed_slice).collect();
         let words = Vocabulary::new(pieces, ends.into_iter().collect());
-        let shape = Shape { slots, context, chunk, gap, shares_prefixes };
+        let shape = Shape { slots, context, chunk, gap, shares_prefixes, apart };
         Ok(Self { engine: engine::Engine::new(shape, words), vocabulary })
     }
 

@@ -30,6 +30,9 @@ use crate::{error::Error, proto::v1::FinishReason};
 /// Candidates a grammar looks at before it looks at all.
 const LIKELY: usize = 64;
 
+/// Rows for each gap between them that is worth filling.
+const WORTH_FILLING: usize = 4;
+
 /// What a model's tokens say.
 pub struct Vocabulary {
     pieces: Vec<Box<[u8]>>,
@@ -70,6 +73,8 @@ pub struct Shape {
     pub gap: Duration,
     /// The model's cache can be cut, so that a beginning can be kept or copied.
     pub shares_prefixes: bool,
+    /// Each slot has a cache of its own: only slots side by side are computed at once.
+    pub apart: bool,
 }
 
 /// Something to be done to the model's cache, before the step and in this order.
@@ -187,6 +192,8 @@ struct State {
     released: Vec<u64>,
     /// Caches that cannot be trusted any more.
     lost: Vec<usize>,
+    /// Caches with a token too many.
+    filled: Vec<usize>,
 }
 
 impl Shape {
@@ -253,7 +260,7 @@ impl Engine {
         let mut state = self.state.lock();
         state.let_in(std::mem::take(&mut self.door.state.lock().prompts));
         state.drop_abandoned(now);
-        let mut changes = state.forget_lost();
+        let mut changes = state.tidy();
         state.place_waiting(&self.shape, &mut changes, now);
         let (adapter, rows) = state.compose(&self.shape, now);
         Step { changes, rows, adapter, released: std::mem::take(&mut state.released) }
@@ -290,7 +297,8 @@ impl Engine {
 
 impl State {
     fn has_work(&self) -> bool {
-        !self.waiting.is_empty() || !self.released.is_empty() || self.slots.iter().any(|slot| slot.run.is_some())
+        let untidy = !self.released.is_empty() || !self.filled.is_empty() || !self.lost.is_empty();
+        untidy || !self.waiting.is_empty() || self.slots.iter().any(|slot| slot.run.is_some())
     }
 
     fn let_in(&mut self, prompts: Vec<Prompt>) {
@@ -319,14 +327,14 @@ impl State {
         }
     }
 
-    fn forget_lost(&mut self) -> Vec<Change> {
-        let lost = std::mem::take(&mut self.lost);
-        lost.into_iter()
-            .map(|slot| {
-                (self.slots[slot].tokens, self.slots[slot].computed) = (Vec::new(), 0);
-                Change::Cut { slot, from: 0 }
-            })
-            .collect()
+    /// What the step before left in caches that is none of theirs.
+    fn tidy(&mut self) -> Vec<Change> {
+        for slot in self.lost.drain(..) {
+            (self.slots[slot].tokens, self.slots[slot].computed) = (Vec::new(), 0);
+            self.filled.push(slot);
+        }
+        let cut = |slot| Change::Cut { slot, from: self.slots[slot].computed };
+        std::mem::take(&mut self.filled).into_iter().map(cut).collect()
     }
 
     fn place_waiting(&mut self, shape: &Shape, changes: &mut Vec<Change>, now: Instant) {
@@ -370,7 +378,22 @@ impl State {
         self.step = if self.reads { reading.into_iter().collect() } else { writing };
         self.note(adapter);
         let rows = self.step.iter().flat_map(|(slot, tokens)| rows(*slot, &self.slots[*slot], *tokens)).collect();
-        (adapter, rows)
+        (adapter, if shape.apart && !self.reads { self.closed_up(rows) } else { rows })
+    }
+
+    /// Fills the gaps between those who write with a token of idle slots that is forgotten after the step: a row more
+    /// costs less than computing what is on either side of it one after the other.
+    fn closed_up(&mut self, mut rows: Vec<Row>) -> Vec<Row> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return rows };
+        let between = (first.slot..last.slot).filter(|slot| !rows.iter().any(|row| row.slot == *slot));
+        let gaps: Vec<Row> = between.map(|slot| Row { slot, ..self.slots[slot].filler() }).collect();
+        let all_idle = gaps.iter().all(|row| self.slots[row.slot].run.is_none());
+        if all_idle && gaps.len() * WORTH_FILLING <= rows.len() {
+            self.filled.extend(gaps.iter().map(|row| row.slot));
+            rows.extend(gaps);
+            rows.sort_unstable_by_key(|row| row.slot);
+        }
+        rows
     }
 
     /// That whose turn was longest ago.

@@ -6,7 +6,7 @@ use waypost_decide::{chunk::Reading, prefix::Known};
 use waypost_sample::{Emitted, Sampler, Settings, Tail, filter::Filters, logprob, penalty::Penalties};
 
 use super::{
-    engine::Vocabulary,
+    engine::{Row, Vocabulary},
     job::{Asked, Ending, Job},
 };
 use crate::proto::v1::{self, FinishReason};
@@ -106,6 +106,12 @@ impl Slot {
     /// It waits for its next token.
     pub fn is_writing(&self) -> bool {
         self.run.as_ref().is_some_and(Run::is_writing)
+    }
+
+    /// A token after its last one, for a step whose result nobody looks at.
+    pub fn filler(&self) -> Row {
+        let token = self.tokens.last().copied().unwrap_or_default();
+        Row { token, position: self.computed, slot: 0, logits: false }
     }
 
     /// As the choice of slots sees it.
