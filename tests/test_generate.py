@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from tests.plane import PATIENCE_S, Failure, Node, Plane, Writer, embed, eventually, hints
-from waypost.v1 import generate_pb2, generate_pb2_grpc
+from waypost.v1 import generate_pb2, generate_pb2_grpc, mesh_pb2
 
 Code = grpc.StatusCode
 
@@ -221,6 +221,7 @@ def test_a_call_that_left_the_queue_is_not_handed_out(plane: Plane, writer: Writ
     left = worker.start(ask("left"))
     eventually(lambda: worker.waiting() == 1)
     left.cancel()
+    eventually(lambda: worker.call(mesh_pb2.ListInstancesRequest()).instances[0].in_flight == 0)
     stays = worker.start(ask("stays"))
     job = writer.next()
     assert generate_pb2.GenerateRequest.FromString(job.request).raw == "stays"
