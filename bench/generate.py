@@ -146,13 +146,13 @@ async def joined(ask: Ask, prompts: Prompts) -> Stall:
     """A long prompt arrives while others are being answered."""
     answers = [Answer(time.perf_counter()) for _ in range(WAITING)]
     # Enough for the longest wait, as they must outlast it.
-    asked = [asyncio.create_task(ask(prompts.of(PROMPT_TOKENS), 4 * NEW_TOKENS, each)) for each in answers]
+    asked = [asyncio.create_task(ask(prompts.of(PROMPT_TOKENS), 2 * NEW_TOKENS, each)) for each in answers]
     while min(len(each.pieces) for each in answers) < AFTER:
         await asyncio.sleep(0.01)
     came = time.perf_counter()
     # The wave of prompts before is no part of it.
     before = max(each.worst_gap_s(max(other.pieces[0] for other in answers)) for each in answers)
-    await ask(prompts.of(LONG_TOKENS), 1, long := Answer(came))
+    await ask(prompts.of(LONG_TOKENS), AFTER, long := Answer(came))
     await asyncio.gather(*asked)
     gap = max(each.worst_gap_s(came, long.pieces[0]) for each in answers)
     return Stall(gap, before, long.first_s)
