@@ -47,6 +47,7 @@ WAITING, AFTER = 7, 8
 
 WAYPOST, SERVER, TUNED, PYTHON = "waypost", "llama-server", "llama-server, tuned", "llama_cpp.server"
 SMALL_BATCH = "llama-server, tuned, batches of 64"
+SCENARIOS = ("throughput", "python", "shared", "long")
 
 CONFIG = """
 [[workers]]
@@ -193,13 +194,18 @@ async def _started(name: str, place: Place, slots: int, stack: AsyncExitStack) -
 
 async def throughput(clients: int, rounds: int) -> dict[str, list[Round]]:
     """Different prompts."""
-    names = [WAYPOST, SERVER, TUNED]
     prompts = Prompts()
 
     def drawn() -> list[str]:
         return [prompts.of(PROMPT_TOKENS) for _ in range(ASKED * clients)]
 
-    return await _rounds(names, clients, rounds, drawn)
+    return await _rounds([WAYPOST, SERVER, TUNED], clients, rounds, drawn)
+
+
+async def one_at_a_time() -> dict[str, list[Round]]:
+    """Beside the server that comes with llama-cpp-python: so slow that one request of each client must do."""
+    prompts = Prompts()
+    return await _rounds([WAYPOST, PYTHON], 8, 1, lambda: [prompts.of(PROMPT_TOKENS) for _ in range(8)])
 
 
 async def shared(rounds: int) -> dict[str, list[Round]]:
@@ -293,7 +299,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--only", choices=("throughput", "shared", "long"), nargs="+")
+    parser.add_argument("--only", choices=SCENARIOS, nargs="+")
     parser.add_argument("--json", type=Path, help="writes all rounds there")
     return parser.parse_args(arguments)
 
@@ -301,13 +307,16 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = ()) -> None:
     """Runs the bench and prints its tables."""
     asked = parsed(arguments)
-    wanted = asked.only or ("throughput", "shared", "long")
+    wanted = asked.only or SCENARIOS
     place, kept = Place.here(), dict[str, object]()
     print(f"{table.machine()}; {place.threads} threads; tuned: {place.settings}")
     if "throughput" in wanted:
         for clients in asked.clients:
             kept[f"{clients} clients"] = rounds = asyncio.run(throughput(clients, asked.rounds))
             show_rounds(f"{clients} clients", rounds)
+    if "python" in wanted:
+        kept["python"] = rounds = asyncio.run(one_at_a_time())
+        show_rounds("8 clients, one request each", rounds)
     if "shared" in wanted:
         kept["shared"] = rounds = asyncio.run(shared(asked.rounds))
         show_rounds(f"8 clients, a system prompt of {SYSTEM_TOKENS} tokens, new in every round", rounds)

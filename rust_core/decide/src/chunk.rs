@@ -8,6 +8,9 @@
 
 use std::time::Duration;
 
+/// Chunks are multiples of this: of fewer tokens each costs much more.
+const GRAIN: usize = 16;
+
 /// Tokens of its lead that a prompt gains by every chunk of others.
 const AGEING: usize = 16;
 
@@ -29,13 +32,12 @@ pub fn next(reading: impl IntoIterator<Item = Reading>, chunk: usize) -> Option<
     Some((next.slot, if next.left <= most(chunk) { next.left } else { chunk }))
 }
 
-/// Whether one more chunk may be read before those who write get their next tokens.
-///
-/// They got their last `waited` ago; a chunk and a step of writing took so long lately, and no gap between tokens
-/// should be longer than `gap`.  Reading as much as that allows gets prompts sooner to where they write too, and a step
-/// of more rows costs less per token.
-pub fn may_go_on(waited: Duration, chunk: Duration, step: Duration, gap: Duration) -> bool {
-    waited + chunk + step <= gap
+/// How long a chunk may be that is read in `time`, where a token took `token` lately: the whole `chunk`, or less on a slow
+/// machine or deep in a long prompt, but never nothing.
+pub fn within(time: Duration, token: Duration, chunk: usize) -> usize {
+    let fitting = time.as_nanos() / token.as_nanos().max(1);
+    let grains = usize::try_from(fitting).unwrap_or(usize::MAX) / GRAIN;
+    chunk.min(grains.max(1).saturating_mul(GRAIN))
 }
 
 /// Most tokens that a step reads.
@@ -67,6 +69,16 @@ mod tests {
         assert_eq!(next([reading(0, 96, 0)], 64), Some((0, 96)));
         assert_eq!(next([reading(0, 97, 0)], 64), Some((0, 64)));
         assert_eq!(next([], 64), None);
+    }
+
+    #[test]
+    fn a_chunk_is_as_long_as_the_time_for_it() {
+        let ms = Duration::from_millis;
+        assert_eq!(within(ms(400), ms(2), 64), 64);
+        assert_eq!(within(ms(400), ms(10), 64), 32);
+        assert_eq!(within(ms(0), ms(10), 64), 16);
+        assert_eq!(within(ms(400), ms(0), 64), 64);
+        assert_eq!(within(ms(0), ms(10), 8), 8);
     }
 
     proptest! {

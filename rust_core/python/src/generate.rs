@@ -275,12 +275,13 @@ impl Engine {
         self.engine.close();
     }
 
-    fn slots(&self) -> Vec<(usize, bool)> {
-        self.engine.slots()
+    /// Without the GIL, as `advance` may want it while it has the lock.
+    fn slots(&self, py: Python<'_>) -> Vec<(usize, bool)> {
+        py.detach(|| self.engine.slots())
     }
 
-    fn waiting(&self) -> usize {
-        self.engine.waiting()
+    fn waiting(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.engine.waiting())
     }
 }
 

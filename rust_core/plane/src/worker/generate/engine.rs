@@ -158,23 +158,30 @@ pub struct Engine {
 struct Pace {
     planned: Option<Instant>,
     wrote: Option<Instant>,
-    chunk: Duration,
+    /// Of a prompt.
+    token: Duration,
     step: Duration,
 }
 
 impl Pace {
-    fn computed(&mut self, reads: bool, now: Instant) {
+    /// A step was computed that read so many tokens of a prompt, or wrote.
+    fn computed(&mut self, read: Option<usize>, now: Instant) {
         let took = self.planned.map_or(Duration::ZERO, |planned| now.saturating_duration_since(planned));
-        if reads {
-            self.chunk = took;
-        } else {
-            (self.step, self.wrote) = (took, Some(now));
+        match read {
+            Some(tokens) => self.token = took / u32::try_from(tokens.max(1)).unwrap_or(u32::MAX),
+            None => (self.step, self.wrote) = (took, Some(now)),
         }
     }
 
-    fn may_read_on(&self, gap: Duration, now: Instant) -> bool {
+    /// Time for prompts before those who write should get their next tokens.
+    fn left(&self, gap: Duration, now: Instant) -> Duration {
         let waited = self.wrote.map_or(Duration::ZERO, |wrote| now.saturating_duration_since(wrote));
-        chunk::may_go_on(waited, self.chunk, self.step, gap)
+        gap.saturating_sub(waited + self.step)
+    }
+
+    /// Whether that suffices for so many tokens.
+    fn suffices(&self, left: Duration, tokens: usize) -> bool {
+        self.token.saturating_mul(u32::try_from(tokens).unwrap_or(u32::MAX)) <= left
     }
 }
 
@@ -270,8 +277,8 @@ impl Engine {
     /// were kept back.
     pub fn advance(&self, logits: &[f32], constrain: &mut dyn Constrain, now: Instant) -> Vec<Held> {
         let mut state = self.state.lock();
-        let reads = state.reads;
-        state.pace.computed(reads, now);
+        let read = state.reads.then(|| state.step.iter().map(|(_, tokens)| tokens).sum());
+        state.pace.computed(read, now);
         let mut rows = logits.chunks_exact(self.words.len());
         let mut held = Vec::new();
         for (slot, tokens) in std::mem::take(&mut state.step) {
@@ -304,7 +311,7 @@ impl State {
     fn let_in(&mut self, prompts: Vec<Prompt>) {
         for prompt in prompts {
             let terms = prompt.job.terms.clone();
-            self.waiting.push(&terms.tenant, terms.priority, prompt.tokens.len() as u64, prompt);
+            self.waiting.push(&terms.tenant, terms.priority, prompt.cost(), prompt);
         }
     }
 
@@ -371,9 +378,12 @@ impl State {
         let numbered = || self.slots.iter().enumerate().filter(|(_, slot)| running(slot));
         let writing = numbered().filter(|(_, slot)| slot.is_writing()).map(|(index, _)| (index, 1));
         let writing: Vec<(usize, usize)> = writing.collect();
-        let reading = chunk::next(numbered().filter_map(|(index, slot)| slot.reading(index)), shape.chunk);
-        let goes_on = |state: &Self| !state.reads || state.pace.may_read_on(shape.gap, now);
-        self.reads = reading.is_some() && (writing.is_empty() || goes_on(self));
+        let left = self.pace.left(shape.gap, now);
+        let chunk = if writing.is_empty() { shape.chunk } else { chunk::within(left, self.pace.token, shape.chunk) };
+        let reading = chunk::next(numbered().filter_map(|(index, slot)| slot.reading(index)), chunk);
+        let may_read = |tokens| writing.is_empty() || !self.reads || self.pace.suffices(left, tokens);
+        let reading = reading.filter(|(_, tokens)| may_read(*tokens));
+        self.reads = reading.is_some();
         self.pace.planned = Some(now);
         self.step = if self.reads { reading.into_iter().collect() } else { writing };
         self.note(adapter);

@@ -29,6 +29,17 @@ pub struct Prompt {
     pub hold: Hold,
 }
 
+impl Prompt {
+    /// Tokens that it may come to, read and written.
+    pub fn cost(&self) -> u64 {
+        let most = match &self.job.asked {
+            Asked::Answer(request) => u64::from(request.max_tokens),
+            Asked::Count(_) => 0,
+        };
+        self.tokens.len() as u64 + most
+    }
+}
+
 /// Whether the answer is kept back until its end, because it may be a call of a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
