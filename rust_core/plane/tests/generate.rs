@@ -307,6 +307,28 @@ fn a_gap_between_those_who_write_is_filled_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_prompt_between_those_who_write_is_read_along() {
+    let mut bench = Bench::new(Shape { slots: 6, ..SHAPE });
+    let endless = |seed| Request { endless: true, ..Request::new(&prompt(seed, 5), 40) };
+    let mut tickets: Vec<Ticket> = (0..6).map(|seed| bench.submit(endless(seed))).collect();
+    for _ in 0..12 {
+        bench.step();
+    }
+    drop(tickets.remove(2));
+    let mut long = bench.submit(Request::new(&prompt(9, 100), 1));
+    let rows: Vec<usize> = (0..4)
+        .map(|_| {
+            bench.most_rows = 0;
+            bench.step();
+            bench.most_rows
+        })
+        .collect();
+    assert_eq!(rows, [16, 6, 16, 6]);
+    bench.run();
+    assert_eq!(answer(&mut long).0, alone(&prompt(9, 100), -1, 1, 200));
+}
+
+#[test]
 fn a_grammar_decides_what_may_come() {
     let mut bench = Bench::new(SHAPE);
     bench.constrain = Only(vec![3, 5]);

@@ -385,25 +385,33 @@ impl State {
         let reading = reading.filter(|(_, tokens)| may_read(*tokens));
         self.reads = reading.is_some();
         self.pace.planned = Some(now);
-        self.step = if self.reads { reading.into_iter().collect() } else { writing };
+        self.step = match reading {
+            Some(reading) => vec![reading],
+            None if shape.apart => self.closed_up(writing, adapter),
+            None => writing,
+        };
         self.note(adapter);
-        let rows = self.step.iter().flat_map(|(slot, tokens)| rows(*slot, &self.slots[*slot], *tokens)).collect();
-        (adapter, if shape.apart && !self.reads { self.closed_up(rows) } else { rows })
+        let computed = self.step.iter().flat_map(|(slot, tokens)| rows(*slot, &self.slots[*slot], *tokens));
+        let fillers = self.filled.iter().map(|slot| Row { slot: *slot, ..self.slots[*slot].filler() });
+        let mut rows: Vec<Row> = computed.chain(fillers).collect();
+        rows.sort_by_key(|row| row.slot);
+        (adapter, rows)
     }
 
-    /// Fills the gaps between those who write with a token of idle slots that is forgotten after the step: a row more
-    /// costs less than computing what is on either side of it one after the other.
-    fn closed_up(&mut self, mut rows: Vec<Row>) -> Vec<Row> {
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return rows };
-        let between = (first.slot..last.slot).filter(|slot| !rows.iter().any(|row| row.slot == *slot));
-        let gaps: Vec<Row> = between.map(|slot| Row { slot, ..self.slots[slot].filler() }).collect();
-        let all_idle = gaps.iter().all(|row| self.slots[row.slot].run.is_none());
-        if all_idle && gaps.len() * WORTH_FILLING <= rows.len() {
-            self.filled.extend(gaps.iter().map(|row| row.slot));
-            rows.extend(gaps);
-            rows.sort_unstable_by_key(|row| row.slot);
+    /// Closes the gaps between those who write, because a row more costs less than computing what is on either side of
+    /// it one after the other: by a token of a prompt that is being read there, or one of an idle slot, which is
+    /// forgotten after the step.
+    fn closed_up(&mut self, mut writing: Vec<(usize, usize)>, adapter: i32) -> Vec<(usize, usize)> {
+        let (Some((first, _)), Some((last, _))) = (writing.first(), writing.last()) else { return writing };
+        let between = (*first..*last).filter(|slot| !writing.iter().any(|(each, _)| each == slot));
+        let (read, idle): (Vec<usize>, Vec<usize>) = between.partition(|slot| self.slots[*slot].run.is_some());
+        let foreign = read.iter().any(|slot| self.slots[*slot].adapter != adapter);
+        if !foreign && idle.len() * WORTH_FILLING <= writing.len() {
+            self.filled = idle;
+            writing.extend(read.into_iter().map(|slot| (slot, 1)));
+            writing.sort_unstable();
         }
-        rows
+        writing
     }
 
     /// That whose turn was longest ago.
