@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import math
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -27,9 +28,11 @@ from waypost import AsyncClient, errors
 from waypost.results import Generation
 
 SLOTS, CONTEXT, CLIENTS, PARTS = 8, 512, 24, 10
-LENGTHS = (3, 5, 8, 12, 20, 40, 120, 300)
+LENGTHS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 100)
 """Words of a prompt."""
-LONGEST_ANSWER = 16
+SHARED = 30
+"""Words that a third of them begin with."""
+LONGEST_ANSWER = 8
 FILLING = 480
 """Words of a prompt that fills a context but for an answer."""
 QUEUE_S = 0.5
@@ -56,7 +59,7 @@ class Soak:
         self._running, self._client = running, client
         self._random = random.Random(10)
         self._left = 0
-        self._system = self._words(60)
+        self._system = self._words(SHARED)
         self.ended: Counter[str] = Counter()
 
     async def run(self, requests: int) -> None:
@@ -130,6 +133,7 @@ async def soak(running: mesh.Mesh, requests: int) -> None:
         for _ in range(PARTS):
             await load.run(requests // PARTS)
             memory.append(worker.memory_info().rss / 2**20)
+            print(f"{sum(load.ended.values())} of {requests} requests, {memory[-1]:.0f} MiB", file=sys.stderr)
         after = await filled(client)
         (instance,) = await client.instances()
     seconds = time.perf_counter() - began

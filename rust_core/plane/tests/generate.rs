@@ -290,8 +290,8 @@ fn a_step_that_fails_fails_its_requests_and_no_others() {
     assert_eq!(answer(&mut later).0, alone(&prompt(1, 40), -1, 5, 200));
 }
 
-#[test]
-fn a_gap_between_those_who_write_is_filled_and_leaves_nothing_behind() {
+/// Five who write in six slots; the caller of the third has left.
+fn beside_a_gap() -> (Bench, Vec<Ticket>) {
     let mut bench = Bench::new(Shape { slots: 6, ..SHAPE });
     let endless = |seed| Request { endless: true, ..Request::new(&prompt(seed, 5), 40) };
     let mut tickets: Vec<Ticket> = (0..6).map(|seed| bench.submit(endless(seed))).collect();
@@ -299,6 +299,12 @@ fn a_gap_between_those_who_write_is_filled_and_leaves_nothing_behind() {
         bench.step();
     }
     drop(tickets.remove(2));
+    (bench, tickets)
+}
+
+#[test]
+fn a_gap_between_those_who_write_is_filled_and_leaves_nothing_behind() {
+    let (mut bench, mut tickets) = beside_a_gap();
     bench.most_rows = 0;
     bench.step();
     assert_eq!(bench.most_rows, 6);
@@ -308,13 +314,7 @@ fn a_gap_between_those_who_write_is_filled_and_leaves_nothing_behind() {
 
 #[test]
 fn a_prompt_between_those_who_write_is_read_along() {
-    let mut bench = Bench::new(Shape { slots: 6, ..SHAPE });
-    let endless = |seed| Request { endless: true, ..Request::new(&prompt(seed, 5), 40) };
-    let mut tickets: Vec<Ticket> = (0..6).map(|seed| bench.submit(endless(seed))).collect();
-    for _ in 0..12 {
-        bench.step();
-    }
-    drop(tickets.remove(2));
+    let (mut bench, _tickets) = beside_a_gap();
     let mut long = bench.submit(Request::new(&prompt(9, 100), 1));
     let rows: Vec<usize> = (0..4)
         .map(|_| {
