@@ -187,13 +187,23 @@ impl Job {
 }
 
 impl Drop for Job {
+    /// A backend drops what is over without a word, and may be the first to see that its time has passed.
     fn drop(&mut self) {
-        let why = "the backend dropped the request without an answer".into();
-        self.end(Err(Error::ModelFailed { model: self.terms.model.to_string(), why }));
+        let why = || "the backend dropped the request without an answer".into();
+        let late = self.terms.deadline.passed(Instant::now());
+        self.end(Err(match late {
+            true => Error::Deadline { stage: self.line.stage() },
+            false => Error::ModelFailed { model: self.terms.model.to_string(), why: why() },
+        }));
     }
 }
 
 impl Line {
+    /// Where it is.
+    fn stage(&self) -> &'static str {
+        if self.progress.lock().pace.begun.is_some() { "generation" } else { "queue" }
+    }
+
     fn tell(&self) {
         let tell = self.on_leave.lock().take();
         if let Some(tell) = tell {
@@ -232,7 +242,7 @@ impl Ticket {
             }
             tokio::select! {
                 () = self.line.moved.notified() => {}
-                () = self.deadline.sleep() => return Err(Error::Deadline { stage: self.stage() }),
+                () = self.deadline.sleep() => return Err(Error::Deadline { stage: self.line.stage() }),
             }
         }
     }
@@ -262,10 +272,6 @@ impl Ticket {
             _ => None,
         };
         Ok(Some(Piece { text, logprobs, end }))
-    }
-
-    fn stage(&self) -> &'static str {
-        if self.line.progress.lock().pace.begun.is_some() { "generation" } else { "queue" }
     }
 }
 
@@ -305,6 +311,13 @@ mod tests {
         drop(job);
         assert_eq!(ticket.next().await.expect("has text").text, "so far");
         assert!(matches!(ticket.next().await, Err(Error::ModelFailed { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_dropped_because_it_is_late_is_no_failure_of_the_model() {
+        let (job, mut ticket) = pair(Duration::ZERO);
+        drop(job);
+        assert_eq!(ticket.next().await.expect_err("is late"), Error::Deadline { stage: "queue" });
     }
 
     #[tokio::test]
