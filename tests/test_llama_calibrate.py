@@ -62,5 +62,5 @@ def test_a_later_candidate_must_be_faster_than_noise() -> None:
     plain, flash = Settings(), Settings(flash_attention=True)
     near = {plain: Figures(0.001, 0.0101), flash: Figures(0.001, 0.01)}
     far = {plain: Figures(0.001, 0.02), flash: Figures(0.001, 0.01)}
-    assert calibrate._fastest([plain, flash], near) == plain
-    assert calibrate._fastest([plain, flash], far) == flash
+    assert calibrate._fastest([plain, flash], near, calibrate.NOISE) == plain
+    assert calibrate._fastest([plain, flash], far, calibrate.WORTH) == flash

@@ -37,9 +37,10 @@ CHUNK = 64
 SHORT, LONG = 64, 256
 """Tokens in each sequence: weights do not care, and attention costs nothing at the beginning of a text."""
 ROUNDS = 5
-WORTH = 1.25
-"""A candidate is taken over those named before it only where it is so many times as fast.  With flash attention answers
-depend on how prompts were cut into chunks, and chunks of fewer than 64 tokens take several times as long."""
+NOISE, WORTH = 1.05, 1.25
+"""Weights, and attention, are taken over those named before them only where they are so many times as fast.  With flash
+attention answers depend on how prompts were cut into chunks, and chunks of fewer than 64 tokens take several times as
+long."""
 ATTENTION: tuple[tuple[KvType, bool], ...] = (("f16", False), ("f16", True), ("bf16", False))
 """KV types and flash attention worth a try; a quantised cache changes answers and is never chosen for anybody."""
 NEW_TOKENS, PROMPT_TOKENS = 64, 70
@@ -107,21 +108,21 @@ def _measured(prepared: weights.Prepared, candidates: list[Settings]) -> Setting
     log.info("calibrating", model=prepared.source.name, candidates=len(candidates))
     first = [next(each for each in candidates if each.weights == kind) for kind in files]
     figures = _figures(first, files, SHORT) if len(first) > 1 else {}
-    chosen = _fastest(first, figures)
+    chosen = _fastest(first, figures, NOISE)
     others = [each for each in candidates if each.weights == chosen.weights]
     if len(others) > 1:
         figures |= _figures(others, files, LONG)
-        chosen = _fastest(others, figures)
+        chosen = _fastest(others, figures, WORTH)
     _keep(prepared, candidates, chosen, figures)
     _tell(prepared, chosen, figures)
     return chosen
 
 
-def _fastest(candidates: Sequence[Settings], figures: Mapping[Settings, Figures]) -> Settings:
+def _fastest(candidates: Sequence[Settings], figures: Mapping[Settings, Figures], worth: float) -> Settings:
     if len(candidates) == 1:
         return candidates[0]
     least = min(figures[each].request_s for each in candidates)
-    return next(each for each in candidates if figures[each].request_s <= least * WORTH)
+    return next(each for each in candidates if figures[each].request_s <= least * worth)
 
 
 def _figures(candidates: Sequence[Settings], files: Mapping[Weights, Path], depth: int) -> dict[Settings, Figures]:
@@ -211,7 +212,11 @@ def _keep(
 def _key(prepared: weights.Prepared, candidates: list[Settings]) -> dict[str, Any]:
     """What a choice depends on."""
     machine = {"processor": processor_name(), "cores": cpus.available(), library.PACKAGE: library.version()}
-    return machine | {"worth": WORTH, "file": prepared.identity, "candidates": [asdict(each) for each in candidates]}
+    return machine | {
+        "worth": [NOISE, WORTH],
+        "file": prepared.identity,
+        "candidates": [asdict(each) for each in candidates],
+    }
 
 
 def _record(prepared: weights.Prepared) -> Path:
