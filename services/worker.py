@@ -90,7 +90,7 @@ class Desk:
     def _answer(self) -> None:
         try:
             self._generator.answer(self.inbox)
-        except BaseException as error:
+        except BaseException as error:  # raised by `close`, in the main thread
             self._failure = error
             self.inbox.close()
             self._stop.ask()

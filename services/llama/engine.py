@@ -122,7 +122,7 @@ class Engine:
         try:
             while job := inbox.take():
                 self._receive(job)
-        except BaseException as error:
+        except BaseException as error:  # raised by `answer`, in the thread that somebody watches
             self._failure = error
         finally:
             self.core.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from waypost.cli import show
@@ -21,8 +21,8 @@ def piece(text: str) -> None:
     print(_CONTROLS.sub("", text) if sys.stdout.isatty() else text, end="", flush=True)
 
 
-def streamed(chunks: Iterable[GenerationChunk]) -> Generation:
-    """Prints an answer as it comes.
+def streamed(chunks: Iterable[GenerationChunk], say: Callable[[str], None] = piece) -> Generation:
+    """Says an answer as it comes, and ends its line.
 
     Raises:
         ServerError: its end is missing.
@@ -31,9 +31,9 @@ def streamed(chunks: Iterable[GenerationChunk]) -> Generation:
 
     final = None
     for chunk in chunks:
-        piece(chunk.text)
+        say(chunk.text)
         final = chunk.final
-    print(flush=True)
+    say("\n")
     if final is None:
         raise ServerError("the answer broke off without a last word")
     return final

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from waypost.cli import show
-from waypost.cli.failures import CommandError
+from waypost.cli import answer, show
 
 if TYPE_CHECKING:
     from waypost.client import Client
@@ -80,14 +79,9 @@ def chat(client: Client, heard: Heard) -> Chat | None:
 def _streamed(client: Client, heard: Heard) -> Answered:
     heard(f"generate: {QUESTION}\n")
     began = time.perf_counter()
-    final = None
     with client.generate_stream(QUESTION, max_tokens=80, temperature=0) as chunks:
-        for chunk in chunks:
-            heard(chunk.text)
-            final = chunk.final
-    heard("\n\n")
-    if final is None:
-        raise CommandError("the answer broke off without a last word")
+        final = answer.streamed(chunks, heard)
+    heard("\n")
     return Answered("stream", final.text, final, time.perf_counter() - began)
 
 
