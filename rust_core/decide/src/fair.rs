@@ -46,6 +46,11 @@ impl<T> FairQueue<T> {
         self.waiting.iter().map(|(place, request)| (*place, request))
     }
 
+    /// The request at a place.
+    pub fn get(&self, place: Place) -> Option<&T> {
+        self.waiting.get(&place)
+    }
+
     /// Takes one out to be served.
     pub fn take(&mut self, place: Place) -> Option<T> {
         let request = self.waiting.remove(&place)?;

@@ -23,6 +23,7 @@ use waypost_sample::Candidate;
 
 use super::{
     job::Job,
+    pace::Pace,
     slot::{Held, Prompt, Run, Slot},
 };
 use crate::{error::Error, proto::v1::FinishReason};
@@ -153,38 +154,6 @@ pub struct Engine {
     state: Mutex<State>,
 }
 
-/// How long steps take.
-#[derive(Default)]
-struct Pace {
-    planned: Option<Instant>,
-    wrote: Option<Instant>,
-    /// Of a prompt.
-    token: Duration,
-    step: Duration,
-}
-
-impl Pace {
-    /// A step was computed that read so many tokens of a prompt, or wrote.
-    fn computed(&mut self, read: Option<usize>, now: Instant) {
-        let took = self.planned.map_or(Duration::ZERO, |planned| now.saturating_duration_since(planned));
-        match read {
-            Some(tokens) => self.token = took / u32::try_from(tokens.max(1)).unwrap_or(u32::MAX),
-            None => (self.step, self.wrote) = (took, Some(now)),
-        }
-    }
-
-    /// Time for prompts before those who write should get their next tokens.
-    fn left(&self, gap: Duration, now: Instant) -> Duration {
-        let waited = self.wrote.map_or(Duration::ZERO, |wrote| now.saturating_duration_since(wrote));
-        gap.saturating_sub(waited + self.step)
-    }
-
-    /// Whether that suffices for so many tokens.
-    fn suffices(&self, left: Duration, tokens: usize) -> bool {
-        self.token.saturating_mul(u32::try_from(tokens).unwrap_or(u32::MAX)) <= left
-    }
-}
-
 #[derive(Default)]
 struct State {
     slots: Vec<Slot>,
@@ -197,9 +166,7 @@ struct State {
     steps: u64,
     scratch: Vec<f32>,
     released: Vec<u64>,
-    /// Caches that cannot be trusted any more.
-    lost: Vec<usize>,
-    /// Caches with a token too many.
+    /// Caches with tokens beyond those that count.
     filled: Vec<usize>,
 }
 
@@ -296,22 +263,23 @@ impl Engine {
     pub fn fail(&self, why: &str) {
         let mut state = self.state.lock();
         for (slot, _) in std::mem::take(&mut state.step) {
-            state.lost.push(slot);
             state.fail(slot, why);
+            (state.slots[slot].tokens, state.slots[slot].computed) = (Vec::new(), 0);
+            state.filled.push(slot);
         }
     }
 }
 
 impl State {
     fn has_work(&self) -> bool {
-        let untidy = !self.released.is_empty() || !self.filled.is_empty() || !self.lost.is_empty();
+        let untidy = !self.released.is_empty() || !self.filled.is_empty();
         untidy || !self.waiting.is_empty() || self.slots.iter().any(|slot| slot.run.is_some())
     }
 
     fn let_in(&mut self, prompts: Vec<Prompt>) {
         for prompt in prompts {
-            let terms = prompt.job.terms.clone();
-            self.waiting.push(&terms.tenant, terms.priority, prompt.cost(), prompt);
+            let job = prompt.job.clone();
+            self.waiting.push(&job.terms.tenant, job.terms.priority, prompt.cost(), prompt);
         }
     }
 
@@ -336,10 +304,6 @@ impl State {
 
     /// What the step before left in caches that is none of theirs.
     fn tidy(&mut self) -> Vec<Change> {
-        for slot in self.lost.drain(..) {
-            (self.slots[slot].tokens, self.slots[slot].computed) = (Vec::new(), 0);
-            self.filled.push(slot);
-        }
         let cut = |slot| Change::Cut { slot, from: self.slots[slot].computed };
         std::mem::take(&mut self.filled).into_iter().map(cut).collect()
     }
@@ -348,22 +312,15 @@ impl State {
         let order: Vec<_> = self.waiting.iter().map(|(place, _)| place).collect();
         for place in order {
             let known: Vec<_> = self.slots.iter().map(Slot::known).collect();
-            let decision = self.waiting.iter().find(|(each, _)| *each == place).map(|(_, prompt)| match shape {
-                Shape { shares_prefixes: true, .. } => prefix::place(&prompt.tokens, prompt.adapter, &known),
-                _ => prefix::place(&[], prompt.adapter, &known),
-            });
-            let (slot, keep) = match decision {
-                Some(Decision::Keep { slot, keep }) => {
-                    changes.push(Change::Cut { slot, from: keep });
-                    (slot, keep)
-                }
-                Some(Decision::Copy { from, slot, keep }) => {
-                    changes.push(Change::Copy { from, slot, keep });
-                    (slot, keep)
-                }
-                Some(Decision::Follow) => continue,
-                Some(Decision::Full) | None => return,
+            let Some(prompt) = self.waiting.get(place) else { continue };
+            let shareable = if shape.shares_prefixes { &prompt.tokens[..] } else { &[] };
+            let (slot, keep, change) = match prefix::place(shareable, prompt.adapter, &known) {
+                Decision::Keep { slot, keep } => (slot, keep, Change::Cut { slot, from: keep }),
+                Decision::Copy { from, slot, keep } => (slot, keep, Change::Copy { from, slot, keep }),
+                Decision::Follow => continue,
+                Decision::Full => return,
             };
+            changes.push(change);
             if let Some(prompt) = self.waiting.take(place) {
                 self.slots[slot].start(prompt, keep, now);
             }
@@ -379,12 +336,12 @@ impl State {
         let writing = numbered().filter(|(_, slot)| slot.is_writing()).map(|(index, _)| (index, 1));
         let writing: Vec<(usize, usize)> = writing.collect();
         let left = self.pace.left(shape.gap, now);
-        let chunk = if writing.is_empty() { shape.chunk } else { chunk::within(left, self.pace.token, shape.chunk) };
+        let chunk = if writing.is_empty() { shape.chunk } else { self.pace.chunk(left, shape.chunk) };
         let reading = chunk::next(numbered().filter_map(|(index, slot)| slot.reading(index)), chunk);
         let may_read = |tokens| writing.is_empty() || !self.reads || self.pace.suffices(left, tokens);
         let reading = reading.filter(|(_, tokens)| may_read(*tokens));
         self.reads = reading.is_some();
-        self.pace.planned = Some(now);
+        self.pace.planned(now);
         self.step = match reading {
             Some(reading) => vec![reading],
             None if shape.apart => self.closed_up(writing, adapter),

@@ -30,6 +30,7 @@ mod check;
 pub mod engine;
 pub mod inbox;
 pub mod job;
+mod pace;
 pub mod refusal;
 pub mod slot;
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use waypost_decide::{chunk::Reading, prefix::Known};
-use waypost_sample::{Emitted, Sampler, Settings, Tail, filter::Filters, logprob, penalty::Penalties};
+use waypost_sample::{Sampler, Settings, Tail, filter::Filters, logprob, penalty::Penalties};
 
 use super::{
     engine::{Row, Vocabulary},
@@ -193,16 +193,11 @@ impl Run {
         self.usage.completion_tokens += 1;
         let emitted = self.tail.push(words.piece(token));
         let logprobs = self.top_logprobs.map(|top| words.logprob(logits, token, top));
-        let stopped = emitted.stopped;
-        self.say_all(emitted, logprobs, now);
-        if stopped {
+        self.say(emitted.text, logprobs.into_iter().collect(), 1, now);
+        if emitted.stopped {
             return Some(FinishReason::Stop);
         }
         (self.usage.completion_tokens >= self.max_tokens).then_some(FinishReason::Length)
-    }
-
-    fn say_all(&mut self, emitted: Emitted, logprobs: Option<v1::TokenLogprob>, now: Instant) {
-        self.say(emitted.text, logprobs.into_iter().collect(), 1, now);
     }
 
     fn say(&mut self, text: String, logprobs: Vec<v1::TokenLogprob>, tokens: u32, now: Instant) {
