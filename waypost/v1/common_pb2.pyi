@@ -46,7 +46,7 @@ TRUNCATION_END: Truncation
 TRUNCATION_START: Truncation
 
 class RouteHints(_message.Message):
-    __slots__ = ("required_tags", "optional_tags", "tier", "session", "max_cost_usd", "priority", "tenant")
+    __slots__ = ("required_tags", "optional_tags", "tier", "session", "max_cost_usd", "priority", "tenant", "no_cache")
     REQUIRED_TAGS_FIELD_NUMBER: _ClassVar[int]
     OPTIONAL_TAGS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +54,7 @@ class RouteHints(_message.Message):
     MAX_COST_USD_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
+    NO_CACHE_FIELD_NUMBER: _ClassVar[int]
     required_tags: _containers.RepeatedScalarFieldContainer[str]
     optional_tags: _containers.RepeatedScalarFieldContainer[str]
     tier: Tier
@@ -61,7 +62,8 @@ class RouteHints(_message.Message):
     max_cost_usd: float
     priority: Priority
     tenant: str
-    def __init__(self, required_tags: _Optional[_Iterable[str]] = ..., optional_tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[Tier, str]] = ..., session: _Optional[str] = ..., max_cost_usd: _Optional[float] = ..., priority: _Optional[_Union[Priority, str]] = ..., tenant: _Optional[str] = ...) -> None: ...
+    no_cache: bool
+    def __init__(self, required_tags: _Optional[_Iterable[str]] = ..., optional_tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[Tier, str]] = ..., session: _Optional[str] = ..., max_cost_usd: _Optional[float] = ..., priority: _Optional[_Union[Priority, str]] = ..., tenant: _Optional[str] = ..., no_cache: _Optional[bool] = ...) -> None: ...
 
 class ServedBy(_message.Message):
     __slots__ = ("model", "version", "instance")

@@ -28,6 +28,14 @@ class InstanceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INSTANCE_STATE_DRAINING: _ClassVar[InstanceState]
     INSTANCE_STATE_DOWN: _ClassVar[InstanceState]
     INSTANCE_STATE_EJECTED: _ClassVar[InstanceState]
+
+class RolloutState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROLLOUT_STATE_UNSPECIFIED: _ClassVar[RolloutState]
+    ROLLOUT_STATE_RUNNING: _ClassVar[RolloutState]
+    ROLLOUT_STATE_PROMOTED: _ClassVar[RolloutState]
+    ROLLOUT_STATE_ROLLED_BACK: _ClassVar[RolloutState]
+    ROLLOUT_STATE_INCONCLUSIVE: _ClassVar[RolloutState]
 TASK_UNSPECIFIED: Task
 TASK_EMBED: Task
 TASK_CLASSIFY: Task
@@ -40,9 +48,14 @@ INSTANCE_STATE_READY: InstanceState
 INSTANCE_STATE_DRAINING: InstanceState
 INSTANCE_STATE_DOWN: InstanceState
 INSTANCE_STATE_EJECTED: InstanceState
+ROLLOUT_STATE_UNSPECIFIED: RolloutState
+ROLLOUT_STATE_RUNNING: RolloutState
+ROLLOUT_STATE_PROMOTED: RolloutState
+ROLLOUT_STATE_ROLLED_BACK: RolloutState
+ROLLOUT_STATE_INCONCLUSIVE: RolloutState
 
 class ModelInfo(_message.Message):
-    __slots__ = ("name", "version", "backend", "tasks", "tags", "tier", "dimensions", "max_tokens", "heads", "cost_per_1k_tokens_usd", "quality", "adapters", "cost_per_1k_output_tokens_usd")
+    __slots__ = ("name", "version", "backend", "tasks", "tags", "tier", "dimensions", "max_tokens", "heads", "cost_per_1k_tokens_usd", "quality", "adapters", "cost_per_1k_output_tokens_usd", "slots", "default_max_tokens")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +69,8 @@ class ModelInfo(_message.Message):
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     ADAPTERS_FIELD_NUMBER: _ClassVar[int]
     COST_PER_1K_OUTPUT_TOKENS_USD_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     backend: str
@@ -69,7 +84,9 @@ class ModelInfo(_message.Message):
     quality: float
     adapters: _containers.RepeatedScalarFieldContainer[str]
     cost_per_1k_output_tokens_usd: float
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., backend: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., dimensions: _Optional[int] = ..., max_tokens: _Optional[int] = ..., heads: _Optional[_Iterable[_Union[HeadInfo, _Mapping]]] = ..., cost_per_1k_tokens_usd: _Optional[float] = ..., quality: _Optional[float] = ..., adapters: _Optional[_Iterable[str]] = ..., cost_per_1k_output_tokens_usd: _Optional[float] = ...) -> None: ...
+    slots: int
+    default_max_tokens: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., backend: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., dimensions: _Optional[int] = ..., max_tokens: _Optional[int] = ..., heads: _Optional[_Iterable[_Union[HeadInfo, _Mapping]]] = ..., cost_per_1k_tokens_usd: _Optional[float] = ..., quality: _Optional[float] = ..., adapters: _Optional[_Iterable[str]] = ..., cost_per_1k_output_tokens_usd: _Optional[float] = ..., slots: _Optional[int] = ..., default_max_tokens: _Optional[int] = ...) -> None: ...
 
 class HeadInfo(_message.Message):
     __slots__ = ("name", "labels", "experimental")
@@ -144,3 +161,229 @@ class InstanceStatus(_message.Message):
     latency_p95: _duration_pb2.Duration
     success_rate: float
     def __init__(self, instance: _Optional[str] = ..., address: _Optional[str] = ..., state: _Optional[_Union[InstanceState, str]] = ..., models: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., in_flight: _Optional[int] = ..., requests: _Optional[int] = ..., failures: _Optional[int] = ..., latency_ewma: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., latency_p95: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., success_rate: _Optional[float] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("model", "route", "task", "text", "head", "max_tokens")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    route: _common_pb2.RouteHints
+    task: Task
+    text: str
+    head: str
+    max_tokens: int
+    def __init__(self, model: _Optional[str] = ..., route: _Optional[_Union[_common_pb2.RouteHints, _Mapping]] = ..., task: _Optional[_Union[Task, str]] = ..., text: _Optional[str] = ..., head: _Optional[str] = ..., max_tokens: _Optional[int] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("route", "features", "models", "hops", "instances", "cost_usd", "error")
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    HOPS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    route: str
+    features: PromptFeatures
+    models: _containers.RepeatedCompositeFieldContainer[ModelCandidate]
+    hops: _containers.RepeatedCompositeFieldContainer[RouteHop]
+    instances: _containers.RepeatedCompositeFieldContainer[InstanceCandidate]
+    cost_usd: float
+    error: str
+    def __init__(self, route: _Optional[str] = ..., features: _Optional[_Union[PromptFeatures, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelCandidate, _Mapping]]] = ..., hops: _Optional[_Iterable[_Union[RouteHop, _Mapping]]] = ..., instances: _Optional[_Iterable[_Union[InstanceCandidate, _Mapping]]] = ..., cost_usd: _Optional[float] = ..., error: _Optional[str] = ...) -> None: ...
+
+class PromptFeatures(_message.Message):
+    __slots__ = ("complexity", "quantile", "tier", "confidence", "coverage", "tier_reason", "tags", "guard", "guard_score")
+    COMPLEXITY_FIELD_NUMBER: _ClassVar[int]
+    QUANTILE_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    TIER_REASON_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    GUARD_FIELD_NUMBER: _ClassVar[int]
+    GUARD_SCORE_FIELD_NUMBER: _ClassVar[int]
+    complexity: float
+    quantile: float
+    tier: _common_pb2.Tier
+    confidence: float
+    coverage: float
+    tier_reason: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    guard: str
+    guard_score: float
+    def __init__(self, complexity: _Optional[float] = ..., quantile: _Optional[float] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., confidence: _Optional[float] = ..., coverage: _Optional[float] = ..., tier_reason: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., guard: _Optional[str] = ..., guard_score: _Optional[float] = ...) -> None: ...
+
+class ModelCandidate(_message.Message):
+    __slots__ = ("model", "tier", "score", "terms", "excluded")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDED_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    tier: _common_pb2.Tier
+    score: float
+    terms: ScoreTerms
+    excluded: str
+    def __init__(self, model: _Optional[str] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., score: _Optional[float] = ..., terms: _Optional[_Union[ScoreTerms, _Mapping]] = ..., excluded: _Optional[str] = ...) -> None: ...
+
+class InstanceCandidate(_message.Message):
+    __slots__ = ("instance", "score", "terms", "in_flight", "admitted", "propensity")
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    ADMITTED_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    instance: str
+    score: float
+    terms: ScoreTerms
+    in_flight: int
+    admitted: bool
+    propensity: float
+    def __init__(self, instance: _Optional[str] = ..., score: _Optional[float] = ..., terms: _Optional[_Union[ScoreTerms, _Mapping]] = ..., in_flight: _Optional[int] = ..., admitted: _Optional[bool] = ..., propensity: _Optional[float] = ...) -> None: ...
+
+class ScoreTerms(_message.Message):
+    __slots__ = ("latency", "queue", "fit", "health", "feedback")
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    FIT_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    FEEDBACK_FIELD_NUMBER: _ClassVar[int]
+    latency: float
+    queue: float
+    fit: float
+    health: float
+    feedback: float
+    def __init__(self, latency: _Optional[float] = ..., queue: _Optional[float] = ..., fit: _Optional[float] = ..., health: _Optional[float] = ..., feedback: _Optional[float] = ...) -> None: ...
+
+class RouteHop(_message.Message):
+    __slots__ = ("model", "reason")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    reason: str
+    def __init__(self, model: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class GetBudgetRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class GetBudgetResponse(_message.Message):
+    __slots__ = ("month", "cap_usd", "spent_usd", "reserved_usd", "remaining_usd", "models")
+    MONTH_FIELD_NUMBER: _ClassVar[int]
+    CAP_USD_FIELD_NUMBER: _ClassVar[int]
+    SPENT_USD_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_USD_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_USD_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    month: str
+    cap_usd: float
+    spent_usd: float
+    reserved_usd: float
+    remaining_usd: float
+    models: _containers.RepeatedCompositeFieldContainer[ModelSpend]
+    def __init__(self, month: _Optional[str] = ..., cap_usd: _Optional[float] = ..., spent_usd: _Optional[float] = ..., reserved_usd: _Optional[float] = ..., remaining_usd: _Optional[float] = ..., models: _Optional[_Iterable[_Union[ModelSpend, _Mapping]]] = ...) -> None: ...
+
+class ModelSpend(_message.Message):
+    __slots__ = ("model", "calls", "spent_usd")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    SPENT_USD_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    calls: int
+    spent_usd: float
+    def __init__(self, model: _Optional[str] = ..., calls: _Optional[int] = ..., spent_usd: _Optional[float] = ...) -> None: ...
+
+class SendFeedbackRequest(_message.Message):
+    __slots__ = ("request_id", "score")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    score: float
+    def __init__(self, request_id: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+
+class SendFeedbackResponse(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    def __init__(self, model: _Optional[str] = ...) -> None: ...
+
+class Rollout(_message.Message):
+    __slots__ = ("name", "stable", "canary", "steps", "step", "shadow_share", "step_limit", "state", "reason", "revision")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_SHARE_FIELD_NUMBER: _ClassVar[int]
+    STEP_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    stable: str
+    canary: str
+    steps: _containers.RepeatedScalarFieldContainer[float]
+    step: int
+    shadow_share: float
+    step_limit: _duration_pb2.Duration
+    state: RolloutState
+    reason: str
+    revision: int
+    def __init__(self, name: _Optional[str] = ..., stable: _Optional[str] = ..., canary: _Optional[str] = ..., steps: _Optional[_Iterable[float]] = ..., step: _Optional[int] = ..., shadow_share: _Optional[float] = ..., step_limit: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., state: _Optional[_Union[RolloutState, str]] = ..., reason: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class ListRolloutsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListRolloutsResponse(_message.Message):
+    __slots__ = ("rollouts",)
+    ROLLOUTS_FIELD_NUMBER: _ClassVar[int]
+    rollouts: _containers.RepeatedCompositeFieldContainer[RolloutStatus]
+    def __init__(self, rollouts: _Optional[_Iterable[_Union[RolloutStatus, _Mapping]]] = ...) -> None: ...
+
+class RolloutStatus(_message.Message):
+    __slots__ = ("rollout", "stable", "canary")
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
+    rollout: Rollout
+    stable: RolloutArm
+    canary: RolloutArm
+    def __init__(self, rollout: _Optional[_Union[Rollout, _Mapping]] = ..., stable: _Optional[_Union[RolloutArm, _Mapping]] = ..., canary: _Optional[_Union[RolloutArm, _Mapping]] = ...) -> None: ...
+
+class RolloutArm(_message.Message):
+    __slots__ = ("calls", "errors", "latency_p50", "latency_p95", "quality", "feedback")
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_P50_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_P95_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    FEEDBACK_FIELD_NUMBER: _ClassVar[int]
+    calls: int
+    errors: int
+    latency_p50: _duration_pb2.Duration
+    latency_p95: _duration_pb2.Duration
+    quality: float
+    feedback: float
+    def __init__(self, calls: _Optional[int] = ..., errors: _Optional[int] = ..., latency_p50: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., latency_p95: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., quality: _Optional[float] = ..., feedback: _Optional[float] = ...) -> None: ...
+
+class SetRolloutRequest(_message.Message):
+    __slots__ = ("rollout",)
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    rollout: Rollout
+    def __init__(self, rollout: _Optional[_Union[Rollout, _Mapping]] = ...) -> None: ...
+
+class SetRolloutResponse(_message.Message):
+    __slots__ = ("rollout",)
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    rollout: Rollout
+    def __init__(self, rollout: _Optional[_Union[Rollout, _Mapping]] = ...) -> None: ...

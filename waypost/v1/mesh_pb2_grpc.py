@@ -50,6 +50,31 @@ class MeshServiceStub:
                 request_serializer=waypost_dot_v1_dot_mesh__pb2.ListInstancesRequest.SerializeToString,
                 response_deserializer=waypost_dot_v1_dot_mesh__pb2.ListInstancesResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/waypost.v1.MeshService/Explain',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.ExplainResponse.FromString,
+                _registered_method=True)
+        self.GetBudget = channel.unary_unary(
+                '/waypost.v1.MeshService/GetBudget',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.GetBudgetRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.GetBudgetResponse.FromString,
+                _registered_method=True)
+        self.SendFeedback = channel.unary_unary(
+                '/waypost.v1.MeshService/SendFeedback',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.SendFeedbackRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.SendFeedbackResponse.FromString,
+                _registered_method=True)
+        self.ListRollouts = channel.unary_unary(
+                '/waypost.v1.MeshService/ListRollouts',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.ListRolloutsRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.ListRolloutsResponse.FromString,
+                _registered_method=True)
+        self.SetRollout = channel.unary_unary(
+                '/waypost.v1.MeshService/SetRollout',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.SetRolloutRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.SetRolloutResponse.FromString,
+                _registered_method=True)
 
 
 class MeshServiceServicer:
@@ -77,6 +102,41 @@ class MeshServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Where a request would go now and why, without sending it there.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBudget(self, request, context):
+        """What was spent this month and what is left.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendFeedback(self, request, context):
+        """How good an answer was, from whoever read it: it moves the score of the model that gave it.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRollouts(self, request, context):
+        """Models that are being replaced, and how far that has come.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetRollout(self, request, context):
+        """Starts, changes or ends the replacement of a model, if it is still as the caller last saw it.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MeshServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +154,31 @@ def add_MeshServiceServicer_to_server(servicer, server):
                     servicer.ListInstances,
                     request_deserializer=waypost_dot_v1_dot_mesh__pb2.ListInstancesRequest.FromString,
                     response_serializer=waypost_dot_v1_dot_mesh__pb2.ListInstancesResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.ExplainRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.ExplainResponse.SerializeToString,
+            ),
+            'GetBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBudget,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.GetBudgetRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.GetBudgetResponse.SerializeToString,
+            ),
+            'SendFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendFeedback,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.SendFeedbackRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.SendFeedbackResponse.SerializeToString,
+            ),
+            'ListRollouts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRollouts,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.ListRolloutsRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.ListRolloutsResponse.SerializeToString,
+            ),
+            'SetRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRollout,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.SetRolloutRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.SetRolloutResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +263,141 @@ class MeshService:
             '/waypost.v1.MeshService/ListInstances',
             waypost_dot_v1_dot_mesh__pb2.ListInstancesRequest.SerializeToString,
             waypost_dot_v1_dot_mesh__pb2.ListInstancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/Explain',
+            waypost_dot_v1_dot_mesh__pb2.ExplainRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/GetBudget',
+            waypost_dot_v1_dot_mesh__pb2.GetBudgetRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.GetBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/SendFeedback',
+            waypost_dot_v1_dot_mesh__pb2.SendFeedbackRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.SendFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRollouts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/ListRollouts',
+            waypost_dot_v1_dot_mesh__pb2.ListRolloutsRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.ListRolloutsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/SetRollout',
+            waypost_dot_v1_dot_mesh__pb2.SetRolloutRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.SetRolloutResponse.FromString,
             options,
             channel_credentials,
             insecure,
