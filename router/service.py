@@ -13,22 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import waypost
-from router import events, registry
-from waypost import _core, cpus
-from waypost.config import Router
+from router import events, registry, tenants
+from waypost import _core, cpus, places
+from waypost.config import Router, looks_like_path
 from waypost.life import Stop
 
+Shipped = Callable[[str], Path]
+"""The file of a shipped head, by its name."""
 
-def serve(config: Router, instances: Iterable[str], announce: Callable[[str], None]) -> None:
+
+def serve(config: Router, instances: Iterable[str], shipped: Shipped, announce: Callable[[str], None]) -> None:
     """Serves until the process is asked to stop; `announce` gets the address once it listens.
 
     Raises:
         InvalidInstanceList: the instance file has a line that is no address.
+        ConfigError: a tenant's key is not there.
         OSError: nothing can listen at the configured address.
     """
     static = registry.combined(config.instances, instances)
     listed = registry.read(Path(config.instances_file)) if config.instances_file else []
-    router = _core.Router(core_config(config, registry.combined(static, listed)))
+    router = _core.Router(core_config(config, registry.combined(static, listed), shipped))
     address = router.start()
     stop = Stop()
     with _beside(_jobs(config, router, static, listed)):
@@ -37,12 +41,44 @@ def serve(config: Router, instances: Iterable[str], announce: Callable[[str], No
         router.drain(config.drain_s)
 
 
-def core_config(config: Router, instances: list[str]) -> str:
-    """The configuration as `_core.Router` reads it."""
-    own = {"drain_s", "instances_file", "decisions"}
-    threads = config.io_threads or max(1, cpus.available() // 2)
-    plane = config.model_dump(exclude=own) | {"instances": instances, "io_threads": threads}
-    return json.dumps(plane | {"instance": "router", "version": waypost.__version__})
+NOT_YET: dict[str, Any] = {
+    "limits": {"instance_in_flight"},
+    **dict.fromkeys(("slow_start_s", "hedge", "tenants", "tenant_default", "tiers", "guard", "tags", "cache"), True),
+    **dict.fromkeys(("budget", "quality", "style", "routes", "rollout"), True),
+}
+"""Keys that the core does not read so far, as `model_dump` takes them."""
+
+
+def core_config(config: Router, instances: list[str], shipped: Shipped) -> str:
+    """The configuration as `_core.Router` reads it: with tenants' keys in plain text, so it is never to be logged.
+
+    Raises:
+        ConfigError: a tenant's key is not there.
+    """
+    own: dict[str, Any] = {"drain_s": True, "instances_file": True, "decisions": True}
+    plane = config.model_dump(exclude=own | NOT_YET) | {"instances": instances}
+    plane |= {"instance": "router", "version": waypost.__version__}
+    plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)
+    outside: dict[str, Callable[[], Any]] = {
+        "tenants": lambda: tenants.keyed(config.tenants),
+        "tiers": lambda: _with_head(plane["tiers"], shipped),
+        "guard": lambda: _with_head(plane["guard"], shipped),
+        "budget": lambda: plane["budget"] | {"store": _store(config.budget.store)},
+    }
+    return json.dumps(plane | {key: found() for key, found in outside.items() if key in plane})
+
+
+def _with_head(section: dict[str, Any], shipped: Shipped) -> dict[str, Any]:
+    head = section["head"]
+    return section | {"head": head if looks_like_path(head) else str(shipped(head))}
+
+
+def _store(store: str) -> str:
+    if store != "file":
+        return store
+    home = places.home()
+    home.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:{home / 'ledger.db'}"
 
 
 Job = Callable[[threading.Event], None]

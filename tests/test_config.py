@@ -27,6 +27,11 @@ def model(backend: str, text: str = "") -> str:
     return f'[[workers]]\nname = "b"\n[[workers.models]]\nname = "m"\nbackend = "{backend}"\n{text}'
 
 
+TENANT = '[[router.tenants]]\nname = "acme"\n'
+SOFT = '[router.budget]\nsoft = [{{ at = {}, most = "{}" }}, {{ at = {}, most = "{}" }}]'
+ROUTE = '[[router.routes]]\nname = "default"\n'
+
+
 def written(folder: Path, text: str) -> Path:
     path = folder / "waypost.toml"
     path.write_text(text)
@@ -70,6 +75,39 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert loaded.workers[0].models[0].heads == (str(tmp_path / "mood.safetensors"), "intent")
 
 
+def test_a_ledger_and_keys_are_found_beside_the_file(tmp_path: Path) -> None:
+    """As every path; an address stays what it is."""
+    text = '[router.budget]\nstore = "sqlite:ledger.db"\n[[router.tenants]]\nname = "a"\nkey_file = "./a.key"\n'
+    router = config.load(written(tmp_path, text + WORKER)).router
+    assert router.budget.store == f"sqlite:{tmp_path}/ledger.db"
+    assert router.tenants[0].key_file == str(tmp_path / "a.key")
+    shared = config.load(written(tmp_path, '[router.budget]\nstore = "redis://10.0.0.1:6379/1"\n' + WORKER)).router
+    assert shared.budget.store == "redis://10.0.0.1:6379/1"
+
+
+def test_a_route_names_its_hops_and_their_conditions(tmp_path: Path) -> None:
+    """With workers elsewhere any model may be meant."""
+    text = """
+    [router]
+    instances = ["10.0.0.1:50061"]
+    [[router.routes]]
+    name = "default"
+    hops = [
+        { model = "small" },
+        { model = "writer@canary", when = ["overloaded"] },
+        { model = "thinker", when = ["complex", "unsure"], all = true, max_share = 0.15 },
+    ]
+    """
+    first, _, thinker = config.load(written(tmp_path, text)).router.routes[0].hops
+    assert (first.model, first.when) == ("small", ())
+    assert (thinker.when, thinker.all, thinker.complexity, thinker.max_share) == (
+        ("complex", "unsure"),
+        True,
+        0.85,
+        0.15,
+    )
+
+
 def test_a_configuration_cannot_be_changed() -> None:
     """What was checked is what runs."""
     loaded = config.load(None)
@@ -98,6 +136,74 @@ PROBLEMS: list[tuple[str, str]] = [
         "[router.weights]\nlatency=0\nqueue=0\nfit=0\nhealth=0\nfeedback=0",
         "all zero; give at least one term a weight",
     ),
+    (TENANT + TENANT, 'router.tenants[1].name = "acme": used before; give each its own'),
+    (
+        f'{TENANT}key_env = "A"\nkey_file = "./a"',
+        'router.tenants[0].key_file = "./a": beside key_env; keep one of them',
+    ),
+    (f'{TENANT}key_file = "a"', 'router.tenants[0].key_file = "a": not a path; write ./a'),
+    (
+        f'{TENANT}key_env = "A"\n[[router.tenants]]\nname = "b"',
+        "router.tenants[1].key_env: missing, where other tenants have a key; give it one too",
+    ),
+    (f'{TENANT}guard = "on"', "router.tenants[0].guard = \"on\": not 'inherit', 'off'"),
+    ("[router.tenant_default]\nname = 1", "router.tenant_default.name = 1: no such key"),
+    ("[router.tiers.shares]\nsimple = 0.7", 'router.tiers.shares = {"simple": 0.7}: 1.1 in sum; make simple, medium'),
+    ("[router.tiers]\nwindow = 10", "router.tiers.window = 10: below 100"),
+    (
+        '[router.tiers]\nhead = "./c.safetensors"',
+        'router.tiers.head = "./c.safetensors": no such file; correct the path',
+    ),
+    ('[router.guard]\nhead = "./g.safetensors"', 'router.guard.head = "./g.safetensors": no such file'),
+    ('[router.guard]\nmode = "on"', "router.guard.mode = \"on\": not 'off', 'annotate' or 'block'"),
+    (
+        '[router.budget]\nstore = "ledger.db"',
+        'router.budget.store = "ledger.db": neither a file nor a Redis address; write',
+    ),
+    (
+        '[router.budget]\nstore = "sqlite:"',
+        'router.budget.store = "sqlite:": a database without a path; write sqlite:/',
+    ),
+    ('[router.budget]\nstore = "redis://"', 'router.budget.store = "redis://": neither a file nor a Redis address'),
+    ('[router.budget]\nstore = "redis://a:x/0"', 'router.budget.store = "redis://a:x/0": neither a file'),
+    ('[router.budget]\nstore = "redis://a:1/b"', "a Redis address whose database is no number; write"),
+    ("[router.budget]\nmonthly_usd = -1", "router.budget.monthly_usd = -1: below 0"),
+    (
+        SOFT.format(0.5, "high", 0.5, "simple"),
+        "router.budget.soft[1].at = 0.5: not above 0.5, which is before it; order",
+    ),
+    (SOFT.format(0.5, "high", 0.8, "premium"), 'soft[1].most = "premium": not below high, which is before it; name a'),
+    ('[router.quality.brand]\nforbid = ["a", "("]', 'router.quality.brand.forbid[1] = "(": not a regular expression'),
+    ('[router.quality.brand]\nrequire = ["(?=a)"]', 'brand.require[0] = "(?=a)": a pattern that looks around or back'),
+    ('[router.quality]\nrelevance = "embed"\nmodel = "big"', 'quality.model = "big": no model of these workers'),
+    ('[router.quality]\nmodel = "hash"', 'router.quality.model = "hash": not asked by this relevance; remove it'),
+    (
+        '[router.style]\nmodels = ["hash", "big"]',
+        'router.style.models[1] = "big": no model of these workers; name one of',
+    ),
+    ("[router.cache.semantic]\nenabled = true", 'router.cache.semantic.model = "minilm": no model of these workers'),
+    ("[router.cache]\nttl_s = 0", "router.cache.ttl_s = 0: not above 0"),
+    (ROUTE, "router.routes[0].hops: missing; add it"),
+    (f"{ROUTE}hops = []", "router.routes[0].hops = []: empty; name a model"),
+    (f'{ROUTE}hops = [{{ model = "big" }}]', 'hops[0].model = "big": no model of these workers; name one of hash'),
+    (f'{ROUTE}hops = [{{ model = "hash@old" }}]', 'hops[0].model = "hash@old": not a name'),
+    (
+        f'{ROUTE}hops = [{{ model = "hash" }}, {{ model = "hash" }}]',
+        'router.routes[0].hops[1].when: missing: only the first hop has no condition; write when = ["error"]',
+    ),
+    (
+        f'{ROUTE}hops = [{{ model = "hash", when = ["error"] }}]',
+        'routes[0].hops[0].when = ["error"]: a condition for the first hop, where every call begins; remove it',
+    ),
+    (
+        f'{ROUTE}hops = [{{ model = "hash" }}, {{ model = "hash", when = ["late"] }}]',
+        "hops[1].when[0] = \"late\": not 'overloaded', 'unsure', 'complex'",
+    ),
+    (
+        f'{ROUTE}hops = [{{ model = "hash" }}]\n' * 2,
+        'router.routes[1].name = "default": used before for generate; give each its own',
+    ),
+    ("[router.rollout]\nalpha = 1", "router.rollout.alpha = 1: not below 1.0; use less than 1.0"),
     ("[[workers]]\nmodels = []", "workers[1].name: missing; add it"),
     ('[[workers]]\nname = "b"\nmodels = []', "workers[1].models = []: empty"),
     ('[[workers]]\nname = "b c"\nmodels = []', 'workers[1].name = "b c": not a name'),
@@ -219,8 +325,15 @@ def test_every_shape_of_nonsense_is_answered_with_problems(tmp_path: Path) -> No
     """The checks between fields survive values of any type in any place."""
     nonsense: list[Any] = [1, "x", [], {}, [1], [[]], {"x": 1}, True]
     keys = ["router", "workers", "name", "models", "listen", "heads", "weights", "source", "replicas"]
+    keys += ["tenants", "tiers", "guard", "budget", "quality", "style", "cache", "routes", "hops", "soft", "shares"]
     for value in nonsense:
         for key in keys:
-            for raw in ({key: value}, {"router": {key: value}}, {"workers": [{key: value, "models": [{key: value}]}]}):
+            inside = {"tiers": {key: value}, "budget": {"soft": [{key: value}]}, "routes": [{"hops": [{key: value}]}]}
+            for raw in (
+                {key: value},
+                {"router": {key: value}},
+                {"router": inside | {"tenants": [{key: value}]}},
+                {"workers": [{key: value, "models": [{key: value}]}]},
+            ):
                 with pytest.raises(ConfigError):
                     config.check(raw, base=tmp_path, origin="test")

@@ -3,7 +3,8 @@
     config = config.load(Path("waypost.toml"))    # or config.load(None): the embedded default.toml
 
 `load` raises `ConfigError` with every problem of the file at once.  Paths in the file are relative to the file.  A
-limit's comment states its unit, its scope and what happens beyond it.
+limit's comment states its unit, its scope and what happens beyond it.  The router's sections are in `_config_router`
+and `_config_policy`, the workers' here.
 """
 
 from __future__ import annotations
@@ -14,140 +15,44 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, ValidationInfo
+from pydantic import Field, Strict, ValidationError
 
-from waypost import address
-from waypost._config_problems import ConfigError, Problem, cross_problems, field_problems
+from waypost._config_checks import cross_problems
+from waypost._config_fields import (
+    MIB,
+    Address,
+    Amount,
+    Count,
+    Name,
+    NameOrPath,
+    Seconds,
+    Section,
+    Share,
+    Strings,
+    looks_like_path,
+)
+from waypost._config_policy import Tenant
+from waypost._config_problems import ConfigError, Problem, field_problems
+from waypost._config_router import Decisions, Router
 
-__all__ = ["Config", "ConfigError", "Model", "Problem", "Router", "Worker", "default_text", "load"]
-
-MIB = 1024 * 1024
-
-
-def _resolved(value: str, info: ValidationInfo) -> str:
-    if not looks_like_path(value):
-        return value
-    base = (info.context or {}).get("base", Path.cwd())
-    return str(base / Path(value).expanduser())
-
-
-def _checked_address(value: str) -> str:
-    address.parse(value)
-    return value
-
-
-def looks_like_path(value: str) -> bool:
-    """Whether a name in the file means a file or folder: it has a slash."""
-    return "/" in value
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
-Address = Annotated[str, AfterValidator(_checked_address)]
-NameOrPath = Annotated[str, Field(min_length=1), AfterValidator(_resolved)]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-# Lists become tuples, which strict validation would refuse.
-Strings = Annotated[tuple[str, ...], Strict(False)]
-
-
-class Section(BaseModel):
-    """A table of the file: frozen, no unknown keys, no silent conversions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-
-class Weights(Section):
-    """Weights of the score's terms; only their proportions count."""
-
-    latency: Amount = 1.0
-    queue: Amount = 1.0
-    fit: Amount = 1.0
-    health: Amount = 1.0
-    feedback: Amount = 1.0
-
-
-class RouterLimits(Section):
-    """What the router refuses."""
-
-    max_receive_bytes: Count = 32 * MIB
-    """Bytes of one request message; a larger one fails with RESOURCE_EXHAUSTED, MESSAGE_TOO_LARGE."""
-    max_in_flight: Count = 4096
-    """Calls under way in the whole router; one more fails at once with RESOURCE_EXHAUSTED, QUEUE_FULL."""
-    event_ring: Count = 65536
-    """Decision events that wait to be written; beyond it they are counted and lost."""
-
-
-class Retry(Section):
-    """Second tries at another instance, of calls without side effects."""
-
-    max_attempts: Count = 2
-    """Tries per call, the first included; 1 switches retries off."""
-    budget_ratio: Share = 0.2
-    """Retries per first try, over the whole router; beyond it the first failure is the answer."""
-    min_tokens: Amount = 100.0
-    """Retries that are granted whatever the ratio, so that a quiet router can retry at all."""
-
-
-class Breaker(Section):
-    """Stops calls to an instance that fails."""
-
-    failures: Count = 5
-    """Failures in a row that open it."""
-    open_s: Seconds = 1.0
-    """Seconds it stays open before one call may try again."""
-
-
-class Outlier(Section):
-    """Leaves out instances that are too slow."""
-
-    p95_limit_s: Seconds | None = None
-    """Seconds of p95 latency over which an instance is left out; absent: never."""
-    exclude_s: Seconds = 5.0
-    """Seconds it is left out before it is tried again."""
-    panic_share: Share = 0.5
-    """When a smaller share than this of the ready instances is left in, all of them are."""
-
-
-class Decisions(Section):
-    """Where the router writes one JSON line per routing decision."""
-
-    to: str = "file"
-    """"file": `log/decisions.jsonl` in Waypost's home; "stderr"; "none"; or a path."""
-    max_bytes: Count = 64 * MIB
-    """Bytes of the file; at that size it becomes `….1`, replacing the one before."""
-
-
-class Router(Section):
-    """The door of the mesh."""
-
-    listen: Address = "127.0.0.1:50051"
-    """ "host:port" (port 0: any free one) or "unix:/path"."""
-    policy: Literal["expected_completion", "power_of_two", "score", "round_robin"] = "expected_completion"
-    """How one of several instances of a model is chosen."""
-    seed: int | None = None
-    """Seeds the tie-breaks, for tests; absent: random."""
-    default_timeout_s: Seconds = 60.0
-    """Seconds a call may take that brings no deadline of its own; then DEADLINE_EXCEEDED."""
-    probe_interval_s: Seconds = 1.0
-    """Seconds between pings to each instance, which has as long to answer."""
-    drain_s: Seconds = 20.0
-    """Seconds the calls under way get to finish at shutdown; then they are cut."""
-    io_threads: Annotated[int, Field(ge=0)] = 0
-    """Threads that serve sockets, on which also the choices are made; 0: half the machine's cores, at least one."""
-    connections: Count = 1
-    """Connections per instance; more help only where one core cannot keep up with a connection."""
-    instances: Annotated[tuple[Address, ...], Strict(False)] = ()
-    """Workers elsewhere, beside those of this file."""
-    instances_file: NameOrPath | None = None
-    """A file of further addresses, one a line, read again whenever it changes."""
-    weights: Weights = Weights()
-    limits: RouterLimits = RouterLimits()
-    retry: Retry = Retry()
-    breaker: Breaker = Breaker()
-    outlier: Outlier = Outlier()
-    decisions: Decisions = Decisions()
+__all__ = [
+    "Batching",
+    "Config",
+    "ConfigError",
+    "Decisions",
+    "Generate",
+    "Llama",
+    "Model",
+    "Problem",
+    "Remote",
+    "Router",
+    "Tenant",
+    "Worker",
+    "check",
+    "default_text",
+    "load",
+    "looks_like_path",
+]
 
 
 class WorkerLimits(Section):

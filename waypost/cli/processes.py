@@ -36,6 +36,7 @@ def router(
     The workers of the configuration belong to `waypost up`, not to this command.
     """
     from router import service
+    from services.heads.shipped import shipped
     from waypost import telemetry
 
     loaded = config.load(config_file).router
@@ -43,7 +44,7 @@ def router(
         life.hold_lifeline()
     telemetry.configure(process="router")
     own = loaded.model_copy(update={"listen": listen or loaded.listen})
-    service.serve(own, instance or [], _announcer("router", json))
+    service.serve(own, instance or [], shipped, _announcer("router", json))
 
 
 def worker(

@@ -21,7 +21,7 @@ from waypost.cli.processes import Lifeline, Listen
 
 if TYPE_CHECKING:
     from router.supervisor import Supervisor
-    from waypost.config import Config
+    from waypost.config import Config, Router
 
 
 def up(
@@ -41,6 +41,7 @@ def up(
     from waypost import state, telemetry
 
     loaded = _placed(config.load(config_file), listen)
+    _check(loaded.router)
     telemetry.configure(process="up")
     models.ready(loaded, pull)
     if lifeline:
@@ -58,6 +59,14 @@ def _placed(loaded: Config, listen: str) -> Config:
     own = address.concrete(listen or loaded.router.listen)
     address.check_free(own)
     return loaded.model_copy(update={"router": loaded.router.model_copy(update={"listen": own})})
+
+
+def _check(router: Router) -> None:
+    """What the router would say of keys and heads, said before it is started: it would be started again and again."""
+    from router.service import core_config
+    from services.heads.shipped import shipped
+
+    core_config(router, [], shipped)
 
 
 async def _serve(loaded: Config, folder: Path, json: bool) -> bool:

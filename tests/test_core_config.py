@@ -1,0 +1,91 @@
+"""What the router's process hands to the core."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router import service
+from services.heads.shipped import shipped
+from waypost.config import ConfigError, Router, Tenant
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Waypost's home; and the core reads every key."""
+    monkeypatch.setattr(service, "NOT_YET", {})
+    monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def handed(router: Router) -> Any:
+    return json.loads(service.core_config(router, ["127.0.0.1:1"], lambda name: Path("/shipped") / name))
+
+
+def keyed(**key: str) -> Router:
+    return Router(tenants=(Tenant(name="acme", monthly_usd=5.0, guard="block", **key),))
+
+
+def test_the_core_gets_every_section_as_the_file_has_it() -> None:
+    """With the keys of the file; what is Python's own stays here."""
+    plane = handed(Router())
+    assert set(Router.model_fields) - set(plane) == {"drain_s", "instances_file", "decisions"}
+    assert plane["tiers"]["shares"] == {"simple": 0.6, "medium": 0.2, "high": 0.15, "premium": 0.05}
+    assert plane["instances"] == ["127.0.0.1:1"]
+
+
+def test_heads_become_files() -> None:
+    """Shipped ones by their name, others as they are."""
+    router = Router.model_validate({"guard": {"head": "/mine/guard.safetensors"}})
+    plane = handed(router)
+    assert plane["tiers"]["head"] == "/shipped/complexity-hash"
+    assert plane["guard"]["head"] == "/mine/guard.safetensors"
+
+
+def test_the_ledger_is_a_file_at_home(home: Path) -> None:
+    """Whose folder is there."""
+    assert handed(Router())["budget"]["store"] == f"sqlite:{home}/ledger.db"
+    assert home.is_dir()
+
+
+def test_tenants_come_with_their_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the environment or from a file, without the white space around them."""
+    monkeypatch.setenv("ACME_KEY", "s3cret\n")
+    (tmp_path / "key").write_text(" s3cret \n")
+    expected = {"name": "acme", "key": "s3cret", "calls_per_second": 0.0, "burst": 0, "monthly_usd": 5.0}
+    for router in (keyed(key_env="ACME_KEY"), keyed(key_file=str(tmp_path / "key"))):
+        assert handed(router)["tenants"] == [expected | {"guard": "block"}]
+    assert handed(keyed())["tenants"][0]["key"] == ""
+
+
+def test_keys_that_are_not_there_are_a_problem_of_the_configuration() -> None:
+    """Named by where they should be."""
+    for key in ({"key_env": "NOBODY_SET_THIS"}, {"key_file": "./none"}):
+        (where,) = key.values()
+        with pytest.raises(ConfigError, match=f"{where}.*no key there that can be read"):
+            handed(keyed(**key))
+
+
+def test_a_key_is_never_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one that no header may have, nor one that two tenants share."""
+    for key, wrong in (("two words", "a key that no header may have"), ("s3cret", "a key that another tenant has")):
+        monkeypatch.setenv("ACME_KEY", key)
+        twice = tuple(Tenant(name=name, key_env="ACME_KEY") for name in "ab")
+        with pytest.raises(ConfigError, match=wrong) as caught:
+            handed(Router(tenants=twice))
+        assert key not in str(caught.value)
+
+
+def test_shipped_heads_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the default."""
+    if missing := [name for name in ("complexity-hash", "jailbreak-hash") if not _ships(name)]:
+        pytest.skip(f"NOT RUN: {', '.join(missing)} do not ship yet")
+    plane = json.loads(service.core_config(Router(), [], shipped))
+    assert Path(plane["tiers"]["head"]).is_file()
+
+
+def _ships(name: str) -> bool:
+    return (Path(__file__).parents[1] / "services" / "heads" / "shipped" / f"{name}.safetensors").exists()
