@@ -9,7 +9,10 @@ mod file;
 mod fold;
 mod wordpiece;
 
+pub mod alike;
+pub mod answer;
 pub mod bm25;
+pub mod cues;
 pub mod fuse;
 pub mod hash;
 pub mod head;

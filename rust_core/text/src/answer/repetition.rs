@@ -1,0 +1,4 @@
+//! Repetition.
+pub(super) fn is(_answer: &str) -> bool {
+    false
+}
