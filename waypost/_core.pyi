@@ -19,6 +19,7 @@ __all__ = [
     "hash_embed",
     "hash_features",
     "load",
+    "shingle_keys",
     "version",
     "word_keys",
 ]
@@ -36,6 +37,9 @@ def hash_features(
 
 def word_keys(text: str) -> NDArray[np.uint64]:
     """64-bit keys of the words, as the document frequencies count them."""
+
+def shingle_keys(text: str) -> NDArray[np.uint64]:
+    """64-bit keys of the words and pairs of neighbours, as a head's coverage is judged by."""
 
 @final
 class Tokenizer:
@@ -61,6 +65,16 @@ class LinearHead:
     def experimental(self) -> bool: ...
     @property
     def vector_dimensions(self) -> int | None: ...
+    @property
+    def quantiles(self) -> NDArray[np.float32] | None:
+        """101 ascending quantiles of the training texts' complexity, 1 - P(simple); None where the file does not tell."""
+
+    def coverage(self, text: str) -> float | None:
+        """How much the text is like the training set, 0 to 1; None where the file does not tell."""
+
+    def length_prior(self, text: str) -> float | None:
+        """The complexity that the text's length alone suggests; None where the file does not tell."""
+
     def score(
         self, vectors: NDArray[np.float32] | None, texts: Sequence[str]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -48,6 +48,12 @@ pub fn word_keys<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyArray1<u64>> 
     PyArray1::from_vec(py, hash::word_keys(text))
 }
 
+/// 64-bit keys of a text's words and pairs of neighbours, as a head's coverage is judged by.
+#[pyfunction]
+pub fn shingle_keys<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyArray1<u64>> {
+    PyArray1::from_vec(py, hash::shingle_keys(text))
+}
+
 fn matrix<'py>(py: Python<'py>, data: Vec<f32>, rows: usize, width: usize) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let array = Array2::from_shape_vec((rows, width), data).map_err(value_error)?;
     Ok(PyArray2::from_owned_array(py, array))
@@ -112,6 +118,22 @@ impl LinearHead {
     #[getter]
     fn vector_dimensions(&self) -> Option<usize> {
         self.0.needs_vector()
+    }
+
+    /// 101 ascending quantiles of the training texts' complexity; `None` where the file does not tell.
+    #[getter]
+    fn quantiles<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<f32>>> {
+        self.0.quantiles().map(|quantiles| PyArray1::from_slice(py, quantiles))
+    }
+
+    /// How much the text is like the training set, 0 to 1; `None` where the file does not tell.
+    fn coverage(&self, text: &str) -> Option<f32> {
+        self.0.coverage(text)
+    }
+
+    /// The complexity that the text's length alone suggests; `None` where the file does not tell.
+    fn length_prior(&self, text: &str) -> Option<f32> {
+        self.0.length_prior(text)
     }
 
     /// Probabilities `[n, labels]` and energies `[n]`.

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, word_keys};
+    use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, shingle_keys, word_keys};
     #[pymodule_export]
     use super::generate::{Engine, Inbox, Job};
     #[pymodule_export]

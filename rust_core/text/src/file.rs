@@ -49,6 +49,18 @@ pub enum FileError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A tensor that must hold something.
+    #[error("tensor `{tensor}` has no bytes")]
+    Empty {
+        /// The tensor.
+        tensor: &'static str,
+    },
+    /// Quantiles that fall.
+    #[error("tensor `{tensor}` must ascend")]
+    NotAscending {
+        /// The tensor.
+        tensor: &'static str,
+    },
     /// A tensor holds NaN or an infinity.
     #[error("tensor `{tensor}` holds a value that is not finite")]
     NotFinite {
@@ -99,6 +111,20 @@ impl<'a> File<'a> {
             return Err(FileError::NotFinite { tensor });
         }
         Ok(Some(Tensor { name: tensor, shape: view.shape().to_vec(), values }))
+    }
+
+    /// As `vector`; none where the file has no such tensor.
+    pub(crate) fn optional_vector<T, const N: usize>(
+        &self,
+        tensor: &'static str,
+        dtype: Dtype,
+        expected: &'static str,
+        decode: fn([u8; N]) -> T,
+    ) -> Result<Option<Vec<T>>, FileError> {
+        match self.tensors.tensor(tensor) {
+            Ok(_) => self.vector(tensor, dtype, expected, decode).map(Some),
+            Err(_) => Ok(None),
+        }
     }
 
     pub(crate) fn vector<T, const N: usize>(

@@ -50,15 +50,32 @@ pub fn word_keys(text: &str) -> Vec<u64> {
         .collect()
 }
 
+/// One key per word and per pair of neighbours, in order and with repetitions: what a head's coverage is judged by.
+pub fn shingle_keys(text: &str) -> Vec<u64> {
+    let (folded, mut keys) = (fold(text), Vec::with_capacity(text.len() / 2));
+    each_word_and_pair(&folded, |key, _| keys.push(key));
+    keys
+}
+
 fn each_hash(text: &str, mut visit: impl FnMut(u64)) {
     let folded = fold(text);
-    let (mut previous, mut bounds) = (None, Vec::new());
-    for (start, end) in words(&folded) {
-        visit(xxh3_64_with_seed(&folded.as_bytes()[start..end], WORD));
-        if let Some(before) = previous.replace(start) {
-            visit(xxh3_64_with_seed(&folded.as_bytes()[before..end], WORD_PAIR));
+    let mut bounds = Vec::new();
+    each_word_and_pair(&folded, |hash, word| {
+        visit(hash);
+        if let Some((start, end)) = word {
+            each_run(&folded[start - 1..end + 1], &mut bounds, &mut visit);
         }
-        each_run(&folded[start - 1..end + 1], &mut bounds, &mut visit);
+    });
+}
+
+// `visit` is told where the word is; of a pair, nothing.
+fn each_word_and_pair(folded: &str, mut visit: impl FnMut(u64, Option<(usize, usize)>)) {
+    let mut previous = None;
+    for (start, end) in words(folded) {
+        visit(xxh3_64_with_seed(&folded.as_bytes()[start..end], WORD), Some((start, end)));
+        if let Some(before) = previous.replace(start) {
+            visit(xxh3_64_with_seed(&folded.as_bytes()[before..end], WORD_PAIR), None);
+        }
     }
 }
 
@@ -74,10 +91,13 @@ fn each_run(padded: &str, bounds: &mut Vec<usize>, visit: &mut impl FnMut(u64)) 
 }
 
 // Multiply and shift instead of a remainder: as even, and no division per n-gram.
+pub(crate) fn bucket(hash: u64, buckets: u32) -> u32 {
+    (((hash & 0xffff_ffff) * u64::from(buckets)) >> 32) as u32
+}
+
 fn signed_bucket(hash: u64, buckets: u32) -> Option<(u32, i32)> {
-    let bucket = ((hash & 0xffff_ffff) * u64::from(buckets)) >> 32;
     let sign = if hash >> 63 == 0 { 1 } else { -1 };
-    (buckets > 0).then_some((bucket as u32, sign))
+    (buckets > 0).then(|| (bucket(hash, buckets), sign))
 }
 
 fn pack(bucket: u32, sign: i32) -> u64 {

@@ -12,18 +12,27 @@
 //! | `weight` (optional) | `[k, d]` | the unit vector of the encoder |
 //! | `hashed` (optional) | `[k, buckets]` | [`crate::hash::features`] |
 //! | `scalars` (optional) | `[k, 2]` | [`scalars`] |
+//! | `quantiles` (optional) | `[101]` | [`LinearHead::complexity`] of the training texts |
+//! | `lengths` (optional) | `[101]` | `ln(1 + bytes)` of the training texts |
 //!
-//! in F32 or F16, with metadata `format` = `waypost.head.v1`, `name`, `version`, `labels` (a JSON list), `temperature`,
-//! and where they apply `energy_threshold`, `experimental` and `encoder`.
+//! in F32 or F16, and where [`LinearHead::coverage`] is told, `seen`, the U8 bytes of a filter; with metadata `format` = `waypost.head.v1`, `name`, `version`, `labels` (a JSON list), `temperature`,
+//! and where they apply `energy_threshold`, `experimental`, `encoder`, `coverage_none` and `coverage_full`.
 //!
 //! `logits = weight·v + hashed·h + scalars·s + bias`; probabilities are `softmax(logits / temperature)`.  Whether a
 //! text is outside all labels is judged by the energy, `-logsumexp(logits)`: the highest probability cannot tell
 //! "surely neither" from "either".
+//!
+//! A head that judges how strong a model a prompt needs is read as one number, `complexity = 1 - P(simple)`: it ranks
+//! prompts by what a strong model would gain, and shares of traffic are cut from the rank.  Its quantiles are those of
+//! out-of-fold scores, since a head is too sure of the texts it was taught.
 use std::collections::HashSet;
 
 use crate::file::{File, FileError};
 use crate::hash;
+use crate::traffic::{Coverage, Ranks};
 
+/// The label of a prompt that any model answers.
+const SIMPLE: &str = "simple";
 const FORMAT: &str = "waypost.head.v1";
 
 /// Why a head could not be loaded.
@@ -84,6 +93,8 @@ pub struct LinearHead {
     weight: Option<Dense>,
     hashed: Option<Sparse>,
     scalars: Option<Vec<f32>>,
+    coverage: Option<Coverage>,
+    ranks: Option<Ranks>,
 }
 
 impl LinearHead {
@@ -103,6 +114,8 @@ impl LinearHead {
             weight: Dense::read(&file, count)?,
             hashed: Sparse::read(&file, count)?,
             scalars: file.floats("scalars")?.map(|tensor| tensor.shaped(&[count, 2])).transpose()?,
+            coverage: Coverage::read(&file)?,
+            ranks: Ranks::read(&file)?,
             labels,
         })
     }
@@ -150,6 +163,30 @@ impl LinearHead {
             add_scalars(weights, text, &mut logits);
         }
         Ok(self.judge(logits))
+    }
+
+    /// How strong a model the text needs, 0 to 1: `1 - P(simple)`, of a head without that label `1 - P(first label)`.
+    pub fn complexity(&self, scores: &Scores) -> f32 {
+        let simple = self.labels.iter().position(|label| label == SIMPLE).unwrap_or(0);
+        1.0 - scores.probabilities[simple]
+    }
+
+    /// How much the text is like those of the training set, 0 (nothing in common) to 1 (as much as they among each
+    /// other); none where the file does not tell.
+    pub fn coverage(&self, text: &str) -> Option<f32> {
+        self.coverage.as_ref().map(|coverage| coverage.of(text))
+    }
+
+    /// The 0 % to 100 % quantiles of [`Self::complexity`] over training texts that the head had not seen, ascending;
+    /// none where the file does not tell.
+    pub fn quantiles(&self) -> Option<&[f32]> {
+        self.ranks.as_ref().map(Ranks::scores)
+    }
+
+    /// What to take for [`Self::complexity`] where coverage is low: the score at the rank of the text's length, so it
+    /// rises with the length and is spread as scores are; none where the file does not tell.
+    pub fn length_prior(&self, text: &str) -> Option<f32> {
+        self.ranks.as_ref()?.at_length(scalars(text)[0])
     }
 
     fn judge(&self, logits: Vec<f32>) -> Scores {

@@ -7,6 +7,7 @@
 
 mod file;
 mod fold;
+mod traffic;
 mod wordpiece;
 
 pub mod alike;
