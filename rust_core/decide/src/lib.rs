@@ -4,17 +4,20 @@
 //! time is an argument, a [`Duration`](std::time::Duration) since any epoch the caller keeps to, randomness is a
 //! seed, and nothing does I/O.  Who measures and who acts lives in `waypost-plane`.
 //!
-//! Read in the order of a request: [`mod@admit`] refuses at the door, [`ewma`], [`quantile`] and [`success`] describe
-//! an instance, [`breaker`] and [`outlier`] leave the sick ones out, [`mod@score`] ranks, [`pick`] chooses, [`retry`]
-//! says whether a second try is affordable, [`batch`] says which texts run together in the worker.  Of generation:
-//! [`fair`] says who is served next, [`prefix`] in which slot, [`chunk`] how much of its prompt a step reads.
+//! Read in the order of a request: [`mod@admit`] refuses at the door, [`stats`] describe an instance (out of [`ewma`],
+//! [`quantile`], [`fading`] and [`success`]), [`breaker`] and [`outlier`] leave the sick ones out, [`mod@score`] ranks,
+//! [`pick`] lists the policies, [`balance`] chooses by one of them, [`retry`] says whether a second try is affordable,
+//! [`batch`] says which texts run together in the worker.  Of generation: [`fair`] says who is served next, [`prefix`]
+//! in which slot, [`chunk`] how much of its prompt a step reads.
 #![warn(missing_docs)]
 
 pub mod admit;
+pub mod balance;
 pub mod batch;
 pub mod breaker;
 pub mod chunk;
 pub mod ewma;
+pub mod fading;
 pub mod fair;
 pub mod outlier;
 pub mod pick;
@@ -22,9 +25,11 @@ pub mod prefix;
 pub mod quantile;
 pub mod retry;
 pub mod score;
+pub mod stats;
 pub mod success;
 
 pub use admit::{Limit, Permit};
+pub use balance::{Balancer, Choice, Nowhere, Offer, View};
 pub use batch::{Budget, plan};
 pub use breaker::{Breaker, State};
 pub use ewma::PeakEwma;
@@ -33,4 +38,5 @@ pub use pick::{Load, Picker, Policy};
 pub use quantile::WindowedQuantile;
 pub use retry::RetryBudget;
 pub use score::{Candidate, Scored, Terms, Weights, score};
+pub use stats::{Serving, Stats, StatsConfig, Verdict};
 pub use success::SuccessRate;

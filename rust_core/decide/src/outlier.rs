@@ -54,15 +54,23 @@ pub struct Health {
 ///
 /// An index can be admitted although its breaker does not allow it: that is the panic, and the caller lets the
 /// request pass.
-pub fn admit(instances: &[Health], now: Duration, panic_share: f64) -> Vec<usize> {
-    let ready: Vec<usize> = (0..instances.len()).filter(|index| instances[*index].ready).collect();
-    let mut sick: Vec<usize> = ready.iter().copied().filter(|index| instances[*index].is_sick(now)).collect();
+pub fn admit<'a>(instances: impl IntoIterator<Item = &'a Health>, now: Duration, panic_share: f64) -> Vec<usize> {
+    let instances = instances.into_iter();
+    let mut ready = Vec::with_capacity(instances.size_hint().0);
+    let mut sick = Vec::new();
+    for (index, health) in instances.enumerate().filter(|(_, health)| health.ready) {
+        ready.push(index);
+        if health.is_sick(now) {
+            sick.push((health, index));
+        }
+    }
     let healthy = ready.len() - sick.len();
     if (healthy as f64) < panic_share * ready.len() as f64 {
         return ready;
     }
-    keep_out_longest(&mut sick, instances, ready.len() / 2);
-    ready.into_iter().filter(|index| !sick.contains(index)).collect()
+    keep_out_longest(&mut sick, ready.len() / 2);
+    ready.retain(|index| !sick.iter().any(|(_, out)| out == index));
+    ready
 }
 
 impl Health {
@@ -72,11 +80,8 @@ impl Health {
 }
 
 // Broken before slow, and among the slow those with the longest time still to serve.
-fn keep_out_longest(sick: &mut Vec<usize>, instances: &[Health], most: usize) {
-    sick.sort_by_key(|index| {
-        let health = &instances[*index];
-        (health.breaker_allows, Reverse(health.excluded_until))
-    });
+fn keep_out_longest(sick: &mut Vec<(&Health, usize)>, most: usize) {
+    sick.sort_by_key(|(health, _)| (health.breaker_allows, Reverse(health.excluded_until)));
     sick.truncate(most);
 }
 

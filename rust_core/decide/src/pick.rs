@@ -1,4 +1,4 @@
-//! Which replica gets the request.
+//! Which replica gets the request: the policies.
 //!
 //! The default estimates when each replica would be done: `latency × (in_flight + 1) / success²`.  In-flight is
 //! counted by the router itself at pick time, so the next request already sees this one; success enters squared,
@@ -6,8 +6,12 @@
 //! the first would stay idle.  Above [`SCAN_LIMIT`] replicas a full scan is no better than two random choices
 //! (Mitzenmacher 2001) and costs more.
 //!
-//! In a simulation with one slow and one failing replica the additive score with argmax gave a p99 ten times as high
-//! and failed one request in six; `tests/herding.rs` repeats it in small.
+//! A policy does not pick: it says with which probability each replica would be picked, and one draw follows.  So the
+//! probability that is logged with a decision, without which logs cannot be used to judge another policy, is the true
+//! one by construction.  For two choices it is exact: of `n (n-1) / 2` pairs a replica wins those with a worse one and
+//! half of those with its like.
+//!
+//! To add a policy: a variant of [`Policy`], a row of [`POLICIES`].
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -30,6 +34,50 @@ pub enum Policy {
     Score,
     /// One after the other, whatever their load.
     RoundRobin,
+    /// At random, in proportion to the configured weights; nothing is remembered, so routers need not agree.
+    Weighted,
+    /// Fewest in flight.  To compare with: a replica that fails at once is always the emptiest.
+    LeastLoaded,
+    /// Highest score.  To compare with: everybody takes the same one, and the score learns of it too late.
+    BestScore,
+}
+
+/// A policy, its name in configuration and logs, and what it does.
+struct Row {
+    policy: Policy,
+    name: &'static str,
+    rule: fn(&mut Odds, &[Rival]),
+}
+
+/// All policies.
+const POLICIES: [Row; 7] = [
+    Row { policy: Policy::ExpectedCompletion, name: "expected_completion", rule: expected_completion },
+    Row { policy: Policy::PowerOfTwo, name: "power_of_two", rule: |odds, all| odds.better_of_two(all, Rival::cost) },
+    Row { policy: Policy::Score, name: "score", rule: |odds, all| odds.better_of_two(all, Rival::demerit) },
+    Row { policy: Policy::RoundRobin, name: "round_robin", rule: |odds, all| odds.next(all.len()) },
+    Row { policy: Policy::Weighted, name: "weighted", rule: |odds, all| odds.in_proportion(all, Rival::weight) },
+    Row { policy: Policy::LeastLoaded, name: "least_loaded", rule: |odds, all| odds.least(all, Rival::in_flight) },
+    Row { policy: Policy::BestScore, name: "best_score", rule: |odds, all| odds.least(all, Rival::demerit) },
+];
+
+fn expected_completion(odds: &mut Odds, rivals: &[Rival]) {
+    if rivals.len() <= SCAN_LIMIT { odds.least(rivals, Rival::cost) } else { odds.better_of_two(rivals, Rival::cost) }
+}
+
+impl Policy {
+    /// The policy of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        POLICIES.iter().find(|row| row.name == name).map(|row| row.policy)
+    }
+
+    /// As it is written in a configuration and logged.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    fn row(self) -> &'static Row {
+        &POLICIES[self as usize]
+    }
 }
 
 /// What is known of a replica when it may be picked.
@@ -54,59 +102,130 @@ impl Load {
     }
 }
 
+/// A replica among those that may be picked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rival {
+    /// What is known of it.
+    pub load: Load,
+    /// So many times as slow it counts, being fresh: 1 and up.
+    pub freshness: f64,
+    /// Its configured weight; read by [`Policy::Weighted`] only.
+    pub weight: f64,
+}
+
+impl Rival {
+    fn cost(&self) -> f64 {
+        self.load.completion() * self.freshness
+    }
+
+    fn demerit(&self) -> f64 {
+        if self.load.score.is_nan() { f64::INFINITY } else { -self.load.score }
+    }
+
+    fn weight(&self) -> f64 {
+        if self.weight.is_finite() { self.weight.max(0.0) } else { 0.0 }
+    }
+
+    fn in_flight(&self) -> f64 {
+        f64::from(self.load.in_flight)
+    }
+}
+
+/// With which probability each replica would be picked; the vectors are kept to be filled again.
+#[derive(Clone, Debug, Default)]
+struct Odds {
+    shares: Vec<f64>,
+    order: Vec<usize>,
+    turn: usize,
+}
+
+impl Odds {
+    /// All of it to the least, in equal parts where several are.
+    fn least(&mut self, rivals: &[Rival], cost: fn(&Rival) -> f64) {
+        self.shares.extend(rivals.iter().map(cost));
+        let least = self.shares.iter().copied().min_by(f64::total_cmp).unwrap_or_default();
+        let ties = self.shares.iter().filter(|cost| cost.total_cmp(&least).is_eq()).count();
+        let part = (ties as f64).recip();
+        self.shares.iter_mut().for_each(|cost| *cost = if cost.total_cmp(&least).is_eq() { part } else { 0.0 });
+    }
+
+    /// As if two different ones had been drawn and the one of lower cost, or either of equals, taken.
+    fn better_of_two(&mut self, rivals: &[Rival], cost: fn(&Rival) -> f64) {
+        let count = rivals.len();
+        let pairs = (count * (count - 1)) as f64 / 2.0;
+        self.shares.resize(count, 0.0);
+        self.order.clear();
+        self.order.extend(0..count);
+        self.order.sort_unstable_by(|a, b| cost(&rivals[*a]).total_cmp(&cost(&rivals[*b])));
+        let mut worse = count;
+        for alike in self.order.chunk_by(|a, b| cost(&rivals[*a]).total_cmp(&cost(&rivals[*b])).is_eq()) {
+            worse -= alike.len();
+            let wins = worse as f64 + (alike.len() - 1) as f64 / 2.0;
+            alike.iter().for_each(|index| self.shares[*index] = wins / pairs);
+        }
+    }
+
+    /// In proportion to what counts for each; all alike where nothing does.
+    fn in_proportion(&mut self, rivals: &[Rival], part: fn(&Rival) -> f64) {
+        self.shares.extend(rivals.iter().map(part));
+        let sum: f64 = self.shares.iter().sum();
+        let even = (rivals.len() as f64).recip();
+        self.shares.iter_mut().for_each(|share| *share = if sum > 0.0 { *share / sum } else { even });
+    }
+
+    /// All of it to the one whose turn it is.
+    fn next(&mut self, count: usize) {
+        self.shares.resize(count, 0.0);
+        self.shares[self.turn % count] = 1.0;
+        self.turn = self.turn.wrapping_add(1);
+    }
+
+    /// Which one `point`, between 0 and 1, falls on.
+    fn at(&self, mut point: f64) -> usize {
+        let fallen = self.shares.iter().position(|share| {
+            point -= share;
+            point < 0.0
+        });
+        // The shares add up to 1 only as far as floating point goes.
+        fallen.or_else(|| self.shares.iter().rposition(|share| *share > 0.0)).unwrap_or(0)
+    }
+}
+
 /// Picks replicas by one policy.
 #[derive(Clone, Debug)]
 pub struct Picker {
     policy: Policy,
     random: SmallRng,
-    turn: usize,
+    odds: Odds,
 }
 
 impl Picker {
     /// The same seed and the same loads give the same picks.
     pub fn new(policy: Policy, seed: u64) -> Self {
-        Self { policy, random: SmallRng::seed_from_u64(seed), turn: 0 }
+        Self { policy, random: SmallRng::seed_from_u64(seed), odds: Odds::default() }
     }
 
-    /// The index of the chosen replica; none only where there is none.
+    /// By what it picks.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// The index of the chosen replica, none only where there is none, and the probability that each had.
+    pub fn draw(&mut self, rivals: &[Rival]) -> Option<(usize, &[f64])> {
+        self.odds.shares.clear();
+        match rivals {
+            [] => return None,
+            [_] => self.odds.shares.push(1.0),
+            _ => (self.policy.row().rule)(&mut self.odds, rivals),
+        }
+        let index = self.odds.at(self.random.random());
+        Some((index, &self.odds.shares))
+    }
+
+    /// The index of the chosen replica, all of the same weight and none fresh; none only where there is none.
     pub fn pick(&mut self, loads: &[Load]) -> Option<usize> {
-        if loads.len() < 2 {
-            return (!loads.is_empty()).then_some(0);
-        }
-        Some(match self.policy {
-            Policy::ExpectedCompletion if loads.len() <= SCAN_LIMIT => self.least(loads),
-            Policy::ExpectedCompletion | Policy::PowerOfTwo => self.better_of_two(loads, Load::completion),
-            Policy::Score => self.better_of_two(loads, |load| -load.score),
-            Policy::RoundRobin => self.next(loads.len()),
-        })
-    }
-
-    fn least(&mut self, loads: &[Load]) -> usize {
-        let (mut best, mut least, mut ties) = (0, f64::INFINITY, 0);
-        for (index, cost) in loads.iter().map(Load::completion).enumerate() {
-            if cost < least {
-                (best, least, ties) = (index, cost, 1);
-            } else if cost == least {
-                ties += 1;
-                if self.random.random_range(0..ties) == 0 {
-                    best = index;
-                }
-            }
-        }
-        best
-    }
-
-    // The order of the pair is random, so a tie is broken at random as well.
-    fn better_of_two(&mut self, loads: &[Load], cost: fn(&Load) -> f64) -> usize {
-        let first = self.random.random_range(0..loads.len());
-        let offset = self.random.random_range(1..loads.len());
-        let second = (first + offset) % loads.len();
-        if cost(&loads[second]) < cost(&loads[first]) { second } else { first }
-    }
-
-    fn next(&mut self, count: usize) -> usize {
-        self.turn = self.turn.wrapping_add(1);
-        self.turn.wrapping_sub(1) % count
+        let rivals: Vec<Rival> = loads.iter().map(|load| Rival { load: *load, freshness: 1.0, weight: 1.0 }).collect();
+        self.draw(&rivals).map(|(index, _)| index)
     }
 }
 
@@ -115,7 +234,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const POLICIES: [Policy; 4] = [Policy::ExpectedCompletion, Policy::PowerOfTwo, Policy::Score, Policy::RoundRobin];
     const IDLE: Load = Load { latency: Duration::from_millis(10), in_flight: 0, success: 1.0, score: 1.0 };
 
     fn picks(policy: Policy, loads: &[Load], count: usize) -> Vec<usize> {
@@ -129,7 +247,7 @@ mod tests {
 
     #[test]
     fn nothing_is_picked_from_nothing() {
-        for policy in POLICIES {
+        for policy in POLICIES.map(|row| row.policy) {
             assert!(picks(policy, &[], 1).is_empty());
         }
     }
@@ -137,7 +255,7 @@ mod tests {
     #[test]
     fn an_only_replica_is_picked_whatever_its_state() {
         let hopeless = Load { latency: Duration::MAX, in_flight: u32::MAX, success: 0.0, score: f64::NAN };
-        for policy in POLICIES {
+        for policy in POLICIES.map(|row| row.policy) {
             assert_eq!(picks(policy, &[hopeless], 1), [0]);
         }
     }
@@ -152,7 +270,7 @@ mod tests {
 
     #[test]
     fn ties_are_spread_evenly() {
-        for policy in POLICIES {
+        for policy in POLICIES.map(|row| row.policy) {
             let picks = picks(policy, &[IDLE; 4], 4000);
             for index in 0..4 {
                 assert!((share(&picks, index) - 0.25).abs() < 0.03, "{policy:?} {index}");
@@ -190,13 +308,49 @@ mod tests {
     }
 
     #[test]
+    fn every_policy_is_found_by_its_name_and_in_its_own_row() {
+        for row in POLICIES {
+            assert_eq!(Policy::named(row.name), Some(row.policy));
+            assert_eq!(row.policy.name(), row.name);
+        }
+        assert_eq!(Policy::named("random"), None);
+    }
+
+    #[test]
+    fn weights_are_shares_and_nonsense_weighs_nothing() {
+        let rivals = [1.0, 3.0, f64::NAN, -2.0].map(|weight| Rival { load: IDLE, freshness: 1.0, weight });
+        let mut picker = Picker::new(Policy::Weighted, 7);
+        assert_eq!(picker.draw(&rivals).unwrap().1, [0.25, 0.75, 0.0, 0.0]);
+        let rivals = [0.0; 4].map(|weight| Rival { load: IDLE, freshness: 1.0, weight });
+        assert_eq!(picker.draw(&rivals).unwrap().1, [0.25; 4]);
+    }
+
+    #[test]
+    fn a_fresh_replica_is_as_dear_as_a_slow_one() {
+        let rivals = [9.0, 1.0].map(|freshness| Rival { load: IDLE, freshness, weight: 1.0 });
+        assert_eq!(Picker::new(Policy::ExpectedCompletion, 7).draw(&rivals).unwrap().0, 1);
+    }
+
+    #[test]
+    fn of_two_choices_the_odds_count_the_pairs_won_and_half_of_those_tied() {
+        let rivals = [10, 20, 20, 40].map(|millis| Rival {
+            load: Load { latency: Duration::from_millis(millis), ..IDLE },
+            freshness: 1.0,
+            weight: 1.0,
+        });
+        let mut picker = Picker::new(Policy::PowerOfTwo, 7);
+        let sixths = picker.draw(&rivals).unwrap().1.iter().map(|share| share * 6.0);
+        assert_eq!(sixths.collect::<Vec<_>>(), [3.0, 1.5, 1.5, 0.0]);
+    }
+
+    #[test]
     fn round_robin_takes_turns() {
         assert_eq!(picks(Policy::RoundRobin, &[IDLE; 3], 7), [0, 1, 2, 0, 1, 2, 0]);
     }
 
     #[test]
     fn a_seed_repeats_its_picks() {
-        for policy in POLICIES {
+        for policy in POLICIES.map(|row| row.policy) {
             assert_eq!(picks(policy, &[IDLE; 8], 100), picks(policy, &[IDLE; 8], 100));
         }
     }
@@ -215,9 +369,25 @@ mod tests {
     proptest! {
         #[test]
         fn a_pick_is_always_in_range(loads in prop::collection::vec(load(), 1..100), seed in any::<u64>()) {
-            for policy in POLICIES {
+            for policy in POLICIES.map(|row| row.policy) {
                 let pick = Picker::new(policy, seed).pick(&loads);
                 prop_assert!(pick.is_some_and(|index| index < loads.len()));
+            }
+        }
+
+        #[test]
+        fn odds_are_probabilities_and_the_pick_had_some(
+            loads in prop::collection::vec((load(), 1.0f64..10.0, any::<f64>()), 1..100),
+            seed in any::<u64>(),
+        ) {
+            let rivals: Vec<Rival> =
+                loads.into_iter().map(|(load, freshness, weight)| Rival { load, freshness, weight: weight / 1e9 }).collect();
+            for policy in POLICIES.map(|row| row.policy) {
+                let mut picker = Picker::new(policy, seed);
+                let (index, odds) = picker.draw(&rivals).unwrap();
+                prop_assert!(odds[index] > 0.0, "{policy:?}");
+                prop_assert!(odds.iter().all(|share| (0.0..=1.0 + 1e-9).contains(share)), "{policy:?} {odds:?}");
+                prop_assert!((odds.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{policy:?} {odds:?}");
             }
         }
 

@@ -74,18 +74,23 @@ pub struct Scored {
 
 /// Scores all candidates together, in their order.  Negative and non-finite inputs count as 0.
 pub fn score(candidates: &[Candidate], weights: &Weights) -> Vec<Scored> {
-    let raw: Vec<Terms> = candidates.iter().map(Terms::raw).collect();
-    let best = raw.iter().fold(Terms::default(), |best, terms| best.zip(terms, f64::max));
-    raw.iter()
-        .zip(candidates)
-        .map(|(raw, candidate)| {
-            let mut terms = raw.zip(&best, share);
-            if candidate.p95.is_none() {
-                terms.latency = 1.0;
-            }
-            Scored { total: terms.weighted(weights), terms }
-        })
-        .collect()
+    score_all(candidates.iter(), weights)
+}
+
+/// The same where candidates are parts of something; they are gone through twice, and only the scores are allocated.
+pub fn score_all<'a>(candidates: impl Iterator<Item = &'a Candidate> + Clone, weights: &Weights) -> Vec<Scored> {
+    let best = candidates.clone().map(Terms::raw).fold(Terms::default(), |best, terms| best.zip(&terms, f64::max));
+    candidates.map(|candidate| Scored::of(candidate, &best, weights)).collect()
+}
+
+impl Scored {
+    fn of(candidate: &Candidate, best: &Terms, weights: &Weights) -> Self {
+        let mut terms = Terms::raw(candidate).zip(best, share);
+        if candidate.p95.is_none() {
+            terms.latency = 1.0;
+        }
+        Self { total: terms.weighted(weights), terms }
+    }
 }
 
 impl Terms {

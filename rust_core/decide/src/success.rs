@@ -5,44 +5,31 @@
 //! [`MEMORY`] outcomes rather than the last seconds, otherwise thousands of old successes would hide a fresh outage.
 use std::time::Duration;
 
-use crate::ewma::decayed;
+use crate::fading::{Belief, FadingMean};
 
 /// The most outcomes whose weight is kept; beyond it older ones make room.
 pub const MEMORY: f64 = 32.0;
 
-const TRUST: f64 = 1.0;
+const TRUST: Belief = Belief { value: 1.0, weight: 1.0 };
 
 /// Fading success rate of one instance.
 #[derive(Clone, Debug)]
-pub struct SuccessRate {
-    decay: Duration,
-    at: Duration,
-    successes: f64,
-    outcomes: f64,
-}
+pub struct SuccessRate(FadingMean);
 
 impl SuccessRate {
     /// `decay` is the time in which an outcome loses 63 % of its weight.
     pub fn new(decay: Duration) -> Self {
-        Self { decay, at: Duration::ZERO, successes: 0.0, outcomes: 0.0 }
+        Self(FadingMean::new(decay, MEMORY))
     }
 
     /// Takes in the outcome of a request that ended at `now`.
     pub fn observe(&mut self, now: Duration, ok: bool) {
-        let weight = self.weight(now).min((MEMORY - 1.0) / self.outcomes.max(MEMORY - 1.0));
-        self.successes = self.successes * weight + f64::from(u8::from(ok));
-        self.outcomes = self.outcomes * weight + 1.0;
-        self.at = now;
+        self.0.observe(now, f64::from(u8::from(ok)));
     }
 
     /// The rate at `now`; 1.0 where nothing was observed, or not for long.
     pub fn get(&self, now: Duration) -> f64 {
-        let weight = self.weight(now);
-        (self.successes * weight + TRUST) / (self.outcomes * weight + TRUST)
-    }
-
-    fn weight(&self, now: Duration) -> f64 {
-        decayed(now.saturating_sub(self.at), self.decay)
+        self.0.get(now, TRUST)
     }
 }
 
