@@ -15,7 +15,7 @@ Found = tuple[str, str, str]
 
 
 def keyed(tenants: Iterable[Tenant]) -> list[dict[str, Any]]:
-    """Each tenant with its key in plain text; empty where it has none.
+    """Each tenant with its key in plain text, None where it has none.
 
     Raises:
         ConfigError: a key is not there, cannot be sent, or is used twice: all that is wrong.
@@ -28,7 +28,7 @@ def keyed(tenants: Iterable[Tenant]) -> list[dict[str, Any]]:
 
 
 def _plain(tenant: Tenant, key: str) -> dict[str, Any]:
-    return tenant.model_dump(exclude={"key_env", "key_file"}) | {"key": key}
+    return tenant.model_dump(exclude={"key_env", "key_file"}) | {"key": key or None}
 
 
 def _found(place: str, tenant: Tenant) -> Found:

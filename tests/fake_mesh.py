@@ -79,6 +79,16 @@ def failing(code: grpc.StatusCode, message: str, *details: Message) -> Answer:
     return answer
 
 
+def trailing(said: dict[str, str], answer: Answer) -> Answer:
+    """`answer`, with these trailers."""
+
+    def method(request: Any, context: grpc.ServicerContext) -> Any:
+        context.set_trailing_metadata(tuple(said.items()))
+        return answer(request, context)
+
+    return method
+
+
 def streaming(*pieces: str, **final: Any) -> Answer:
     """An answer in pieces; `final` has fields of the GenerateResponse that ends it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import grpc
@@ -15,8 +16,10 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_health.v1 import health_pb2
 
 import waypost
+from tests.clients import Blocking
 from tests.plane import Plane
 from waypost import _calls, errors
+from waypost.control import Rollout
 from waypost.v1 import classify_pb2, common_pb2, embed_pb2, mesh_pb2, rerank_pb2
 
 SERVED = common_pb2.ServedBy(model="minilm", version="1", instance="local-0")
@@ -57,6 +60,7 @@ def test_options_reach_the_request(mesh: Any, client: Any) -> None:
         max_cost_usd=0.5,
         priority="high",
         tenant="shop",
+        no_cache=True,
     )
     (sent,) = mesh.requests
     assert sent == embed_pb2.EmbedRequest(
@@ -72,6 +76,7 @@ def test_options_reach_the_request(mesh: Any, client: Any) -> None:
             max_cost_usd=0.5,
             priority=common_pb2.PRIORITY_HIGH,
             tenant="shop",
+            no_cache=True,
         ),
     )
 
@@ -228,13 +233,18 @@ REASONS = [
     (grpc.StatusCode.NOT_FOUND, "ERROR_REASON_ADAPTER_NOT_FOUND", errors.NotFound, errors.CallerError),
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_RATE_LIMITED", errors.Overloaded, errors.RetryableError),
     (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_PROVIDER_FAILED", errors.Unavailable, errors.RetryableError),
+    (grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_UNAUTHENTICATED", errors.Denied, errors.CallerError),
+    (grpc.StatusCode.PERMISSION_DENIED, "ERROR_REASON_BLOCKED", errors.Blocked, errors.Denied),
+    (grpc.StatusCode.ABORTED, "ERROR_REASON_CHANGED_MEANWHILE", errors.Conflict, errors.CallerError),
+    (grpc.StatusCode.ABORTED, "", errors.Unavailable, errors.RetryableError),
+    (grpc.StatusCode.NOT_FOUND, "ERROR_REASON_NOT_KNOWN", errors.NotFound, errors.CallerError),
     (grpc.StatusCode.INTERNAL, "ERROR_REASON_MODEL_FAILED", errors.ModelFailed, errors.ServerError),
     (grpc.StatusCode.UNIMPLEMENTED, "ERROR_REASON_NOT_IMPLEMENTED", errors.NotImplementedByServer, errors.ServerError),
     (grpc.StatusCode.DATA_LOSS, "", errors.ServerError, errors.WaypostError),
 ]
 
 
-@pytest.mark.parametrize(("code", "reason", "cls", "side"), REASONS, ids=[row[1] or "none" for row in REASONS])
+@pytest.mark.parametrize(("code", "reason", "cls", "side"), REASONS, ids=[row[1] or row[0].name for row in REASONS])
 def test_error_classes_say_who_must_act(
     mesh: Any, fail: Any, code: grpc.StatusCode, reason: str, cls: type, side: type
 ) -> None:
@@ -244,6 +254,32 @@ def test_error_classes_say_who_must_act(
         client.embed(["a"])
     assert type(caught.value) is cls
     assert isinstance(caught.value, side)
+
+
+@pytest.mark.parametrize("made", [waypost.Client, Blocking], ids=["sync", "asyncio"])
+def test_the_key_goes_along_with_every_call(mesh: Any, made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one given, else that of the environment, else none; an empty one is none."""
+    sent: list[Any] = []
+
+    def answer(request: Any, context: grpc.ServicerContext) -> embed_pb2.EmbedResponse:
+        sent.append(dict(context.invocation_metadata()).get("authorization"))
+        return embedded(request)
+
+    mesh.answers["Embed"] = answer
+    for environment in ("", "set"):
+        monkeypatch.setenv("WAYPOST_KEY", environment)
+        for key in (None, "given", ""):
+            with closing(made(mesh.address, key=key)) as client:
+                client.embed(["a"])
+                assert "given" not in repr(client)
+    assert sent == [None, "Bearer given", None, "Bearer set", "Bearer given", None]
+
+
+def test_a_key_that_no_header_may_have_is_refused_without_being_shown() -> None:
+    """A line break from a file, for instance."""
+    with pytest.raises(errors.InvalidRequest, match="key has spaces") as caught:
+        waypost.Client("127.0.0.1:1", key="s3cret\n")
+    assert "s3cret" not in repr(caught.value) + repr(caught.value.metadata)
 
 
 def test_unreadable_details_do_not_hide_the_failure(mesh: Any) -> None:
@@ -269,6 +305,14 @@ BAD_CALLS: list[tuple[str, Callable[[Any], Any]]] = [
     ("tier", lambda client: client.embed(["a"], tier="best")),
     ("tags", lambda client: client.embed(["a"], tags="embed")),
     ("tenant", lambda client: client.embed(["a"], tenant=7)),
+    ("no_cache", lambda client: client.embed(["a"], no_cache=1)),
+    ("task", lambda client: client.explain("a", task="sing")),
+    ("text", lambda client: client.explain(None)),
+    ("score", lambda client: client.feedback("7f3c", 2)),
+    ("request_id", lambda client: client.feedback(None, 1)),
+    ("rollout.steps[1]", lambda client: client.set_rollout(Rollout("w", "a", "b", steps=(0.1, 2.0)))),
+    ("rollout.state", lambda client: client.set_rollout(Rollout("w", "a", "b", state="gone"))),
+    ("rollout.step_limit", lambda client: client.set_rollout(Rollout("w", "a", "b", step_limit=float("inf")))),
     ("truncate", lambda client: client.embed(["a"], truncate="middle")),
     ("max_cost_usd", lambda client: client.embed(["a"], max_cost_usd=float("inf"))),
     ("threshold", lambda client: client.classify(["a"], threshold=float("nan"))),

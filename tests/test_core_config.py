@@ -58,7 +58,7 @@ def test_tenants_come_with_their_keys(tmp_path: Path, monkeypatch: pytest.Monkey
     expected = {"name": "acme", "key": "s3cret", "calls_per_second": 0.0, "burst": 0, "monthly_usd": 5.0}
     for router in (keyed(key_env="ACME_KEY"), keyed(key_file=str(tmp_path / "key"))):
         assert handed(router)["tenants"] == [expected | {"guard": "block"}]
-    assert handed(keyed())["tenants"][0]["key"] == ""
+    assert handed(keyed())["tenants"][0]["key"] is None
 
 
 def test_keys_that_are_not_there_are_a_problem_of_the_configuration() -> None:

@@ -1,24 +1,26 @@
 """The rpcs as values: where a call goes, what it sends, how its reply is read.
 
 `Client` and `AsyncClient` differ only in how they wait, so everything else is here and in `_requests`, `_generate`,
-`_replies`.
+`_control`, `_replies`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, Unpack
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar, Unpack, cast
 
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from waypost import _generate, _replies, _requests
+from waypost import _control, _generate, _replies, _requests
+from waypost._control import ExplainOptions
 from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions
+from waypost.control import Budget, Explanation, Rollout, RolloutStatus
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -29,6 +31,7 @@ from waypost.results import (
     ModelInfo,
     PromptTokens,
     Ranking,
+    Routed,
     TokenCounts,
 )
 from waypost.v1 import (
@@ -78,6 +81,11 @@ COUNT_PROMPT_TOKENS = Rpc(
 MODELS = Rpc("/waypost.v1.MeshService/ListModels", mesh_pb2.ListModelsResponse, _replies.models)
 INSTANCE = Rpc("/waypost.v1.MeshService/DescribeInstance", mesh_pb2.DescribeInstanceResponse, _replies.instance)
 INSTANCES = Rpc("/waypost.v1.MeshService/ListInstances", mesh_pb2.ListInstancesResponse, _replies.instances)
+EXPLAIN = Rpc("/waypost.v1.MeshService/Explain", mesh_pb2.ExplainResponse, _control.explanation)
+BUDGET = Rpc("/waypost.v1.MeshService/GetBudget", mesh_pb2.GetBudgetResponse, _control.budget)
+FEEDBACK = Rpc("/waypost.v1.MeshService/SendFeedback", mesh_pb2.SendFeedbackResponse, _control.judged_model)
+ROLLOUTS = Rpc("/waypost.v1.MeshService/ListRollouts", mesh_pb2.ListRolloutsResponse, _control.rollouts)
+SET_ROLLOUT = Rpc("/waypost.v1.MeshService/SetRollout", mesh_pb2.SetRolloutResponse, _control.changed_rollout)
 HEALTH = Rpc("/grpc.health.v1.Health/Check", health_pb2.HealthCheckResponse, _replies.health)
 
 
@@ -128,8 +136,35 @@ def instances() -> Call[tuple[InstanceStatus, ...]]:
     return Call(INSTANCES, mesh_pb2.ListInstancesRequest())
 
 
+def explain(text: str, **options: Unpack[ExplainOptions]) -> Call[Explanation]:
+    return Call(EXPLAIN, _control.explain(text, **options))
+
+
+def budget(tenant: str) -> Call[Budget]:
+    return Call(BUDGET, _control.get_budget(tenant))
+
+
+def feedback(request_id: str, score: float) -> Call[str]:
+    return Call(FEEDBACK, _control.send_feedback(request_id, score))
+
+
+def rollouts() -> Call[tuple[RolloutStatus, ...]]:
+    return Call(ROLLOUTS, mesh_pb2.ListRolloutsRequest())
+
+
+def set_rollout(rollout: Rollout) -> Call[Rollout]:
+    return Call(SET_ROLLOUT, _control.set_rollout(rollout))
+
+
 def health(service: str) -> Call[str]:
     return Call(HEALTH, health_pb2.HealthCheckRequest(service=service))
+
+
+def routed(result: R, trailers: Iterable[tuple[str, Any]] | None) -> R:
+    """The result, with what the trailers say of its way."""
+    if not isinstance(result, Routed):
+        return result
+    return cast("R", replace(result, routing=_replies.routing(trailers)))
 
 
 def channel_options(address: str) -> list[tuple[str, Any]]:

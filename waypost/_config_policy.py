@@ -43,7 +43,7 @@ Patterns = Annotated[tuple[Pattern, ...], Strict(False)]
 def _checked_store(value: str, info: ValidationInfo) -> str:
     if value.startswith("sqlite:"):
         return f"sqlite:{_database(value.removeprefix('sqlite:'), info)}"
-    if value != "file":
+    if value not in ("file", "memory:"):
         _check_redis(value)
     return value
 
@@ -197,8 +197,8 @@ class Budget(Section):
     """What all calls together may cost.  A call's highest price is reserved before it, and settled after it."""
 
     store: Store = "file"
-    """Where the ledger is: "file": SQLite in Waypost's home, for the routers of one machine; "sqlite:/path";
-    "redis://host:port/0", for several machines."""
+    """Where ledger and rollouts are: "file": SQLite in Waypost's home, for the routers of one machine; "sqlite:/path";
+    "redis://host:port/0", for several machines; "memory:", for trials: forgotten at the next start."""
     monthly_usd: Amount = 200.0
     """US dollars per calendar month (UTC), over all routers of one store; a call that could pass it fails with
     RESOURCE_EXHAUSTED, QUOTA_EXCEEDED."""
@@ -265,8 +265,9 @@ class Hop(Section):
     """Of "unsure": how sure the head must be."""
     coverage: Share = 0.2
     """Of "coverage_low": share of the prompt's features that the head must know."""
-    max_share: Share = 1.0
-    """Most of the route's calls that this hop takes, over the last thousand; beyond it the hop is passed over."""
+    max_share: Share | None = None
+    """Most of the route's calls that this hop takes, over the last thousand; beyond it the hop is passed over; absent:
+    no limit."""
 
 
 class Route(Section):

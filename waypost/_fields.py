@@ -94,6 +94,12 @@ def share(field: str, value: object) -> float:
     return found
 
 
+def flag(field: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise invalid(field, f"is {value!r}: it must be True or False", value)
+    return value
+
+
 def enum(field: str, kind: Any, word: object) -> Any:
     if word == "":
         return 0

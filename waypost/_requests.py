@@ -22,6 +22,7 @@ class Route(TypedDict, total=False):
     max_cost_usd: most the caller will pay for this call; 0 sets no limit.
     priority: "low", "normal" or "high".
     tenant: for whom the call is made; those who wait are served in turns by tenant.
+    no_cache: neither answer from the router's cache nor keep the answer there.
     """
 
     tags: Sequence[str]
@@ -31,6 +32,7 @@ class Route(TypedDict, total=False):
     max_cost_usd: float
     priority: str
     tenant: str
+    no_cache: bool
 
 
 class EmbedOptions(Route, total=False):
@@ -146,8 +148,9 @@ def route(
     max_cost_usd: float = 0.0,
     priority: str = "",
     tenant: str = "",
+    no_cache: bool = False,
 ) -> common_pb2.RouteHints | None:
-    if not (tags or prefer_tags or tier or session or max_cost_usd or priority or tenant):
+    if not (tags or prefer_tags or tier or session or max_cost_usd or priority or tenant or no_cache):
         return None
     return common_pb2.RouteHints(
         required_tags=fields.texts("tags", tags),
@@ -157,6 +160,7 @@ def route(
         max_cost_usd=fields.number("max_cost_usd", max_cost_usd),
         priority=fields.enum("priority", common_pb2.Priority, priority),
         tenant=fields.text("tenant", tenant),
+        no_cache=fields.flag("no_cache", no_cache),
     )
 
 

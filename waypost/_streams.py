@@ -20,15 +20,17 @@ from typing import Any, Generic, Self, TypeVar
 import grpc
 import grpc.aio
 
-from waypost import errors
+from waypost import _replies, errors
+from waypost.results import Routing
 
 R = TypeVar("R")
 
 
 class Stream(Generic[R]):
-    """An iterator over the replies of one call."""
+    """An iterator over the replies of one call; `routing` is there once it was read to its end."""
 
     def __init__(self, replies: Any, read: Callable[[Any], R]) -> None:
+        self.routing = Routing()
         self._replies = replies
         self._read = read
 
@@ -38,6 +40,9 @@ class Stream(Generic[R]):
     def __next__(self) -> R:
         try:
             return self._read(next(self._replies))
+        except StopIteration:
+            self.routing = _replies.routing(self._replies.trailing_metadata())
+            raise
         except grpc.RpcError as error:
             raise errors.from_rpc(error) from None
 
@@ -57,9 +62,10 @@ class Stream(Generic[R]):
 
 
 class AsyncStream(Generic[R]):
-    """An asynchronous iterator over the replies of one call."""
+    """An asynchronous iterator over the replies of one call; `routing` is there once it was read to its end."""
 
     def __init__(self, replies: Any, read: Callable[[Any], R]) -> None:
+        self.routing = Routing()
         self._replies = replies
         self._iterator = aiter(replies)
         self._read = read
@@ -71,6 +77,9 @@ class AsyncStream(Generic[R]):
     async def __anext__(self) -> R:
         try:
             return self._read(await anext(self._iterator))
+        except StopAsyncIteration:
+            self.routing = _replies.routing(await self._replies.trailing_metadata())
+            raise
         except grpc.aio.AioRpcError as error:
             raise errors.from_rpc(error) from None
         except asyncio.CancelledError:

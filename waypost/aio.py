@@ -18,9 +18,11 @@ import grpc.aio
 from waypost import _calls, errors
 from waypost._base import ADDRESS, TIMEOUT_S, BaseClient, BaseGuarded
 from waypost._calls import Call, Rpc
+from waypost._control import ExplainOptions
 from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions, embed_stream
 from waypost._streams import AsyncStream
+from waypost.control import Budget, Explanation, Rollout, RolloutStatus
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -43,10 +45,15 @@ class AsyncClient(BaseClient):
     """Calls a router or a single worker; arguments as those of `waypost.Client`."""
 
     def __init__(
-        self, address: str = ADDRESS, *, timeout: float = TIMEOUT_S, options: Sequence[tuple[str, Any]] = ()
+        self,
+        address: str = ADDRESS,
+        *,
+        timeout: float = TIMEOUT_S,
+        key: str | None = None,
+        options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         channel = grpc.aio.insecure_channel(address, options=[*_calls.channel_options(address), *options])
-        super().__init__(address, timeout, channel)
+        super().__init__(address, timeout, key, channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,20 +138,48 @@ class AsyncClient(BaseClient):
         """What is called itself: a worker with its models and its queue, or a router, which has none."""
         return await self._unary(_calls.instance(), timeout)
 
+    async def explain(
+        self, text: str, *, timeout: float | None = None, **options: Unpack[ExplainOptions]
+    ) -> Explanation:
+        """Where a request would go now and why, without sending it there."""
+        return await self._unary(_calls.explain(text, **options), timeout)
+
+    async def budget(self, tenant: str = "", *, timeout: float | None = None) -> Budget:
+        """What was spent this month and what is left; without a tenant, of all."""
+        return await self._unary(_calls.budget(tenant), timeout)
+
+    async def feedback(self, request_id: str, score: float, *, timeout: float | None = None) -> str:
+        """Says how good an answer was, from 0 to 1; `request_id` is its `routing.request_id`.  Returns the model."""
+        return await self._unary(_calls.feedback(request_id, score), timeout)
+
+    async def rollouts(self, *, timeout: float | None = None) -> tuple[RolloutStatus, ...]:
+        """Models that are being replaced, and how far that has come."""
+        return await self._unary(_calls.rollouts(), timeout)
+
+    async def set_rollout(self, rollout: Rollout, *, timeout: float | None = None) -> Rollout:
+        """Starts, changes or ends a rollout; returns it with its new revision.
+
+        Raises:
+            Conflict: it is not as `rollout.revision` had it any more.
+        """
+        return await self._unary(_calls.set_rollout(rollout), timeout)
+
     async def health(self, service: str = "", *, timeout: float | None = None) -> str:
         """ "SERVING" or "NOT_SERVING": of the whole server, of a service, or of a model ("models/NAME")."""
         return await self._unary(_calls.health(service), timeout)
 
     async def _unary(self, call: Call[R], timeout: float | None) -> R:
         stub = self._stub(call.rpc, self._channel.unary_unary)
+        sent = stub(call.request, timeout=self._seconds(timeout), metadata=self._metadata)
         try:
-            reply = await stub(call.request, timeout=self._seconds(timeout))
+            reply, trailers = await sent, await sent.trailing_metadata()
         except grpc.aio.AioRpcError as error:
             raise errors.from_rpc(error) from None
-        return call.rpc.read(reply)
+        return _calls.routed(call.rpc.read(reply), trailers)
 
     def _stream(self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None) -> AsyncStream[R]:
-        return AsyncStream(self._stub(rpc, kind)(request, timeout=self._seconds(timeout)), rpc.read)
+        stub = self._stub(rpc, kind)
+        return AsyncStream(stub(request, timeout=self._seconds(timeout), metadata=self._metadata), rpc.read)
 
 
 class _Guarded(BaseGuarded):

@@ -18,9 +18,11 @@ import grpc
 from waypost import _calls, errors
 from waypost._base import ADDRESS, TIMEOUT_S, BaseClient, BaseGuarded
 from waypost._calls import Call, Rpc
+from waypost._control import ExplainOptions
 from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions, embed_stream
 from waypost._streams import Stream
+from waypost.control import Budget, Explanation, Rollout, RolloutStatus
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -43,14 +45,20 @@ class Client(BaseClient):
     Args:
         address: "host:port", or "unix:/path".
         timeout: seconds a call may take where it names no `timeout` of its own.
+        key: the tenant's, where the router wants one; without it, what the environment says in WAYPOST_KEY.
         options: further gRPC channel options.
     """
 
     def __init__(
-        self, address: str = ADDRESS, *, timeout: float = TIMEOUT_S, options: Sequence[tuple[str, Any]] = ()
+        self,
+        address: str = ADDRESS,
+        *,
+        timeout: float = TIMEOUT_S,
+        key: str | None = None,
+        options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         channel = grpc.insecure_channel(address, options=[*_calls.channel_options(address), *options])
-        super().__init__(address, timeout, channel)
+        super().__init__(address, timeout, key, channel)
 
     def __enter__(self) -> Self:
         return self
@@ -133,6 +141,30 @@ class Client(BaseClient):
         """What is called itself: a worker with its models and its queue, or a router, which has none."""
         return self._unary(_calls.instance(), timeout)
 
+    def explain(self, text: str, *, timeout: float | None = None, **options: Unpack[ExplainOptions]) -> Explanation:
+        """Where a request would go now and why, without sending it there."""
+        return self._unary(_calls.explain(text, **options), timeout)
+
+    def budget(self, tenant: str = "", *, timeout: float | None = None) -> Budget:
+        """What was spent this month and what is left; without a tenant, of all."""
+        return self._unary(_calls.budget(tenant), timeout)
+
+    def feedback(self, request_id: str, score: float, *, timeout: float | None = None) -> str:
+        """Says how good an answer was, from 0 to 1; `request_id` is its `routing.request_id`.  Returns the model."""
+        return self._unary(_calls.feedback(request_id, score), timeout)
+
+    def rollouts(self, *, timeout: float | None = None) -> tuple[RolloutStatus, ...]:
+        """Models that are being replaced, and how far that has come."""
+        return self._unary(_calls.rollouts(), timeout)
+
+    def set_rollout(self, rollout: Rollout, *, timeout: float | None = None) -> Rollout:
+        """Starts, changes or ends a rollout; returns it with its new revision.
+
+        Raises:
+            Conflict: it is not as `rollout.revision` had it any more.
+        """
+        return self._unary(_calls.set_rollout(rollout), timeout)
+
     def health(self, service: str = "", *, timeout: float | None = None) -> str:
         """ "SERVING" or "NOT_SERVING": of the whole server, of a service, or of a model ("models/NAME")."""
         return self._unary(_calls.health(service), timeout)
@@ -140,13 +172,14 @@ class Client(BaseClient):
     def _unary(self, call: Call[R], timeout: float | None) -> R:
         stub = self._stub(call.rpc, self._channel.unary_unary)
         try:
-            reply = stub(call.request, timeout=self._seconds(timeout))
+            reply, ended = stub.with_call(call.request, timeout=self._seconds(timeout), metadata=self._metadata)
         except grpc.RpcError as error:
             raise errors.from_rpc(error) from None
-        return call.rpc.read(reply)
+        return _calls.routed(call.rpc.read(reply), ended.trailing_metadata())
 
     def _stream(self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None) -> Stream[R]:
-        return Stream(self._stub(rpc, kind)(request, timeout=self._seconds(timeout)), rpc.read)
+        stub = self._stub(rpc, kind)
+        return Stream(stub(request, timeout=self._seconds(timeout), metadata=self._metadata), rpc.read)
 
 
 class _Guarded(BaseGuarded):

@@ -60,7 +60,7 @@ class InvalidRequest(CallerError):
 
 
 class NotFound(CallerError):
-    """No such model, head, adapter or health service; `Client.models()` lists what there is."""
+    """No such model, head, adapter, health service, answer or rollout; `Client.models()` lists the models."""
 
 
 class NotCapable(CallerError):
@@ -68,11 +68,19 @@ class NotCapable(CallerError):
 
 
 class QuotaExceeded(CallerError):
-    """The caller's quota or budget is spent."""
+    """The caller's quota or budget is spent; with `retry_after`, it is only the rate."""
 
 
 class Denied(CallerError):
     """The server does not know the caller, or does not allow the call."""
+
+
+class Blocked(Denied):
+    """The guard takes the text for what the tenant's policy blocks."""
+
+
+class Conflict(CallerError):
+    """Somebody else changed it meanwhile: read it again, then decide again."""
 
 
 class Cancelled(CallerError):
@@ -116,6 +124,8 @@ ERRORS: dict[tuple[Code, str], type[WaypostError]] = {
     (Code.RESOURCE_EXHAUSTED, "ERROR_REASON_QUOTA_EXCEEDED"): QuotaExceeded,
     (Code.UNAUTHENTICATED, ""): Denied,
     (Code.PERMISSION_DENIED, ""): Denied,
+    (Code.PERMISSION_DENIED, "ERROR_REASON_BLOCKED"): Blocked,
+    (Code.ABORTED, "ERROR_REASON_CHANGED_MEANWHILE"): Conflict,
     (Code.CANCELLED, ""): Cancelled,
     (Code.UNAVAILABLE, ""): Unavailable,
     (Code.ABORTED, ""): Unavailable,

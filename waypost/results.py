@@ -7,7 +7,7 @@ Durations are seconds; enum values are the lower-case words of the contract (`TI
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,49 @@ class TextUsage:
 
 
 @dataclass(frozen=True)
-class _Reply:
-    """What every reply of a model carries."""
+class Routing:
+    """What the router says of a call: empty where a worker was called itself, or an older router.
+
+    Attributes:
+        request_id: for `feedback`, and for the decision log.
+        model, instance: where the answer comes from.
+        reason: why that model and why that instance, such as "tier/expected_completion".
+        attempts: tries, over all models.
+        hops: the models that were asked, where they were several.
+        tier: how much model the request was given.
+        cost_usd: what the call came to; None of models without a price.
+        budget_remaining_usd: left this month, of the tighter limit; None where there is none, or nothing was spent.
+        cache: "hit" or "miss"; empty where the answer may not be kept.
+        guard: label and score of what the guard remarked.
+        quality: how good the answer was found, 0 to 1; None where it was not judged.
+    """
+
+    request_id: str = ""
+    model: str = ""
+    instance: str = ""
+    reason: str = ""
+    attempts: int = 0
+    hops: tuple[str, ...] = ()
+    tier: str = ""
+    cost_usd: float | None = None
+    budget_remaining_usd: float | None = None
+    cache: str = ""
+    guard: str = ""
+    quality: float | None = None
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What every reply carries that comes from a model."""
 
     served: ServedBy
+    routing: Routing = field(default=Routing(), kw_only=True)
+
+
+@dataclass(frozen=True)
+class _Reply(Routed):
+    """What every reply of a model that ran carries."""
+
     timings: Timings
 
 
@@ -58,10 +97,9 @@ class Embeddings(_Reply):
 
 
 @dataclass(frozen=True)
-class TokenCounts:
+class TokenCounts(Routed):
     """Tokens per text, special tokens included."""
 
-    served: ServedBy
     tokens: tuple[int, ...]
 
 
@@ -128,10 +166,9 @@ class Ranking(_Reply):
 
 
 @dataclass(frozen=True)
-class PromptTokens:
+class PromptTokens(Routed):
     """Tokens of a prompt as the model reads it, its chat template included."""
 
-    served: ServedBy
     tokens: int
 
 
@@ -220,7 +257,7 @@ class HeadInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model that can be asked for by name; an output price of 0 is the same as the other."""
+    """A model that can be asked for by name; an output price of 0 is the same as the other, 0 slots are no limit."""
 
     name: str
     version: str
@@ -235,6 +272,8 @@ class ModelInfo:
     quality: float
     adapters: tuple[str, ...]
     cost_per_1k_output_tokens_usd: float
+    slots: int
+    default_max_tokens: int
 
 
 @dataclass(frozen=True)
