@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 
+from router import service
 from tests.commands import Run
 from waypost import config
 from waypost.v1 import classify_pb2, embed_pb2, mesh_pb2, rerank_pb2
@@ -71,6 +72,28 @@ def test_a_refused_call_is_one_line_on_stderr(run: Run, mesh: Any, fail: Any) ->
     assert (done.code, done.out, done.err) == (1, "", "waypost: no instance has a model 'x'\n")
 
 
+def test_a_missing_key_comes_with_where_to_put_it(run: Run, mesh: Any, fail: Any) -> None:
+    """Keys do not stand in command lines."""
+    reason = ErrorInfo(reason="ERROR_REASON_UNAUTHENTICATED")
+    mesh.answers["Embed"] = fail(grpc.StatusCode.UNAUTHENTICATED, "no key was sent", reason)
+    done = run("embed", "hello", "--address", mesh.address)
+    assert done.code == 1
+    assert "takes the key from the environment, as WAYPOST_KEY" in done.err
+
+
+def test_keys_that_the_router_cannot_find_are_told_before_anything_starts(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the place in the configuration, and exit code 2."""
+    monkeypatch.setattr(service, "NOT_YET", {})
+    path = tmp_path / "waypost.toml"
+    tenant = '[[router.tenants]]\nname = "acme"\nkey_env = "NOBODY_SET_THIS"\n'
+    path.write_text(tenant + '[[workers]]\nname = "a"\n[[workers.models]]\nname = "h"\nbackend = "hash"\n')
+    done = run("up", "--config", str(path), "--listen", "127.0.0.1:0")
+    assert done.code == 2
+    assert 'router.tenants[0].key_env = "NOBODY_SET_THIS": no key there' in done.err
+
+
 def test_a_mesh_that_is_not_there_comes_with_advice(run: Run, tmp_path: Path) -> None:
     """How to start one."""
     done = run("embed", "hello", "--address", f"unix:{tmp_path}/none.sock", "--timeout", "5")
@@ -128,5 +151,6 @@ def test_a_worker_that_is_not_in_the_configuration_is_named(run: Run) -> None:
 def test_help_lists_every_command(run: Run) -> None:
     """The commands of the house."""
     shown = run("--help").out
-    commands = "up router worker pull models status embed classify rerank generate chat train bench demo config"
+    commands = "up router worker pull models status embed classify rerank generate chat route budget feedback rollout "
+    commands += "train bench demo config"
     assert [name for name in commands.split() if name not in shown] == []

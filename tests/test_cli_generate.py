@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from tests.commands import Run
-from tests.fake_mesh import FakeMesh, streaming
+from tests.fake_mesh import FakeMesh, streaming, trailing
 from waypost.v1 import common_pb2, generate_pb2
 
 SERVED = common_pb2.ServedBy(model="smollm2", version="2", instance="writer-0")
@@ -36,6 +36,25 @@ def test_the_answer_is_streamed_and_summed_up(run: Run, mesh: FakeMesh) -> None:
         "smollm2 on writer-0: 3 tokens, 53.2 tokens/s, first token 12.50 ms, 30 of 40 prompt tokens cached, "
         "7 prompt tokens dropped, ended by length\n"
     )
+
+
+def test_the_summary_says_how_the_answer_was_routed(run: Run, mesh: FakeMesh) -> None:
+    """Its tier, its price, what was asked before, and the id that `waypost feedback` wants; streamed or not."""
+    said = {
+        "waypost-tier": "high",
+        "waypost-hops": "small large",
+        "waypost-cost-usd": "0.000125000",
+        "waypost-cache": "miss",
+        "waypost-guard": "jailbreak 0.97",
+        "waypost-request-id": "7f3c",
+    }
+    mesh.answers["GenerateStream"] = trailing(said, streaming("Hello", served=SERVED))
+    mesh.answers["Generate"] = trailing(said, lambda request, context: generate_pb2.GenerateResponse(served=SERVED))
+    for option in ("--stream", "--no-stream"):
+        summary = run("generate", "Say hello", option).err
+        assert "0.000125 USD, tier high, after small, the guard says jailbreak 0.97, request 7f3c\n" in summary
+    mesh.answers["Generate"] = trailing({"waypost-cache": "hit"}, lambda *_: generate_pb2.GenerateResponse())
+    assert "from the cache" in run("generate", "Say hello", "--no-stream").err
 
 
 def test_options_reach_the_request(run: Run, mesh: FakeMesh, tmp_path: Path) -> None:

@@ -11,7 +11,22 @@ from collections.abc import Callable
 
 import typer
 
-from waypost.cli import bench, calls, chat, config, demo, generate, models, processes, status, train, up
+from waypost.cli import (
+    bench,
+    calls,
+    chat,
+    config,
+    demo,
+    generate,
+    models,
+    money,
+    processes,
+    rollout,
+    route,
+    status,
+    train,
+    up,
+)
 from waypost.cli.failures import failure
 
 app = typer.Typer(
@@ -32,6 +47,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "rerank": calls.rerank,
     "generate": generate.generate,
     "chat": chat.chat,
+    "route": route.route,
+    "budget": money.budget,
+    "feedback": money.feedback,
     "pull": models.pull,
     "bench": bench.bench,
     "demo": demo.demo,
@@ -39,7 +57,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for name, command in COMMANDS.items():
     app.command(name)(command)
 
-for name, group in {"models": models.group, "train": train.group, "config": config.group}.items():
+GROUPS: dict[str, typer.Typer] = {
+    "rollout": rollout.group,
+    "models": models.group,
+    "train": train.group,
+    "config": config.group,
+}
+for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 
 

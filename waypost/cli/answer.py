@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from waypost.cli import show
 
 if TYPE_CHECKING:
-    from waypost.results import Generation, GenerationChunk, TokenLogprob
+    from waypost.results import Generation, GenerationChunk, Routing, TokenLogprob
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What could move the cursor, or worse; line ends and tabs stay."""
@@ -57,10 +57,24 @@ def _parts(answer: Generation) -> Iterable[str]:
         yield f"{usage.dropped_tokens} prompt tokens dropped"
     if answer.finish_reason != "stop":
         yield f"ended by {answer.finish_reason}"
-    if answer.cost_usd:
-        yield f"{answer.cost_usd:.6f} USD"
+    if cost := answer.routing.cost_usd or answer.cost_usd:
+        yield show.usd(cost)
     if answer.from_template:
         yield "a template's answer: no model was there"
+    yield from _routing(answer.routing)
+
+
+def _routing(routing: Routing) -> Iterable[str]:
+    if routing.tier:
+        yield f"tier {routing.tier}"
+    if routing.hops:
+        yield f"after {', '.join(routing.hops[:-1])}"
+    if routing.cache == "hit":
+        yield "from the cache"
+    if routing.guard:
+        yield f"the guard says {routing.guard}"
+    if routing.request_id:
+        yield f"request {routing.request_id}"
 
 
 def logprobs(tokens: Iterable[TokenLogprob]) -> None:

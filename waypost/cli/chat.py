@@ -10,6 +10,7 @@ import json
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,7 @@ class Conversation:
 
     def _answer(self, said: list[str]) -> Generation:
         with self._client.generate_stream(self.messages(), **self._options) as chunks:
-            return answer.streamed(_noted(chunks, said))
+            return replace(answer.streamed(_noted(chunks, said)), routing=chunks.routing)
 
     def _keep(self, text: str) -> None:
         """The answer, or nothing of the turn where there is none."""

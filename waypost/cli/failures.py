@@ -5,7 +5,12 @@ Failures that have a user's fix are a line.  Whatever else is a bug and keeps it
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from waypost.config import ConfigError
+
+if TYPE_CHECKING:
+    from waypost.errors import WaypostError
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -50,13 +55,18 @@ def _named(error: OSError) -> str:
 
 
 def _of_call(error: Exception) -> tuple[str, int]:
-    from waypost.errors import InvalidRequest, Unavailable, WaypostError
+    from waypost.errors import InvalidRequest, WaypostError
 
     if not isinstance(error, WaypostError):
         raise error
-    hint = "; is the mesh running? `waypost up` starts one" if _nobody_there(error, Unavailable) else ""
-    return f"waypost: {error.message}{hint}", WRONG_USAGE if isinstance(error, InvalidRequest) else FAILED
+    return f"waypost: {error.message}{_hint(error)}", WRONG_USAGE if isinstance(error, InvalidRequest) else FAILED
 
 
-def _nobody_there(error: Exception, unavailable: type) -> bool:
-    return isinstance(error, unavailable) and not getattr(error, "reason", "")
+def _hint(error: WaypostError) -> str:
+    from waypost.errors import Unavailable
+
+    if isinstance(error, Unavailable) and not error.reason:
+        return "; is the mesh running? `waypost up` starts one"
+    if error.reason == "ERROR_REASON_UNAUTHENTICATED":
+        return "; this command takes the key from the environment, as WAYPOST_KEY"
+    return ""

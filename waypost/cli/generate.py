@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,7 +96,7 @@ def _messages(prompt: str, system: str, raw: bool) -> str | list[dict[str, str]]
 
 def _streamed(client: Client, messages: Messages, options: dict[str, Any]) -> Generation:
     with client.generate_stream(messages, **options) as chunks:
-        return answer.streamed(chunks)
+        return replace(answer.streamed(chunks), routing=chunks.routing)
 
 
 def _whole(client: Client, messages: Messages, options: dict[str, Any]) -> Generation:

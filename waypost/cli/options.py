@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,28 @@ Temperature = Annotated[float | None, typer.Option(help="0 takes the likeliest t
 Seed = Annotated[int | None, typer.Option(help="Draws the same tokens again.", show_default=False)]
 System = Annotated[str, typer.Option(help="What the model is told before the conversation.")]
 Adapter = Annotated[str, typer.Option(help="LoRA adapter of the model by name.")]
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(text: str) -> float:
+    """Seconds of "90", "90s", "30m", "2h" or "1d"."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if not found or not float(found[1]):
+        raise typer.BadParameter(f"{text!r} is no time above zero: write seconds, or such as 90s, 30m, 2h, 1d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def shares(text: str) -> tuple[float, ...]:
+    """Shares of "0.1,0.3,0.8", growing."""
+    try:
+        found = tuple(float(each) for each in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < each <= 1 for each in found) or list(found) != sorted(set(found)):
+        raise typer.BadParameter(f"{text!r} are no growing shares above 0 and at most 1: write such as 0.1,0.3,0.8")
+    return found
+
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -25,17 +26,23 @@ def as_json(value: Any) -> None:
     print(json.dumps(value, default=_plain, ensure_ascii=False), flush=True)
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Prints rows under a title; columns that end in a space are right-aligned."""
-    from rich.table import Table
+def table(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], styles: Iterable[str] = itertools.repeat("")
+) -> None:
+    """Prints rows under a title, each in its style; columns that end in a space are right-aligned.
 
-    made = Table(title=title, title_justify="left", header_style="bold")
+    Square brackets in cells are just that: texts of callers and models are not markup.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=Text(title), title_justify="left", header_style="bold")
     for column in columns:
         right = column.endswith(" ")
         justify: JustifyMethod = "right" if right else "left"
         made.add_column(column.strip(), justify=justify, overflow="fold", no_wrap=right or not made.columns)
-    for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+    for row, style in zip(rows, styles, strict=False):
+        made.add_row(*(Text(str(cell)) for cell in row), style=style)
     console().print(made)
 
 
@@ -54,6 +61,24 @@ def served(by: ServedBy, timings: Timings) -> None:
 def milliseconds(seconds: float) -> str:
     """A duration for people."""
     return f"{seconds * 1e3:.2f} ms"
+
+
+def percent(share: float) -> str:
+    """A share for people."""
+    return f"{share * 100:.3g} %"
+
+
+def usd(amount: float) -> str:
+    """Money for people: cents at least, millionths at most."""
+    whole, _, cents = f"{amount:.6f}".partition(".")
+    return f"{whole}.{cents.rstrip('0'):0<2} USD"
+
+
+def gauge(share: float, width: int = 8) -> str:
+    """A share from 0 to 1 as a bar and a number."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    bar = "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+    return f"{bar:<{width}} {share:.2f}"
 
 
 def shortened(text: str, width: int = 60) -> str:
