@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from services import template
 from tests.inbox import answering, chat
@@ -34,6 +35,13 @@ def test_templates_answer(tmp_path: Path, text: str) -> None:
     model = config.Model(name="canned", backend="template", source=f"{tmp_path}/reply.j2")
     with answering(template.load(model, sessions=1)) as inbox:
         assert "Hello" in inbox.ask(chat("Hello")).text
+
+
+def test_the_manual_shows_every_section_of_the_router() -> None:
+    """And each key that is shown is one the router has: see above."""
+    shown = set(re.findall(r"^\[+router\.(\w+)", "".join(TOML), re.MULTILINE))
+    sections = {name for name, field in config.Router.model_fields.items() if isinstance(field.default, BaseModel)}
+    assert sections | {"tenants", "routes"} == shown | {"decisions"}
 
 
 def test_the_manual_has_examples_of_every_generating_backend() -> None:

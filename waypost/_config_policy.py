@@ -133,7 +133,7 @@ class Tiers(Section):
 
 
 class Guard(Section):
-    """What is done with texts that the guard takes for an attack, before anything else sees them."""
+    """What is done with prompts of Generate that the guard takes for an attack, before a model sees them."""
 
     mode: GuardMode = "off"
     """"block": fail with PERMISSION_DENIED, BLOCKED; "annotate": say so in the trailer `waypost-guard` and in the
