@@ -256,8 +256,26 @@ class Router:
     def dropped_events(self) -> int:
         """Decisions lost because nobody took them in time."""
 
+    def rollouts(self) -> str:
+        """Every rollout with what its sides have shown over all routers, as JSON."""
+
+    def set_rollout(self, rollout_json: str) -> str:
+        """Change a rollout; returns it as it is then.
+
+        Raises ValueError where it cannot be meant, or is at another revision by now.
+        """
+
+    def next_shadows(self, max: int, timeout_s: float) -> list[dict[str, Any]]:
+        """Up to `max` pairs of replies to one call, a stable model's and a canary's; waits at most `timeout_s`.
+
+        Keys: method, request_id, stable_model, stable, canary_model, canary; the replies are encoded messages.
+        """
+
     def drain(self, timeout_s: float) -> bool:
         """Flip health, end the calls in flight, close; whether all ended in time."""
+
+def judge_canary(case_json: str) -> str:
+    """The verdict on a canary, as JSON, by what both sides have shown: see `waypost_decide::sequential`."""
 
 def load(
     address: str,

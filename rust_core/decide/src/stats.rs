@@ -229,6 +229,11 @@ impl Stats {
         self.p95
     }
 
+    /// The recent latencies.
+    pub fn latencies(&mut self) -> &mut WindowedQuantile {
+        &mut self.window
+    }
+
     /// Moving average of the latency; none where nothing was heard lately.
     pub fn latency(&self, now: Duration) -> Option<Duration> {
         Some(self.latency.get(now)).filter(|latency| !latency.is_zero())

@@ -54,6 +54,20 @@ pub enum Error {
     RateLimited { model: String, retry_after: Duration },
     #[error("the provider of {model:?} failed: {why}")]
     ProviderFailed { model: String, why: String, retry_after: Duration },
+    #[error("{subject} calls more often than it may: try again in {retry_after:?}")]
+    RateExceeded { subject: String, retry_after: Duration },
+    #[error("{subject} has {left} US dollars left this month, this call may cost {asked}: ask for less, or raise the limit")]
+    BudgetExceeded { subject: String, left: String, asked: String },
+    #[error("the ledger cannot be reached, so calls that cost money are refused: {why}")]
+    LedgerUnreachable { why: String, retry_after: Duration },
+    #[error("{why}: send metadata `authorization: Bearer KEY`")]
+    Unauthenticated { why: &'static str },
+    #[error("the guard takes the prompt for {label:?} ({score:.2}), which is blocked for this tenant: rephrase it")]
+    Blocked { label: String, score: f32 },
+    #[error("{name:?} is at revision {revision} by now: read it again, then decide again")]
+    ChangedMeanwhile { name: String, revision: u64 },
+    #[error("{what} {name:?} is not known here{hint}")]
+    NotKnown { what: &'static str, name: String, hint: String },
     #[error("{method} is in the contract but this build does not answer it")]
     NotImplemented { method: String },
 }
@@ -105,6 +119,18 @@ impl Error {
             E::ModelFailed { model, .. } => (Code::Internal, R::ModelFailed, vec![("model", model.clone())]),
             E::RateLimited { model, .. } => (Code::ResourceExhausted, R::RateLimited, vec![("model", model.clone())]),
             E::ProviderFailed { model, .. } => (Code::Unavailable, R::ProviderFailed, vec![("model", model.clone())]),
+            E::RateExceeded { subject, .. } | E::BudgetExceeded { subject, .. } => {
+                (Code::ResourceExhausted, R::QuotaExceeded, vec![("subject", subject.clone())])
+            }
+            E::LedgerUnreachable { .. } => (Code::Unavailable, R::QuotaExceeded, vec![("subject", "ledger".into())]),
+            E::Unauthenticated { .. } => (Code::Unauthenticated, R::Unauthenticated, vec![]),
+            E::Blocked { label, score } => {
+                (Code::PermissionDenied, R::Blocked, vec![("label", label.clone()), ("score", format!("{score:.2}"))])
+            }
+            E::ChangedMeanwhile { name, revision } => {
+                (Code::Aborted, R::ChangedMeanwhile, vec![("name", name.clone()), ("revision", revision.to_string())])
+            }
+            E::NotKnown { what, name, .. } => (Code::NotFound, R::NotKnown, vec![(what, name.clone())]),
             E::NotImplemented { method } => (Code::Unimplemented, R::NotImplemented, vec![("method", method.clone())]),
         }
     }
@@ -124,6 +150,7 @@ impl Error {
         match self {
             Self::NoInstance { retry_after, .. } | Self::QueueFull { retry_after, .. } => Some(*retry_after),
             Self::RateLimited { retry_after, .. } | Self::ProviderFailed { retry_after, .. } => Some(*retry_after),
+            Self::RateExceeded { retry_after, .. } | Self::LedgerUnreachable { retry_after, .. } => Some(*retry_after),
             Self::Draining { .. } | Self::InstanceLost { .. } => Some(RETRY_PAUSE),
             _ => None,
         }
@@ -144,6 +171,9 @@ impl From<Error> for Status {
         }
         if let Some(pause) = error.retry_after() {
             details.set_retry_info(Some(pause));
+        }
+        if let Error::RateExceeded { subject, .. } | Error::BudgetExceeded { subject, .. } = &error {
+            details.add_quota_failure_violation(subject, error.to_string());
         }
         Status::with_error_details(code, error.to_string(), details)
     }

@@ -3,6 +3,7 @@
 //! One file per Python face; each wraps a type of the pure crates and adds nothing but conversion.  Every call that
 //! waits or computes for long releases the GIL.
 
+mod canary;
 mod features;
 mod generate;
 mod load;
@@ -15,6 +16,8 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::canary::judge_canary;
     #[pymodule_export]
     use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, shingle_keys, word_keys};
     #[pymodule_export]

@@ -5,10 +5,15 @@ use std::{sync::OnceLock, time::Duration};
 use pyo3::{
     exceptions::{PyOSError, PyRuntimeError, PyValueError},
     prelude::*,
+    types::{PyBytes, PyDict},
 };
 use waypost_plane::{
     address::{Address, InvalidAddress},
-    router::{self, Events, config::RouterConfig},
+    router::{
+        self, Events, Ring,
+        config::RouterConfig,
+        rollouts::{Rollout, Shadow},
+    },
 };
 
 use crate::runtime::{self, Running};
@@ -18,14 +23,15 @@ pub struct Router {
     config: RouterConfig,
     running: Running<router::Router>,
     events: OnceLock<Events>,
+    shadows: OnceLock<Ring<Shadow>>,
 }
 
 #[pymethods]
 impl Router {
     #[new]
     fn new(config_json: &str) -> PyResult<Self> {
-        let config = serde_json::from_str(config_json).map_err(|e| PyValueError::new_err(e.to_string()))?;
-        Ok(Self { config, running: Running::default(), events: OnceLock::new() })
+        let config = serde_json::from_str(config_json).map_err(value_error)?;
+        Ok(Self { config, running: Running::default(), events: OnceLock::new(), shadows: OnceLock::new() })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<String> {
@@ -36,13 +42,14 @@ impl Router {
         let address = router.address().to_string();
         // A second start keeps the first one's events; `Running` refuses it.
         let _ = self.events.set(router.events());
+        let _ = self.shadows.set(router.shadows());
         self.running.set(runtime, router)?;
         Ok(address)
     }
 
     fn set_instances(&self, addresses: Vec<String>) -> PyResult<()> {
         let parsed = addresses.iter().map(|address| address.parse()).collect::<Result<Vec<Address>, InvalidAddress>>();
-        let addresses = parsed.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let addresses = parsed.map_err(value_error)?;
         self.running.with(|router| router.set_instances(addresses))
     }
 
@@ -53,7 +60,7 @@ impl Router {
     /// Up to `max` decisions as JSON lines; waits at most `timeout_s` for the first.
     fn next_events(&self, py: Python<'_>, max: usize, timeout_s: f64) -> PyResult<Vec<String>> {
         let timeout = seconds(timeout_s)?;
-        let events = self.events.get().ok_or_else(|| PyRuntimeError::new_err("the router has not been started"))?;
+        let events = self.events.get().ok_or_else(not_started)?;
         Ok(py.detach(|| events.next(max, timeout)))
     }
 
@@ -62,12 +69,51 @@ impl Router {
         self.events.get().map_or(0, Events::dropped)
     }
 
+    /// Every rollout with what its sides have shown, as JSON.
+    fn rollouts(&self) -> PyResult<String> {
+        let all = self.running.with(|router| router.rollouts())?;
+        serde_json::to_string(&all).map_err(value_error)
+    }
+
+    /// Changes a rollout, if it is still at its revision; returns it as it is then.
+    fn set_rollout(&self, py: Python<'_>, rollout_json: &str) -> PyResult<String> {
+        let rollout: Rollout = serde_json::from_str(rollout_json).map_err(value_error)?;
+        let set = py.detach(|| self.running.with(|router| router.set_rollout(rollout)))?;
+        serde_json::to_string(&set.map_err(value_error)?).map_err(value_error)
+    }
+
+    /// Up to `max` pairs of answers; waits at most `timeout_s` for the first.
+    fn next_shadows<'py>(&self, py: Python<'py>, max: usize, timeout_s: f64) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let timeout = seconds(timeout_s)?;
+        let ring = self.shadows.get().ok_or_else(not_started)?;
+        py.detach(|| ring.next(max, timeout)).iter().map(|shadow| as_dict(py, shadow)).collect()
+    }
+
     fn drain(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
         let patience = seconds(timeout_s)?;
         self.running.end(py, |runtime, router| runtime.block_on(router.drain(patience)))
     }
 }
 
+fn as_dict<'py>(py: Python<'py>, shadow: &Shadow) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("method", shadow.method)?;
+    dict.set_item("request_id", &shadow.request_id)?;
+    dict.set_item("stable_model", &shadow.stable_model)?;
+    dict.set_item("stable", PyBytes::new(py, &shadow.stable))?;
+    dict.set_item("canary_model", &shadow.canary_model)?;
+    dict.set_item("canary", PyBytes::new(py, &shadow.canary))?;
+    Ok(dict)
+}
+
+fn not_started() -> PyErr {
+    PyRuntimeError::new_err("the router has not been started")
+}
+
+fn value_error(error: impl ToString) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
 fn seconds(value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value).map_err(|error| PyValueError::new_err(error.to_string()))
+    Duration::try_from_secs_f64(value).map_err(value_error)
 }

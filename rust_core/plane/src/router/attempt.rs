@@ -1,11 +1,18 @@
 //! One call at one instance, from the moment it is chosen.
 //!
 //! The instance's counters are moved by making an [`Attempt`] and by its end, whichever way that comes: an attempt
-//! that is dropped was abandoned by the caller, which is counted out but judges nobody.
+//! that is dropped after its deadline has timed out, one that is dropped before was abandoned by the caller (or lost
+//! a race), which is counted out but judges nobody.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
-use super::{registry::Replica, stats::Verdict};
+use waypost_decide::stats::Verdict;
+
+use super::registry::Replica;
+use crate::deadline::Deadline;
 
 /// Bytes of a request that make one unit of work.
 ///
@@ -34,6 +41,11 @@ impl Clock {
     pub fn now(self) -> Duration {
         self.0.elapsed()
     }
+
+    /// When `deadline` is.
+    pub fn at(self, deadline: Deadline) -> Duration {
+        deadline.left(self.0)
+    }
 }
 
 /// A call that an instance has.
@@ -43,6 +55,7 @@ pub struct Attempt {
     pub replica: Replica,
     clock: Clock,
     started: Duration,
+    deadline: Duration,
     units: u32,
     heard: bool,
     open: bool,
@@ -50,9 +63,10 @@ pub struct Attempt {
 
 impl Attempt {
     /// Counts a call of `units` in.
-    pub fn begin(replica: Replica, clock: Clock, now: Duration, units: u32) -> Self {
+    pub fn begin(replica: Replica, clock: Clock, now: Duration, deadline: Duration, units: u32) -> Self {
         replica.instance.stats.lock().enter(now, units);
-        Self { replica, clock, started: now, units, heard: false, open: true }
+        replica.served.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { replica, clock, started: now, deadline, units, heard: false, open: true }
     }
 
     /// How long it has been open.
@@ -67,7 +81,7 @@ impl Attempt {
         }
         let now = self.clock.now();
         let latency = now.saturating_sub(self.started);
-        self.replica.served.pace.lock().observe(now, latency / self.units);
+        self.replica.served.serving.lock().heard(now, latency, self.units);
         self.replica.instance.stats.lock().heard(now, latency);
     }
 
@@ -81,28 +95,22 @@ impl Attempt {
 
     fn leave(&mut self, verdict: Verdict) {
         self.open = false;
+        self.replica.served.in_flight.fetch_sub(1, Ordering::Relaxed);
         let now = self.clock.now();
         if self.heard {
             return self.replica.instance.stats.lock().leave(now, self.units, verdict);
         }
         let waited = now.saturating_sub(self.started);
-        self.learn_from_waiting(now, verdict, waited / self.units);
+        self.replica.served.serving.lock().unheard(now, verdict, waited, self.units);
         self.replica.instance.stats.lock().leave_unheard(now, self.units, verdict, waited);
-    }
-
-    /// An answer that did not come in time would have taken longer than was waited.
-    fn learn_from_waiting(&self, now: Duration, verdict: Verdict, waited: Duration) {
-        let mut pace = self.replica.served.pace.lock();
-        if verdict == Verdict::TimedOut && waited > pace.get(now) {
-            pace.observe(now, waited);
-        }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
         if self.open {
-            self.leave(Verdict::Abandoned);
+            let late = self.clock.now() >= self.deadline;
+            self.leave(if late { Verdict::TimedOut } else { Verdict::Abandoned });
         }
     }
 }

@@ -1,33 +1,34 @@
 //! One forwarded call from its arrival to its answer.
 //!
 //! ```text
-//! admit ▶ read ▶ choose the model ▶ ┌ choose a replica ▶ send ▶ judge ┐ ▶ answer
-//!                                   └────── once more elsewhere ◀─────┘
+//! who? ▶ admit ▶ read ▶ think ▶ plan ▶ ┌ cache? ▶ hold money ▶ replica ▶ send ▶ judge ┐ ▶ answer
+//!                                      └────────────── the next model ◀────────────────┘
 //! ```
 //!
-//! The part in the frame is in [`super::forward`].  Everything a call holds (its place at the door, its place at an
-//! instance, its event) is given back by dropping it, so a caller who leaves leaves nothing behind.
+//! The part in the frame is in [`super::hops`] and [`super::forward`].  Everything a call holds (its place at the
+//! door, its place at an instance, its money, its event) is given back by dropping it, so a caller who leaves leaves
+//! nothing behind.
 
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Request, Response, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use tonic::{Code, Status, body::Body};
 use waypost_decide::Permit;
 
 use super::{
     Plane,
-    attempt::Attempt,
+    delivery::{Answer, Delivery},
     envelope,
-    events::{Record, Tried},
+    events::Record,
     methods::{Method, Shape},
-    models::{self, RETRY_PAUSE, Wanted},
-    registry::{Model, Replica},
-    reply::{self, Reply},
+    models::{RETRY_PAUSE, Wanted},
+    reply::Reply,
     request,
-    stats::Verdict,
-    stream::{self, Streamed},
+    signature::Signature,
+    stream,
+    tenants::Tenant,
 };
 use crate::{deadline::Deadline, error::Error, flight::Flight, headers};
 
@@ -40,43 +41,34 @@ pub struct Call {
     pub(super) path: PathAndQuery,
     /// What follows the first message of a stream.
     pub(super) rest: Option<Incoming>,
-    /// The place at an instance, while it has one.
-    pub(super) attempt: Option<Attempt>,
-    /// Where it was tried last.
-    pub(super) replica: Option<Replica>,
-    pub(super) attempts: usize,
-    pub(super) model_reason: &'static str,
-    pub(super) replica_reason: &'static str,
+    /// Whose call it is, once that is known.
+    pub(super) tenant: Option<Arc<Tenant>>,
+    /// The delivery whose answer is in passage.
+    pub(super) delivery: Option<Delivery>,
+    /// What the trailers will say.
+    pub(super) signature: Signature,
     record: Record,
     stage: &'static str,
     permit: Option<Permit>,
     _flight: Flight,
 }
 
-/// What goes back to the client.
-pub enum Answer {
-    /// A whole reply.
-    Whole(Reply),
-    /// A reply that has begun.
-    Streamed(Streamed),
-}
-
 impl Call {
     /// A call has come in.
     pub fn new(plane: Arc<Plane>, method: &'static Method, request: Request<Incoming>) -> Self {
         let (parts, body) = request.into_parts();
+        let answer_id = parts.headers.get(headers::REQUEST_ID).cloned().unwrap_or_else(|| plane.names.next());
+        let record = Record::new(&plane.events, method, &parts.headers, &answer_id, plane.config.policy.as_str());
         Self {
             method,
             deadline: Deadline::from_headers(&parts.headers, Instant::now(), plane.config.default_timeout),
-            record: Record::new(&plane.events, method, &parts.headers, plane.config.policy.as_str()),
-            headers: end_to_end(parts.headers),
+            record,
+            headers: parts.headers,
             path: parts.uri.into_parts().path_and_query.unwrap_or(PathAndQuery::from_static(method.path)),
             rest: Some(body),
-            attempt: None,
-            replica: None,
-            attempts: 0,
-            model_reason: "",
-            replica_reason: "",
+            tenant: None,
+            delivery: None,
+            signature: Signature { answer_id: Some(answer_id), ..Signature::default() },
             stage: "request",
             permit: plane.limit.try_acquire(1),
             _flight: plane.flights.enter(),
@@ -96,13 +88,17 @@ impl Call {
     }
 
     async fn answer(&mut self) -> Result<Answer, Status> {
+        let keyed = self.plane.tenants.by_key(&self.headers)?;
         self.admit()?;
         let message = self.read().await?;
         let asked = envelope::decode(self.method, &message)?;
-        let wanted = Wanted { method: self.method, asked, bytes: message.len() };
-        let model = self.choose_model(&wanted)?;
+        let tenant = self.plane.tenants.resolve(keyed, &asked.route.tenant)?;
+        self.strip_headers();
+        self.plane.tenants.admit(&tenant, self.plane.clock.now())?;
+        self.tenant = Some(tenant.clone());
+        let wanted = self.think(asked, message.len(), &tenant)?;
         self.stage = "instance";
-        self.forward(&wanted, &model, message).await
+        self.route(&wanted, &message).await
     }
 
     fn admit(&self) -> Result<(), Error> {
@@ -119,26 +115,31 @@ impl Call {
         }
     }
 
-    fn choose_model(&mut self, wanted: &Wanted) -> Result<Arc<Model>, Error> {
-        let plane = &self.plane;
-        let chosen = models::choose(&plane.registry.snapshot(), wanted, plane.chooser.weights(), plane.clock.now());
-        self.record.note(|event| event.request_bytes = wanted.bytes);
-        let (model, reason) = chosen?;
-        self.model_reason = reason.as_str();
-        self.record.note(|event| {
-            event.model = Some(model.name.clone());
-            event.model_reason = Some(reason.as_str());
-        });
-        Ok(model)
+    /// The caller's metadata without what is of this hop only, its key above all; HTTP/2 itself refuses `connection`
+    /// and its kin.
+    fn strip_headers(&mut self) {
+        let ours = self.plane.tenants.has_keys().then_some(header::AUTHORIZATION.as_str());
+        let hop = [header::HOST.as_str(), header::CONTENT_LENGTH.as_str(), headers::MODEL, headers::TENANT];
+        for name in hop.into_iter().chain(ours) {
+            self.headers.remove(name);
+        }
     }
 
-    /// Notes the end of the attempt it had.
-    pub fn end_attempt(&mut self, code: Code, verdict: Verdict) {
-        let Some(attempt) = self.attempt.take() else { return };
-        let instance = attempt.replica.served.instance.clone();
-        let latency = attempt.elapsed();
-        attempt.end(verdict);
-        self.record.note(|event| event.attempts.push(Tried { instance, code, latency }));
+    /// Reads the prompt, and refuses what the guard is to block.
+    fn think(&mut self, asked: envelope::Asked, bytes: usize, tenant: &Tenant) -> Result<Wanted, Error> {
+        let plane = &self.plane;
+        let features = plane.reader.read(&asked, tenant, plane.purse.most(), plane.clock.now());
+        self.record.note(|event| {
+            event.request_bytes = bytes;
+            event.tenant = Some(tenant.name.clone()).filter(|name| !name.is_empty());
+            event.features.clone_from(&features);
+        });
+        if let Some(features) = &features {
+            self.signature.guard.clone_from(&features.guard);
+            self.signature.tier = Some(features.tier);
+            features.check(tenant.guard)?;
+        }
+        Ok(Wanted { method: self.method, asked, bytes, features })
     }
 
     /// For what only the router's own record needs to know.
@@ -146,38 +147,36 @@ impl Call {
         &mut self.record
     }
 
-    /// Tells the client where its answer comes from.
-    pub fn sign(&self, meta: &mut HeaderMap) {
-        let Some(replica) = &self.replica else { return };
-        let reason = if self.attempts > 1 { "retry" } else { self.replica_reason };
-        reply::sign(meta, &replica.served.instance_header, &[self.model_reason, reason].join("/"), self.attempts);
+    /// Tells the client where its answer comes from, and the record how it ended.
+    pub fn sign(&mut self, meta: &mut HeaderMap, code: Code, message: Option<String>) {
+        self.record.close(code, message);
+        self.signature.write(meta);
     }
 
     fn pass_on(mut self, mut reply: Reply) -> Response<Body> {
-        self.record.close(reply.code(), reply.message());
-        self.sign(reply.meta_mut());
+        let (code, message) = (reply.code(), reply.status_message());
+        self.sign(reply.meta_mut(), code, message);
         reply.into_response()
     }
 
     fn refuse(mut self, status: Status) -> Response<Body> {
-        self.record.close(status.code(), Some(status.message().into()));
+        let (code, message) = (status.code(), status.message().to_string());
+        let pause = pushback(&status);
         let mut response = status.into_http();
-        self.sign(response.headers_mut());
+        response.headers_mut().extend(pause);
+        self.sign(response.headers_mut(), code, Some(message));
         response
     }
 
-    fn time_out(mut self) -> Response<Body> {
-        self.end_attempt(Code::DeadlineExceeded, Verdict::TimedOut);
+    fn time_out(self) -> Response<Body> {
         let stage = self.stage;
         self.refuse(Error::Deadline { stage }.into())
     }
 }
 
-/// The caller's metadata without what is of this hop only; HTTP/2 itself refuses `connection` and its kin.
-fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
-    for name in [header::HOST, header::CONTENT_LENGTH] {
-        headers.remove(name);
-    }
-    headers.remove(headers::MODEL);
-    headers
+/// The same as RetryInfo says, for clients that look for it here.
+fn pushback(status: &Status) -> Option<(header::HeaderName, HeaderValue)> {
+    let pause = tonic_types::StatusExt::get_details_retry_info(status)?.retry_delay?;
+    let millis = u64::try_from(pause.as_millis()).ok()?;
+    Some((header::HeaderName::from_static("grpc-retry-pushback-ms"), HeaderValue::from(millis)))
 }

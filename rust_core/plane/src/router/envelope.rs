@@ -1,8 +1,9 @@
 //! What the router reads of a request: the model, the hints, the head.  The rest passes as the bytes it came in.
 //!
 //! The contract gives every inference request `model = 1` and `route = 2`, so one small message decodes them all;
-//! protobuf skips what it does not know in a few nanoseconds a field.  Texts are not looked at: whether they are
-//! valid UTF-8 is for the worker to say, which reads them anyway.
+//! protobuf skips what it does not know in a few nanoseconds a field.  Texts are not looked at (whether they are valid
+//! UTF-8 is for the worker to say, which reads them anyway), but for what is to be written: there the router thinks
+//! about the prompt.
 
 use bytes::{Buf, Bytes};
 use prost::Message;
@@ -12,7 +13,7 @@ use super::methods::{Method, Shape};
 use crate::{
     error::Error,
     hints,
-    proto::v1::{RouteHints, Task},
+    proto::v1::{RouteHints, Sampling, Task, generate_request::Input},
 };
 
 /// Bytes before each message: a flag and a length.
@@ -27,6 +28,43 @@ pub struct Asked {
     pub head: String,
     /// Wishes about the route.
     pub route: RouteHints,
+    /// What is to be written, of Generate only.
+    pub prompt: Option<Prompt>,
+}
+
+/// What is to be written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prompt {
+    /// Conversation or text.
+    pub input: Option<Input>,
+    /// Most tokens of the answer; 0: the model's default.
+    pub max_tokens: u32,
+    /// Asked again, the answer would be the same.
+    pub deterministic: bool,
+    /// JSON schema of the answer, or empty.
+    pub schema: String,
+}
+
+impl Prompt {
+    /// What the router judges: the last word of the user, or the whole text.
+    pub fn text(&self) -> &str {
+        match &self.input {
+            Some(Input::Raw(text)) => text,
+            Some(Input::Chat(chat)) => {
+                let last = chat.messages.iter().rev().find(|message| message.role == "user");
+                last.or(chat.messages.last()).map_or("", |message| &message.content)
+            }
+            None => "",
+        }
+    }
+
+    /// Messages, each of which the template adds some tokens to.
+    pub fn messages(&self) -> usize {
+        match &self.input {
+            Some(Input::Chat(chat)) => chat.messages.len(),
+            _ => 1,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -48,20 +86,50 @@ struct ClassifyEnvelope {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct GenerateEnvelope {
+    #[prost(string, tag = "1")]
+    model: String,
+    #[prost(message, optional, tag = "2")]
+    route: Option<RouteHints>,
+    #[prost(oneof = "Input", tags = "3, 4")]
+    input: Option<Input>,
+    #[prost(message, optional, tag = "5")]
+    sampling: Option<Sampling>,
+    #[prost(uint32, tag = "6")]
+    max_tokens: u32,
+    #[prost(string, tag = "8")]
+    schema: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct StreamEnvelope {
     #[prost(message, optional, tag = "1")]
     request: Option<Envelope>,
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct GenerateStreamEnvelope {
+    #[prost(message, optional, tag = "1")]
+    request: Option<GenerateEnvelope>,
+}
+
 impl From<Envelope> for Asked {
     fn from(Envelope { model, route }: Envelope) -> Self {
-        Self { model, route: route.unwrap_or_default(), head: String::new() }
+        Self { model, route: route.unwrap_or_default(), ..Self::default() }
+    }
+}
+
+impl From<GenerateEnvelope> for Asked {
+    fn from(GenerateEnvelope { model, route, input, sampling, max_tokens, schema }: GenerateEnvelope) -> Self {
+        let deterministic = sampling.is_some_and(|sampling| sampling.temperature == Some(0.0) || sampling.seed.is_some());
+        let prompt = Prompt { input, max_tokens, deterministic, schema };
+        Self { model, route: route.unwrap_or_default(), prompt: Some(prompt), ..Self::default() }
     }
 }
 
 impl From<ClassifyEnvelope> for Asked {
     fn from(ClassifyEnvelope { model, route, head }: ClassifyEnvelope) -> Self {
-        Self { model, route: route.unwrap_or_default(), head }
+        Self { model, route: route.unwrap_or_default(), head, prompt: None }
     }
 }
 
@@ -71,7 +139,9 @@ pub fn decode(method: &Method, frame: &Bytes) -> Result<Asked, Status> {
     let message = frame.get(PREFIX..end).unwrap_or_default();
     let asked = match (method.shape, method.task) {
         (Shape::Unary, Task::Classify) => ClassifyEnvelope::decode(message).map(Asked::from),
+        (Shape::Unary, Task::Generate) => GenerateEnvelope::decode(message).map(Asked::from),
         (Shape::Unary, _) => Envelope::decode(message).map(Asked::from),
+        (_, Task::Generate) => GenerateStreamEnvelope::decode(message).map(|e| e.request.unwrap_or_default().into()),
         _ => StreamEnvelope::decode(message).map(|e| e.request.unwrap_or_default().into()),
     };
     let asked: Asked = asked.map_err(|error| Error::Malformed { why: error.to_string() })?;
@@ -134,7 +204,7 @@ mod tests {
             threshold: f32::NAN,
             ..Default::default()
         };
-        let wanted = Asked { model: "m".into(), route: hints(), head: String::new() };
+        let wanted = Asked { model: "m".into(), route: hints(), ..Asked::default() };
         assert_eq!(read("/waypost.v1.EmbedService/Embed", &embed), wanted);
         let stream = v1::EmbedStreamRequest { request: Some(embed) };
         assert_eq!(read("/waypost.v1.EmbedService/EmbedStream", &stream), wanted);

@@ -1,25 +1,20 @@
 //! What was decided, for whoever keeps the record.
 //!
-//! One event per call goes into a bounded ring as it is, and becomes a JSON line only when somebody fetches it: the
-//! call pays for a few pointers.  A full ring loses the newest event and counts it; it never waits.
+//! One event per call goes into a bounded [`Ring`] as it is, and becomes a JSON line only when somebody fetches it: the
+//! call pays for a few pointers.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+    borrow::Cow,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use http::{HeaderMap, HeaderValue};
-use parking_lot::Mutex;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use tonic::Code;
 
-use super::{methods::Method, replicas::Candidate};
+use super::{features::Features, methods::Method, replicas::Candidate, ring::Ring, signature::tier_name};
 
-const REQUEST_ID: &str = "x-request-id";
 const TRACE: &str = "traceparent";
 
 /// One decision and how it came out.
@@ -28,15 +23,27 @@ pub struct Event {
     event: &'static str,
     #[serde(serialize_with = "rfc3339")]
     timestamp: SystemTime,
-    #[serde(serialize_with = "text", skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "text")]
     request_id: Option<HeaderValue>,
     #[serde(serialize_with = "text", skip_serializing_if = "Option::is_none")]
     trace: Option<HeaderValue>,
     method: &'static str,
+    /// For whom the call was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Arc<str>>,
+    /// What was read in the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<Features>,
+    /// The configured chain it went by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The models that were asked, and why each.
+    #[serde(serialize_with = "hops")]
+    pub hops: Vec<(Arc<str>, Cow<'static, str>)>,
     /// The model that was chosen; none where the call did not come so far.
     pub model: Option<Arc<str>>,
     /// Why that model.
-    pub model_reason: Option<&'static str>,
+    pub model_reason: Option<Cow<'static, str>>,
     /// How replicas are chosen.
     policy: &'static str,
     /// Why that replica, or the first of them.
@@ -56,8 +63,26 @@ pub struct Event {
     error: Option<String>,
     /// Size of the request message.
     pub request_bytes: usize,
-    /// US dollars, estimated from the size of the request.
+    /// US dollars that all attempts came to.
     pub cost_usd: f64,
+    /// "hit" or "miss"; none where the answer may not be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<&'static str>,
+    /// How good the last answer was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<f64>,
+    /// What was wrong with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<&'static str>,
+}
+
+impl Event {
+    /// Attempts that nobody ended were ended with the call.
+    fn close_attempts(&mut self) {
+        for tried in self.attempts.iter_mut().filter(|tried| tried.open) {
+            (tried.code, tried.latency) = (self.code, tried.begun.elapsed());
+        }
+    }
 }
 
 /// One attempt.
@@ -71,16 +96,33 @@ pub struct Tried {
     /// How long it took.
     #[serde(serialize_with = "milliseconds", rename = "latency_ms")]
     pub latency: Duration,
+    #[serde(skip)]
+    begun: Instant,
+    #[serde(skip)]
+    open: bool,
+}
+
+impl Tried {
+    /// It has begun.
+    pub fn begun(instance: Arc<str>) -> Self {
+        Self { instance, code: Code::Cancelled, latency: Duration::ZERO, begun: Instant::now(), open: true }
+    }
+
+    /// It is over.
+    pub fn end(&mut self, code: Code, latency: Duration) {
+        (self.code, self.latency, self.open) = (code, latency, false);
+    }
 }
 
 impl Serialize for Candidate {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut object = to.serialize_struct("Candidate", 5)?;
+        let mut object = to.serialize_struct("Candidate", 6)?;
         object.serialize_field("instance", &self.instance)?;
         object.serialize_field("score", &self.scored.total)?;
         object.serialize_field("terms", &Terms::from(self.scored.terms))?;
         object.serialize_field("in_flight", &self.in_flight)?;
         object.serialize_field("admitted", &self.admitted)?;
+        object.serialize_field("propensity", &self.propensity)?;
         object.end()
     }
 }
@@ -101,40 +143,24 @@ impl From<waypost_decide::Terms> for Terms {
     }
 }
 
-/// The ring.
+/// Decisions on their way to whoever keeps the record.
 #[derive(Clone)]
-pub struct Events(Arc<Ring>);
-
-struct Ring {
-    sender: SyncSender<Box<Event>>,
-    receiver: Mutex<Receiver<Box<Event>>>,
-    dropped: AtomicU64,
-}
+pub struct Events(Ring<Box<Event>>);
 
 impl Events {
     /// Keeps up to `size` events.
     pub fn new(size: usize) -> Self {
-        let (sender, receiver) = sync_channel(size);
-        Self(Arc::new(Ring { sender, receiver: Mutex::new(receiver), dropped: AtomicU64::new(0) }))
+        Self(Ring::new(size))
     }
 
     /// Up to `max` events as JSON lines; waits up to `timeout` for the first.  Blocks: not for the reactor's threads.
     pub fn next(&self, max: usize, timeout: Duration) -> Vec<String> {
-        let receiver = self.0.receiver.lock();
-        let first = receiver.recv_timeout(timeout).into_iter();
-        let events = first.chain(receiver.try_iter()).take(max);
-        events.filter_map(|event| serde_json::to_string(&event).ok()).collect()
+        self.0.next(max, timeout).iter().filter_map(|event| serde_json::to_string(event).ok()).collect()
     }
 
     /// Events lost because nobody fetched them in time.
     pub fn dropped(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
-    }
-
-    fn put(&self, event: Box<Event>) {
-        if self.0.sender.try_send(event).is_err() {
-            self.0.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.0.dropped()
     }
 }
 
@@ -147,13 +173,23 @@ pub struct Record {
 
 impl Record {
     /// A call has come in.
-    pub fn new(events: &Events, method: &Method, headers: &HeaderMap, policy: &'static str) -> Self {
+    pub fn new(
+        events: &Events,
+        method: &Method,
+        headers: &HeaderMap,
+        answer_id: &HeaderValue,
+        policy: &'static str,
+    ) -> Self {
         let event = Event {
             event: "decision",
             timestamp: SystemTime::now(),
-            request_id: headers.get(REQUEST_ID).cloned(),
+            request_id: Some(answer_id.clone()),
             trace: headers.get(TRACE).cloned(),
             method: method.path,
+            tenant: None,
+            features: None,
+            route: None,
+            hops: Vec::new(),
             model: None,
             model_reason: None,
             policy,
@@ -166,15 +202,21 @@ impl Record {
             error: None,
             request_bytes: 0,
             cost_usd: 0.0,
+            cache: None,
+            quality: None,
+            faults: Vec::new(),
         };
         Self { event: Some(Box::new(event)), started: Instant::now(), events: events.clone() }
     }
 
     /// Notes something about the call.
-    pub fn note(&mut self, change: impl FnOnce(&mut Event)) {
-        if let Some(event) = &mut self.event {
-            change(event);
-        }
+    pub fn note<T>(&mut self, change: impl FnOnce(&mut Event) -> T) -> Option<T> {
+        self.event.as_mut().map(|event| change(event))
+    }
+
+    /// Time since it came in.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Notes how it ended.
@@ -188,9 +230,36 @@ impl Drop for Record {
         let latency = self.started.elapsed();
         if let Some(mut event) = self.event.take() {
             event.latency = latency;
-            self.events.put(event);
+            event.close_attempts();
+            self.events.0.put(event);
         }
     }
+}
+
+impl Serialize for Features {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("Features", 9)?;
+        object.serialize_field("complexity", &self.complexity)?;
+        object.serialize_field("quantile", &self.quantile)?;
+        object.serialize_field("confidence", &self.confidence)?;
+        object.serialize_field("coverage", &self.coverage)?;
+        object.serialize_field("tier", tier_name(self.tier))?;
+        object.serialize_field("tier_reason", self.tier_reason)?;
+        object.serialize_field("tags", &self.tags)?;
+        object.serialize_field("guard", &self.guard.as_ref().map(|(label, _)| label))?;
+        object.serialize_field("guard_score", &self.guard.as_ref().map(|(_, score)| score))?;
+        object.end()
+    }
+}
+
+#[derive(Serialize)]
+struct HopLine<'a> {
+    model: &'a str,
+    reason: &'a str,
+}
+
+fn hops<S: Serializer>(hops: &[(Arc<str>, Cow<'static, str>)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(hops.iter().map(|(model, reason)| HopLine { model, reason }))
 }
 
 fn rfc3339<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {

@@ -1,97 +1,227 @@
-//! Choosing a replica, sending the original bytes there, and trying once more elsewhere.
+//! One hop: choosing a replica, sending the original bytes there, and trying once more elsewhere.
 //!
 //! A second attempt needs a reason, room in the budget and time before the deadline.  It is made only while the
-//! client has seen nothing of the first, and only where doing the work twice does no harm or it was not begun.
+//! client has seen nothing of the first, and only where doing the work twice does no harm or it was not begun.  A
+//! hedge is a second attempt that does not wait for the first to fail: whichever answers well wins, the other is
+//! cancelled.
 
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::HeaderMap;
-use tonic::Status;
+use futures::future::{Either, select};
+use http::{HeaderMap, HeaderValue};
+use tonic::{Code, Status};
+use waypost_decide::stats::Verdict;
 
 use super::{
-    call::{Answer, Call},
+    call::Call,
+    delivery::{Answer, Delivery, Parcel},
+    events::Tried,
     instance::Instance,
-    link::{Link, ReplyBody},
     methods::Shape,
     models::{RETRY_PAUSE, Wanted},
-    outcome::{Outcome, Retry},
+    money::{Price, Tokens},
+    outcome::{Outcome, Retry, Trouble},
+    plan::Hop,
     registry::Model,
-    replicas::Picked,
-    reply::{self, Broken, Reply},
-    stream::{Pump, Streamed},
+    replicas::{NoPick, Picked},
+    reply::{Broken, Reply},
+    style,
 };
 use crate::{error::Error, headers};
 
+/// How a hop ended.
+pub struct Ended {
+    /// What the client would get.
+    pub answer: Result<Answer, Status>,
+    /// Why another model should be asked.
+    pub trouble: Option<Trouble>,
+}
+
+impl Ended {
+    /// Without having been sent.
+    pub fn refused(error: Error) -> Self {
+        Self { trouble: Trouble::of_refusal(&error), answer: Err(error.into()) }
+    }
+}
+
 impl Call {
-    /// The answer of a replica of `model`.
-    pub async fn forward(&mut self, wanted: &Wanted, model: &Model, message: Bytes) -> Result<Answer, Status> {
+    /// The answer of a replica of the hop's model.
+    pub async fn forward(&mut self, hop: &Hop, wanted: &Wanted, message: &Bytes) -> Ended {
         self.plane.budget.deposit();
+        let parcel = self.parcel(hop, wanted, message);
         let mut tried: Vec<Arc<Instance>> = Vec::new();
-        let mut picked = self.plane.chooser.pick(model, wanted, &tried).ok_or_else(|| no_instance(model))?;
+        let mut picked = match self.plane.chooser.pick(&hop.model, wanted, &tried, self.deadline) {
+            Ok(picked) => picked,
+            Err(why) => return Ended::refused(unpicked(&hop.model, why)),
+        };
         loop {
             tried.push(picked.attempt.replica.instance.clone());
-            let link = self.begin(picked, wanted);
-            let result = match self.send(link, wanted, message.clone()).await {
+            let delivery = match self.begin(picked, wanted).await {
+                Ok(delivery) => delivery,
+                Err(error) => return Ended::refused(error),
+            };
+            let (delivery, result) = self.exchange(delivery, &parcel, hop, wanted, &mut tried).await;
+            let reply = match result {
+                Ok(Answer::Streamed(streamed)) => return self.stream(delivery, streamed),
                 Ok(Answer::Whole(reply)) => Ok(reply),
-                Ok(streamed) => return Ok(streamed),
                 Err(broken) => Err(broken),
             };
-            let outcome = self.judge(&result);
-            match self.pick_again(model, wanted, &tried, outcome).await {
+            let outcome = self.judge(delivery, &reply, wanted);
+            match self.pick_again(&hop.model, wanted, &tried, &outcome).await {
                 Some(next) => picked = next,
-                None => return result.map(Answer::Whole).map_err(|broken| self.explain(model, broken)),
+                None => return self.ended(&hop.model, reply, outcome),
             }
         }
     }
 
-    fn begin(&mut self, picked: Picked, wanted: &Wanted) -> Option<Link> {
-        let Picked { attempt, link, reason, candidates } = picked;
-        let replica = attempt.replica.clone();
-        self.attempts += 1;
-        self.replica_reason = reason.as_str();
-        self.record().note(|event| {
-            event.chosen = Some(replica.served.instance.clone());
-            event.cost_usd += wanted.cost(&replica.served);
-            if event.reason.is_none() {
-                (event.reason, event.candidates) = (Some(reason.as_str()), candidates);
-            }
-        });
-        self.attempt = Some(attempt);
-        self.replica = Some(replica);
-        link
+    fn stream(&mut self, delivery: Delivery, streamed: super::stream::Streamed) -> Ended {
+        self.delivery = Some(delivery);
+        Ended { answer: Ok(Answer::Streamed(streamed)), trouble: None }
     }
 
-    async fn send(&mut self, link: Option<Link>, wanted: &Wanted, message: Bytes) -> Result<Answer, Broken> {
-        let mut link = link.ok_or(Broken::Unsent)?;
-        let headers = self.metadata(wanted);
-        let (response, mut stream) = link.open(self.path.clone(), headers).map_err(|_| Broken::Unsent)?;
-        stream.send_data(message, self.method.shape != Shape::Both)?;
-        let pump = match self.method.shape {
-            Shape::Both => self.rest.take().map(|rest| Pump::start(rest, stream)),
-            _ => None,
-        };
-        let response = response.await?.map(ReplyBody);
-        if self.method.shape == Shape::Unary || reply::is_status_only(response.headers()) {
-            let limit = self.plane.config.limits.max_receive_bytes;
-            return Reply::collect(response, limit).await.map(Answer::Whole);
+    fn ended(&self, model: &Model, reply: Result<Reply, Broken>, outcome: Outcome) -> Ended {
+        let answer = reply.map(Answer::Whole).map_err(|broken| self.explain(model, broken));
+        Ended { answer, trouble: outcome.trouble }
+    }
+
+    /// Everything that is the same wherever it goes.
+    fn parcel(&self, hop: &Hop, wanted: &Wanted, message: &Bytes) -> Parcel {
+        Parcel {
+            path: self.path.clone(),
+            headers: self.metadata(hop, wanted),
+            message: style::apply(&self.plane.config.style, self.method, &hop.model.name, message),
+            shape: self.method.shape,
+            limit: self.plane.config.limits.max_receive_bytes,
         }
-        Ok(Answer::Streamed(Streamed { response, pump }))
     }
 
-    fn metadata(&self, wanted: &Wanted) -> HeaderMap {
+    fn metadata(&self, hop: &Hop, wanted: &Wanted) -> HeaderMap {
         let mut metadata = self.headers.clone();
         self.deadline.write(&mut metadata, Instant::now());
-        if let Some(replica) = self.replica.as_ref().filter(|_| wanted.asked.model.is_empty()) {
-            metadata.insert(headers::MODEL, replica.served.model_header.clone());
+        if wanted.asked.model != *hop.model.name {
+            let name = hop.model.replicas.first().map(|replica| replica.served.model_header.clone());
+            metadata.extend(name.map(|name| (http::HeaderName::from_static(headers::MODEL), name)));
+        }
+        if let Some(tenant) = self.tenant.as_ref().and_then(|tenant| tenant.header.clone()) {
+            metadata.insert(headers::TENANT, tenant);
         }
         metadata
     }
 
-    fn judge(&mut self, result: &Result<Reply, Broken>) -> Outcome {
-        let outcome = Outcome::of(result);
-        self.end_attempt(outcome.code, outcome.verdict);
+    /// Counts it in, and holds what it may cost.
+    async fn begin(&mut self, picked: Picked, wanted: &Wanted) -> Result<Delivery, Error> {
+        let Picked { attempt, link, reason, candidates } = picked;
+        let replica = attempt.replica.clone();
+        let spending = self.reserve(wanted, &replica.served.info).await?;
+        self.signature.attempts += 1;
+        self.signature.replica_reason = reason.name();
+        let row = self.record().note(|event| {
+            event.chosen = Some(replica.served.instance.clone());
+            if event.reason.is_none() {
+                (event.reason, event.candidates) = (Some(reason.name()), candidates);
+            }
+            event.attempts.push(Tried::begun(replica.served.instance.clone()));
+            event.attempts.len() - 1
+        });
+        self.signature.replica = Some(replica);
+        Ok(Delivery { attempt, link, spending, row: row.unwrap_or_default() })
+    }
+
+    async fn reserve(
+        &self,
+        wanted: &Wanted,
+        info: &crate::proto::v1::ModelInfo,
+    ) -> Result<Option<super::money::Spending>, Error> {
+        let price = Price::of(info);
+        let Some(tenant) = self.tenant.as_ref().filter(|_| !price.is_free()) else { return Ok(None) };
+        let most = price.cost(Tokens::most(wanted, info));
+        let left = self.deadline.left(Instant::now());
+        self.plane.purse.reserve(tenant, &info.name, most, &self.request_id(), left).await.map(Some)
+    }
+
+    /// Sends it, and where that takes long sends it elsewhere too.
+    async fn exchange(
+        &mut self,
+        first: Delivery,
+        parcel: &Parcel,
+        hop: &Hop,
+        wanted: &Wanted,
+        tried: &mut Vec<Arc<Instance>>,
+    ) -> (Delivery, Result<Answer, Broken>) {
+        let Some(delay) = self.hedge_after(&first) else { return first.send(parcel, &mut self.rest).await };
+        let mut no_rest = None;
+        let mut sending = Box::pin(first.send(parcel, &mut no_rest));
+        if let Ok(done) = tokio::time::timeout(delay, &mut sending).await {
+            return done;
+        }
+        let Some(second) = self.hedge(hop, wanted, tried).await else { return sending.await };
+        let mut no_rest = None;
+        let second = Box::pin(second.send(parcel, &mut no_rest));
+        match select(sending, second).await {
+            Either::Left((done, other)) => better(done, other).await,
+            Either::Right((done, other)) => better(done, other).await,
+        }
+    }
+
+    fn hedge_after(&self, first: &Delivery) -> Option<std::time::Duration> {
+        let hedge = self.plane.hedge.as_ref()?;
+        let suits = self.method.idempotent && self.method.shape == Shape::Unary && first.spending.is_none();
+        if !suits {
+            return None;
+        }
+        hedge.sent();
+        let now = self.plane.clock.now();
+        hedge.delay(first.attempt.replica.instance.stats.lock().latencies(), now)
+    }
+
+    async fn hedge(&mut self, hop: &Hop, wanted: &Wanted, tried: &mut Vec<Arc<Instance>>) -> Option<Delivery> {
+        if !self.plane.hedge.as_ref()?.may_hedge() {
+            return None;
+        }
+        let picked = self.plane.chooser.pick(&hop.model, wanted, tried, self.deadline).ok()?;
+        tried.push(picked.attempt.replica.instance.clone());
+        self.begin(picked, wanted).await.ok()
+    }
+
+    /// Takes note of an attempt's end, and settles what it cost.
+    fn judge(&mut self, delivery: Delivery, reply: &Result<Reply, Broken>, wanted: &Wanted) -> Outcome {
+        let outcome = Outcome::of(reply);
+        let message = reply.as_ref().ok().and_then(Reply::message);
+        let used = message.and_then(|message| Tokens::used(wanted.method.task, &message));
+        self.end(delivery, outcome.code, outcome.verdict, used);
         outcome
+    }
+
+    /// An attempt has ended, having used so many tokens, if anybody knows.
+    pub fn end(&mut self, delivery: Delivery, code: Code, verdict: Verdict, used: Option<Tokens>) {
+        let Delivery { attempt, spending, row, .. } = delivery;
+        let info = &attempt.replica.served.info;
+        let price = Price::of(info);
+        if let Some(spending) = spending {
+            let (usd, left) = match (verdict, used) {
+                (Verdict::Refused, _) => {
+                    spending.release();
+                    (0.0, None)
+                }
+                (_, Some(used)) => {
+                    let usd = price.cost(used);
+                    (usd, spending.settle(usd))
+                }
+                (Verdict::Answered, None) if code != Code::Ok => (0.0, spending.settle(0.0)),
+                // What is dropped unsettled is spent.
+                (_, None) => (spending.most(), None),
+            };
+            self.signature.spend(usd, left);
+            self.record().note(|event| event.cost_usd += usd);
+        }
+        let latency = attempt.elapsed();
+        attempt.end(verdict);
+        self.record().note(|event| {
+            if let Some(tried) = event.attempts.get_mut(row) {
+                tried.end(code, latency);
+            }
+        });
     }
 
     /// A place for the next attempt, where there is to be one.
@@ -100,9 +230,9 @@ impl Call {
         model: &Model,
         wanted: &Wanted,
         tried: &[Arc<Instance>],
-        outcome: Outcome,
+        outcome: &Outcome,
     ) -> Option<Picked> {
-        if !self.may_retry(outcome) {
+        if !self.may_retry(outcome, tried.len()) {
             return None;
         }
         let next = match (self.pick(model, wanted, tried), outcome.retry) {
@@ -118,13 +248,13 @@ impl Call {
     /// Among the replicas there are by now: a worker that was lost may have been replaced.
     fn pick(&self, model: &Model, wanted: &Wanted, tried: &[Arc<Instance>]) -> Option<Picked> {
         let snapshot = self.plane.registry.snapshot();
-        self.plane.chooser.pick(snapshot.model(&model.name)?, wanted, tried)
+        self.plane.chooser.pick(snapshot.model(&model.name)?, wanted, tried, self.deadline).ok()
     }
 
-    fn may_retry(&self, outcome: Outcome) -> bool {
+    fn may_retry(&self, outcome: &Outcome, attempts: usize) -> bool {
         let harmless = self.method.idempotent || outcome.untouched;
         let unread = self.method.shape != Shape::Both || self.rest.is_some();
-        let left = self.attempts < self.plane.config.retry.max_attempts as usize;
+        let left = attempts < self.plane.config.retry.max_attempts as usize;
         outcome.retry != Retry::No && harmless && unread && left
     }
 
@@ -135,13 +265,35 @@ impl Call {
                 Error::MessageTooLarge { limit, actual }.into()
             }
             Broken::Unsent | Broken::Lost => {
-                let instance = self.replica.as_ref().map_or(&model.name, |replica| &replica.served.instance);
+                let replica = self.signature.replica.as_ref();
+                let instance = replica.map_or(&model.name, |replica| &replica.served.instance);
                 Error::InstanceLost { instance: instance.to_string() }.into()
             }
         }
     }
+
+    /// What the call is called in ledger and feedback.
+    pub fn request_id(&self) -> String {
+        let id = self.signature.answer_id.as_ref().map(HeaderValue::to_str);
+        id.and_then(Result::ok).unwrap_or_default().to_string()
+    }
 }
 
-fn no_instance(model: &Model) -> Status {
-    Error::NoInstance { model: model.name.to_string(), retry_after: RETRY_PAUSE }.into()
+/// The first of two to be done, unless it went wrong and the other may not.
+async fn better(
+    done: (Delivery, Result<Answer, Broken>),
+    other: impl Future<Output = (Delivery, Result<Answer, Broken>)>,
+) -> (Delivery, Result<Answer, Broken>) {
+    match &done.1 {
+        Ok(Answer::Whole(reply)) if reply.code() == Code::Ok => done,
+        _ => other.await,
+    }
+}
+
+fn unpicked(model: &Model, why: NoPick) -> Error {
+    let model = model.name.to_string();
+    match why {
+        NoPick::None => Error::NoInstance { model, retry_after: RETRY_PAUSE },
+        NoPick::Full { limit } => Error::QueueFull { limit: limit as usize, retry_after: RETRY_PAUSE },
+    }
 }

@@ -1,19 +1,18 @@
 //! One worker as the router knows it: where it is, whether it takes calls, what it serves, how it fares.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use http::HeaderValue;
 use parking_lot::Mutex;
-use waypost_decide::PeakEwma;
+use waypost_decide::stats::{Serving, Stats};
 
-use super::{
-    config::RouterConfig,
-    link::Link,
-    stats::{DECAY, Stats},
-};
+use super::{config::RouterConfig, link::Link};
 use crate::{
     address::Address,
     proto::v1::{self, DescribeInstanceResponse, InstanceState, ModelInfo},
@@ -66,8 +65,10 @@ pub struct Served {
     pub model_header: HeaderValue,
     /// As the worker describes it.
     pub info: ModelInfo,
-    /// Latency per unit of work.
-    pub pace: Mutex<PeakEwma>,
+    /// How it fares there.
+    pub serving: Mutex<Serving>,
+    /// Calls to it there.
+    pub in_flight: AtomicU32,
 }
 
 impl Instance {
@@ -75,7 +76,7 @@ impl Instance {
     pub fn new(address: Address, config: &RouterConfig) -> Self {
         Self {
             address,
-            stats: Mutex::new(Stats::new(config)),
+            stats: Mutex::new(Stats::new(&config.stats())),
             state: AtomicU8::new(InstanceState::Starting as u8),
             links: Mutex::new(Links { open: vec![None; config.connections.max(1)], turn: 0 }),
             described: Mutex::new(None),
@@ -94,8 +95,17 @@ impl Instance {
     }
 
     /// Returns whether that was news.
-    pub fn set_state(&self, state: InstanceState) -> bool {
-        self.state.swap(state as u8, Ordering::AcqRel) != state as u8
+    pub fn set_state(&self, state: InstanceState, now: Duration) -> bool {
+        let before = self.state.swap(state as u8, Ordering::AcqRel);
+        if before == state as u8 {
+            return false;
+        }
+        match (before == InstanceState::Ready as u8, state) {
+            (_, InstanceState::Ready) => self.stats.lock().appear(now),
+            (true, _) => self.stats.lock().vanish(now),
+            _ => {}
+        }
+        true
     }
 
     /// A connection for a call.
@@ -143,8 +153,14 @@ impl Served {
             instance_header: HeaderValue::from_str(instance).ok()?,
             model_header: HeaderValue::from_str(&info.name).ok()?,
             info,
-            pace: Mutex::new(PeakEwma::new(DECAY, std::time::Duration::ZERO)),
+            serving: Mutex::default(),
+            in_flight: AtomicU32::new(0),
         })
+    }
+
+    /// How good its answers are: as declared, corrected by what was said of them lately.
+    pub fn quality(&self, now: Duration) -> f64 {
+        self.serving.lock().quality(now, self.info.quality)
     }
 
     /// Whether it does this kind of work.

@@ -1,11 +1,29 @@
 //! `MeshService` of the router: what the mesh has and how it fares, put together from what the instances said.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tonic::{Request, Response, Status};
+use waypost_decide::sequential::Sums;
+use waypost_store::{Money, Month, StoreError};
 
-use super::{Plane, instance::Instance};
-use crate::proto::v1::{self, InstanceState, ModelInfo, mesh_service_server::MeshService};
+use super::{
+    Plane, explain,
+    instance::Instance,
+    money::LEDGER_PAUSE,
+    rollouts::{self, Published, Rollout, State},
+};
+use crate::{
+    error::Error,
+    proto::v1::{self, InstanceState, ModelInfo, RolloutState, mesh_service_server::MeshService},
+};
+
+/// Shares of the canary where a rollout names none.
+const DEFAULT_STEPS: [f64; 4] = [0.1, 0.3, 0.5, 0.8];
+const DEFAULT_STEP_LIMIT_S: f64 = 1800.0;
 
 /// The service.
 #[derive(Clone)]
@@ -36,6 +54,170 @@ impl MeshService for Mesh {
         _: Request<v1::ListInstancesRequest>,
     ) -> Result<Response<v1::ListInstancesResponse>, Status> {
         Ok(Response::new(v1::ListInstancesResponse { instances: instances(&self.0) }))
+    }
+
+    async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        self.known(&request)?;
+        Ok(Response::new(explain::explain(&self.0, request.get_ref())?))
+    }
+
+    async fn get_budget(
+        &self,
+        request: Request<v1::GetBudgetRequest>,
+    ) -> Result<Response<v1::GetBudgetResponse>, Status> {
+        self.known(&request)?;
+        Ok(Response::new(budget(&self.0, &request.get_ref().tenant).await?))
+    }
+
+    async fn send_feedback(
+        &self,
+        request: Request<v1::SendFeedbackRequest>,
+    ) -> Result<Response<v1::SendFeedbackResponse>, Status> {
+        self.known(&request)?;
+        let v1::SendFeedbackRequest { request_id, score } = request.into_inner();
+        if !(0.0..=1.0).contains(&score) {
+            let (field, expected) = ("score".into(), "0 to 1".into());
+            return Err(Error::InvalidField { field, actual: score.to_string(), expected }.into());
+        }
+        let model = self.0.feedback.take(&request_id, score, self.0.clock.now())?;
+        Ok(Response::new(v1::SendFeedbackResponse { model }))
+    }
+
+    async fn list_rollouts(
+        &self,
+        request: Request<v1::ListRolloutsRequest>,
+    ) -> Result<Response<v1::ListRolloutsResponse>, Status> {
+        self.known(&request)?;
+        let rollouts = self.0.rollouts.all(self.0.clock.now()).into_iter().map(Into::into).collect();
+        Ok(Response::new(v1::ListRolloutsResponse { rollouts }))
+    }
+
+    async fn set_rollout(
+        &self,
+        request: Request<v1::SetRolloutRequest>,
+    ) -> Result<Response<v1::SetRolloutResponse>, Status> {
+        self.known(&request)?;
+        let missing = || Error::InvalidField {
+            field: "rollout".into(),
+            actual: "absent".into(),
+            expected: "the rollout to be".into(),
+        };
+        let asked = request.into_inner().rollout.ok_or_else(missing)?;
+        let set = self.0.rollouts.set(Rollout::try_from(asked)?, self.0.clock.now()).await?;
+        Ok(Response::new(v1::SetRolloutResponse { rollout: Some(set.into()) }))
+    }
+}
+
+impl Mesh {
+    /// Where keys are given out, these calls want one too.
+    fn known<T>(&self, request: &Request<T>) -> Result<(), Error> {
+        self.0.tenants.by_key(request.metadata().as_ref()).map(|_| ())
+    }
+}
+
+/// What was spent this month and what is left.
+async fn budget(plane: &Plane, tenant: &str) -> Result<v1::GetBudgetResponse, Error> {
+    let month = Month::of(SystemTime::now());
+    let named = Some(tenant).filter(|name| !name.is_empty());
+    let away = |why: StoreError| Error::LedgerUnreachable { why: why.to_string(), retry_after: LEDGER_PAUSE };
+    let mut caps = plane.purse.caps(&plane.tenants.named(tenant));
+    if named.is_some() {
+        caps.mesh = None;
+    }
+    let store = plane.purse.store();
+    let standing = store.standing(named, month, caps).await.map_err(away)?;
+    let models = store.spend_by_model(named, month).await.map_err(away)?;
+    Ok(v1::GetBudgetResponse {
+        month: month.to_string(),
+        cap_usd: caps.tenant.filter(|_| named.is_some()).or(caps.mesh).map(Money::to_usd),
+        spent_usd: standing.spent.to_usd(),
+        reserved_usd: standing.reserved.to_usd(),
+        remaining_usd: standing.remaining.map(Money::to_usd),
+        models: models
+            .into_iter()
+            .map(|each| v1::ModelSpend { model: each.model, calls: each.calls, spent_usd: each.spent.to_usd() })
+            .collect(),
+    })
+}
+
+impl From<rollouts::Status> for v1::RolloutStatus {
+    fn from(status: rollouts::Status) -> Self {
+        Self {
+            rollout: Some(status.rollout.into()),
+            stable: Some(status.stable.into()),
+            canary: Some(status.canary.into()),
+        }
+    }
+}
+
+impl From<Published> for v1::RolloutArm {
+    fn from(arm: Published) -> Self {
+        let mean = |sums: Sums| (sums.n > 0).then(|| sums.sum / sums.n as f64);
+        let duration = |millis: f64| Duration::try_from_secs_f64(millis / 1e3).ok().and_then(|d| d.try_into().ok());
+        Self {
+            calls: arm.counts.calls,
+            errors: arm.counts.errors,
+            latency_p50: duration(arm.latency_p50_ms),
+            latency_p95: duration(arm.latency_p95_ms),
+            quality: mean(arm.counts.quality),
+            feedback: mean(arm.counts.feedback),
+        }
+    }
+}
+
+impl From<Rollout> for v1::Rollout {
+    fn from(rollout: Rollout) -> Self {
+        let state = match rollout.state {
+            State::Running => RolloutState::Running,
+            State::Promoted => RolloutState::Promoted,
+            State::RolledBack => RolloutState::RolledBack,
+            State::Inconclusive => RolloutState::Inconclusive,
+        };
+        Self {
+            name: rollout.name,
+            stable: rollout.stable,
+            canary: rollout.canary,
+            steps: rollout.steps,
+            step: rollout.step as u32,
+            shadow_share: rollout.shadow_share,
+            step_limit: Duration::try_from_secs_f64(rollout.step_limit_s).ok().and_then(|d| d.try_into().ok()),
+            state: state.into(),
+            reason: rollout.reason,
+            revision: rollout.revision,
+        }
+    }
+}
+
+impl TryFrom<v1::Rollout> for Rollout {
+    type Error = Error;
+
+    /// What is absent has its default; the rest is for [`Rollout::check`].
+    fn try_from(asked: v1::Rollout) -> Result<Self, Error> {
+        let state = match asked.state() {
+            RolloutState::Unspecified | RolloutState::Running => State::Running,
+            RolloutState::Promoted => State::Promoted,
+            RolloutState::RolledBack => State::RolledBack,
+            RolloutState::Inconclusive => State::Inconclusive,
+        };
+        let limit = asked.step_limit.map(Duration::try_from).transpose();
+        let limit = limit.map_err(|error| Error::InvalidField {
+            field: "rollout.step_limit".into(),
+            actual: error.to_string(),
+            expected: "more than 0 seconds".into(),
+        })?;
+        let steps = if asked.steps.is_empty() { DEFAULT_STEPS.to_vec() } else { asked.steps };
+        Ok(Self {
+            name: asked.name,
+            stable: asked.stable,
+            canary: asked.canary,
+            steps,
+            step: asked.step as usize,
+            shadow_share: asked.shadow_share,
+            step_limit_s: limit.map_or(DEFAULT_STEP_LIMIT_S, |limit| limit.as_secs_f64()),
+            state,
+            reason: asked.reason,
+            revision: asked.revision,
+        })
     }
 }
 

@@ -1,52 +1,88 @@
 //! The router: one door for many workers.
 //!
 //! Read a call downwards: [`service`] tells the calls that are forwarded ([`methods`]) from the router's own
-//! ([`mesh`], health, reflection); [`call`] admits and reads it; [`models`] and [`replicas`] choose; [`forward`] sends
-//! the original bytes over a [`link`] and judges the [`outcome`]; a whole [`reply`] or a [`stream`] goes back;
-//! [`events`] keep the record.  Beside it, [`registry`] and [`connection`] keep the [`instance`]s known and connected,
-//! and [`stats`] what is known of them.
+//! ([`mesh`], health, reflection); [`call`] asks whose it is ([`tenants`]), admits, reads and thinks about it
+//! ([`features`]); [`plan`] lists the [`models`] to ask, by a configured chain ([`routes`]), a slice ([`rollouts`]) or
+//! their rank; [`hops`] goes from one to the next, past the [`cache`] and the [`judge`]; [`forward`] makes a
+//! [`delivery`] to one of the [`replicas`], with [`money`] held for it, over a [`link`], and weighs the [`outcome`]; a
+//! whole [`reply`] or a [`stream`] goes back with a [`signature`]; [`events`] keep the record.
+//!
+//! Beside it, [`registry`] and [`connection`] keep the [`instance`]s known and connected, [`explain`] says where a
+//! call would go, [`feedback`] takes what callers think of an answer.
 
 use std::{io, sync::Arc, time::Duration};
 
-use waypost_decide::{Limit, RetryBudget};
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+use waypost_decide::{Limit, RetryBudget, hedge::Hedge};
+use waypost_store::{Place, Store};
 
 use crate::{
     address::Address,
+    error::Error,
     flight::Flights,
     health::Health,
     proto::v1::mesh_service_server::MeshServiceServer,
     server::{self, Server},
 };
 
+mod ask;
 mod attempt;
+mod cache;
 mod call;
 pub mod config;
 mod connection;
+mod delivery;
 mod envelope;
 mod events;
+mod explain;
+mod features;
+mod feedback;
 mod forward;
+mod hops;
 mod instance;
+mod judge;
 mod link;
 mod mesh;
 mod methods;
 mod models;
+mod money;
+mod names;
 mod outcome;
+mod plan;
 mod registry;
 mod replicas;
 mod reply;
 mod request;
+mod ring;
+pub mod rollouts;
+mod routes;
 mod service;
-mod stats;
+mod signature;
 mod status;
 mod stream;
+mod style;
+mod tenants;
 
 use attempt::Clock;
+use cache::Cache;
 use config::RouterConfig;
 pub use events::Events;
+use features::Reader;
+use feedback::Feedback;
+use judge::Judge;
+use money::Purse;
+use names::Names;
 use registry::Registry;
 use replicas::Chooser;
+pub use ring::Ring;
+use rollouts::{Rollout, Rollouts, Shadow};
+use routes::Routes;
 use service::RouterService;
+use tenants::Tenants;
 
+/// Rollouts are read, and reservations nobody settled are swept, so often.
+const REFRESH: Duration = Duration::from_secs(1);
 /// Connections that have not closed by then are dropped.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -57,32 +93,75 @@ pub struct Plane {
     chooser: Chooser,
     limit: Limit,
     budget: RetryBudget,
+    hedge: Option<Hedge>,
+    tenants: Tenants,
+    reader: Reader,
+    routes: Routes,
+    rollouts: Rollouts,
+    cache: Cache,
+    judge: Option<Judge>,
+    purse: Arc<Purse>,
+    feedback: Feedback,
+    names: Names,
     flights: Flights,
     events: Events,
     clock: Clock,
 }
 
 impl Plane {
-    fn new(config: RouterConfig, health: Health, flights: Flights) -> Self {
+    async fn new(config: RouterConfig, health: Health, flights: Flights) -> io::Result<Self> {
         let config = Arc::new(config);
         let clock = Clock::default();
-        Self {
-            registry: Arc::new(Registry::new(config.clone(), health)),
-            chooser: Chooser::new(&config, clock),
+        let store = open(&config).await?;
+        Ok(Self {
+            registry: Arc::new(Registry::new(config.clone(), health, clock)),
+            chooser: Chooser::new(config.clone(), clock),
             limit: Limit::new(config.limits.max_in_flight),
             budget: RetryBudget::new(config.retry.budget_ratio, config.retry.min_tokens),
+            hedge: config.hedge.enabled.then(|| Hedge::new((&config.hedge).into())),
+            tenants: Tenants::new(&config),
+            reader: Reader::new(&config)?,
+            routes: Routes::new(&config),
+            rollouts: Rollouts::new(store.clone(), router_name(&config)),
+            cache: Cache::new(&config.cache),
+            judge: Judge::new(&config.quality).map_err(io::Error::other)?,
+            purse: Arc::new(Purse::new(store, &config.budget)),
+            feedback: Feedback::default(),
+            names: Names::default(),
             events: Events::new(config.limits.event_ring),
             flights,
             clock,
             config,
+        })
+    }
+
+    /// What is done beside the calls: see [`REFRESH`].
+    async fn tend(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(REFRESH);
+        loop {
+            ticks.tick().await;
+            self.rollouts.refresh(self.clock.now()).await;
+            self.purse.tend().await;
         }
     }
+}
+
+async fn open(config: &RouterConfig) -> io::Result<Store> {
+    let place = Place::parse(&config.budget.store).map_err(io::Error::other)?;
+    Store::open(&place, &router_name(config)).await.map_err(io::Error::other)
+}
+
+/// Routers of one mesh share a store, where each must have a name of its own.
+fn router_name(config: &RouterConfig) -> String {
+    format!("{}@{}", config.instance, config.listen)
 }
 
 /// A running router.
 pub struct Router {
     plane: Arc<Plane>,
     server: Server,
+    runtime: Handle,
+    _tending: AbortOnDropHandle<()>,
 }
 
 impl Router {
@@ -90,13 +169,14 @@ impl Router {
     pub async fn start(config: RouterConfig) -> io::Result<Self> {
         let health = Health::default();
         let flights = Flights::default();
-        let plane = Arc::new(Plane::new(config, health.clone(), flights.clone()));
+        let plane = Arc::new(Plane::new(config, health.clone(), flights.clone()).await?);
         let routes = server::common_routes(&health).map_err(io::Error::other)?;
         let routes = routes.add_service(MeshServiceServer::new(mesh::Mesh(plane.clone())));
         let service = RouterService::new(plane.clone(), routes);
         let server = Server::start(&plane.config.listen, service, health, flights).await?;
         plane.registry.set_instances(plane.config.instances.clone());
-        Ok(Self { plane, server })
+        let tending = AbortOnDropHandle::new(tokio::spawn(plane.clone().tend()));
+        Ok(Self { plane, server, runtime: Handle::current(), _tending: tending })
     }
 
     /// Where it listens.
@@ -112,6 +192,25 @@ impl Router {
     /// The record of its decisions.
     pub fn events(&self) -> Events {
         self.plane.events.clone()
+    }
+
+    /// Pairs of answers, of a stable model and of the one that may replace it.
+    pub fn shadows(&self) -> Ring<Shadow> {
+        self.plane.rollouts.shadows()
+    }
+
+    /// Every rollout with what its sides have shown.
+    pub fn rollouts(&self) -> Vec<rollouts::Status> {
+        self.plane.rollouts.all(self.plane.clock.now())
+    }
+
+    /// Changes a rollout, if it is still at its revision.  Blocks: not for the reactor's threads.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be meant, or somebody else changed it meanwhile.
+    pub fn set_rollout(&self, rollout: Rollout) -> Result<Rollout, Error> {
+        self.runtime.block_on(self.plane.rollouts.set(rollout, self.plane.clock.now()))
     }
 
     /// How it fares, as JSON.

@@ -1,19 +1,27 @@
 //! The first choice: which model.
 //!
 //! A caller who names a model gets it or an error.  One who names none gets the best *known* model that can do the
-//! work: required tags are a hard condition, then count the fit (optional tags, tier), then the quality.  Among equals
-//! the score of S2.2 decides, except where answers of different models cannot stand side by side: vectors of two
-//! models are two spaces, and an index filled from both is worthless.  There the name decides, and a model that is
-//! down stays the choice, so that the caller hears of it.
+//! work: required tags are a hard condition, then count the fit (optional tags, those read in the prompt, tier), then
+//! the quality; of what is written the score of S2.2, of which quality is a term.  Among equals that score decides,
+//! except where answers of different models cannot stand side by side: vectors of two models are two spaces, and an
+//! index filled from both is worthless.  There the name decides, and a model that is down stays the choice, so that
+//! the caller hears of it.
 
 use std::{cmp::Ordering, sync::Arc, time::Duration};
 
-use waypost_decide::score::{self, Candidate, Weights};
+pub use waypost_decide::score::Weights;
+use waypost_decide::{
+    route::State,
+    score::{self, Candidate, Scored},
+};
 
 use super::{
     envelope::Asked,
+    features::Features,
     instance::Served,
     methods::Method,
+    money::{Price, Tokens},
+    plan::Hop,
     registry::{Model, Replica, Snapshot},
 };
 use crate::{
@@ -21,8 +29,8 @@ use crate::{
     proto::v1::{Task, Tier},
 };
 
-/// Bytes per token of English text, to estimate what a call will cost.
-const BYTES_PER_TOKEN: f64 = 4.0;
+/// Backend whose answers are nobody's: see `services/template.py`.
+const TEMPLATE: &str = "template";
 /// When a caller should try again whom no instance could take.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -35,6 +43,8 @@ pub struct Wanted {
     pub asked: Asked,
     /// Size of the request message.
     pub bytes: usize,
+    /// What was read in the prompt.
+    pub features: Option<Features>,
 }
 
 /// Why a model was chosen.
@@ -44,8 +54,14 @@ pub enum Reason {
     Named,
     /// It can do the work best.
     BestFit,
-    /// A better one is not there now, and this one's answers are of the same kind.
+    /// A better one is not there now or failed, and this one's answers are of the same kind.
     Fallback,
+    /// A better one has too much to do.
+    Overloaded,
+    /// The answer of a smaller one was poor.
+    Escalated,
+    /// There is no money for a dearer one.
+    Cheaper,
 }
 
 impl Reason {
@@ -55,6 +71,9 @@ impl Reason {
             Self::Named => "named",
             Self::BestFit => "best_fit",
             Self::Fallback => "fallback",
+            Self::Overloaded => "overloaded",
+            Self::Escalated => "poor",
+            Self::Cheaper => "budget_low",
         }
     }
 }
@@ -68,9 +87,10 @@ impl Wanted {
             && self.is_affordable(served)
     }
 
-    /// US dollars it will come to, estimated from the size of the request.
+    /// US dollars it may come to at most.
     pub fn cost(&self, served: &Served) -> f64 {
-        served.info.cost_per_1k_tokens_usd * self.bytes as f64 / BYTES_PER_TOKEN / 1000.0
+        let price = Price::of(&served.info);
+        if price.is_free() { 0.0 } else { price.cost(Tokens::most(self, &served.info)) }
     }
 
     fn is_affordable(&self, served: &Served) -> bool {
@@ -84,15 +104,25 @@ impl Wanted {
     }
 
     fn tags_carried(&self, served: &Served) -> f64 {
-        let optional = &self.asked.route.optional_tags;
-        let carried = optional.iter().filter(|tag| served.info.tags.contains(tag)).count();
-        carried as f64 / optional.len().max(1) as f64
+        let found = self.features.iter().flat_map(|features| features.tags.iter().copied());
+        let optional = self.asked.route.optional_tags.iter().map(String::as_str).chain(found);
+        let (mut all, mut carried) = (0_u32, 0_u32);
+        for tag in optional {
+            all += 1;
+            carried += u32::from(served.info.tags.iter().any(|own| own == tag));
+        }
+        f64::from(carried) / f64::from(all.max(1))
+    }
+
+    /// How much model the call gets: by the caller's word, or by what was read in the prompt.
+    pub fn tier(&self) -> Tier {
+        self.features.as_ref().map_or(self.asked.route.tier(), |features| features.tier)
     }
 
     fn tier_nearness(&self, served: &Served) -> f64 {
-        match self.asked.route.tier {
-            tier if tier == Tier::Unspecified as i32 => 0.0,
-            tier => 1.0 / (1.0 + f64::from(tier.abs_diff(served.info.tier))),
+        match self.tier() {
+            Tier::Unspecified => 0.0,
+            tier => 1.0 / (1.0 + f64::from((tier as i32).abs_diff(served.info.tier))),
         }
     }
 
@@ -105,99 +135,163 @@ impl Wanted {
         }
     }
 
+    /// Whether any instance takes it now.
+    pub fn is_ready_at(&self, model: &Model) -> bool {
+        self.met_by(&model.replicas).any(|replica| replica.instance.is_ready())
+    }
+
     /// The replicas that meet it.
     pub fn met_by<'a>(&'a self, replicas: &'a [Replica]) -> impl Iterator<Item = &'a Replica> {
         replicas.iter().filter(|replica| self.is_met_by(&replica.served))
     }
 }
 
-/// The model for a call, or why there is none.
-pub fn choose(
-    snapshot: &Snapshot,
-    wanted: &Wanted,
-    weights: &Weights,
-    now: Duration,
-) -> Result<(Arc<Model>, Reason), Error> {
-    if wanted.asked.model.is_empty() {
-        return best(snapshot, wanted, weights, now).ok_or_else(|| why_none(snapshot, wanted));
-    }
-    let named = snapshot.model(&wanted.asked.model).ok_or_else(|| unknown(snapshot, wanted))?;
+/// The model that a call names.
+pub fn named(snapshot: &Snapshot, wanted: &Wanted, name: &str) -> Result<Arc<Model>, Error> {
+    let named = snapshot.model(name).ok_or_else(|| unknown(snapshot, name))?;
     match wanted.met_by(&named.replicas).next() {
-        Some(_) => Ok((named.clone(), Reason::Named)),
+        Some(_) => Ok(named.clone()),
         None => Err(why_not(snapshot, &named.name, &named.replicas, wanted)),
     }
 }
 
+/// All models that can do the work, best first.
+pub fn rank(snapshot: &Snapshot, wanted: &Wanted, weights: &Weights, now: Duration) -> Result<Ranked, Error> {
+    let mut all = contenders(snapshot, wanted, weights, now);
+    if all.is_empty() {
+        return Err(why_none(snapshot, wanted));
+    }
+    if !wanted.is_interchangeable() {
+        all.truncate(1);
+    }
+    Ok(Ranked { left: all, current: None })
+}
+
 /// A model in question.
-struct Contender<'a> {
-    model: &'a Arc<Model>,
-    ready: bool,
+#[derive(Clone, Debug)]
+pub struct Contender {
+    /// The model.
+    pub model: Arc<Model>,
+    /// Some instance takes calls.
+    pub ready: bool,
+    /// How it scores among those in question.
+    pub scored: Scored,
+    /// How much model it is.
+    pub tier: Tier,
+    /// US dollars the call may cost there.
+    pub cost: f64,
+    /// It is what is said when nothing else can be.
+    last: bool,
     fit: f64,
     quality: f64,
 }
 
-impl<'a> Contender<'a> {
-    fn of(model: &'a Arc<Model>, wanted: &Wanted) -> Option<Self> {
-        wanted.met_by(&model.replicas).next()?;
-        let fit = wanted.met_by(&model.replicas).map(|replica| wanted.fit(&replica.served)).fold(0.0, f64::max);
-        let quality = wanted.met_by(&model.replicas).map(|r| r.served.info.quality).fold(0.0, f64::max);
-        let ready = wanted.met_by(&model.replicas).any(|replica| replica.instance.is_ready());
-        Some(Self { model, ready, fit, quality })
+impl Contender {
+    fn of(model: &Arc<Model>, wanted: &Wanted) -> Option<Self> {
+        let info = &wanted.met_by(&model.replicas).next()?.served.info;
+        let most = |value: fn(&Wanted, &Served) -> f64| {
+            wanted.met_by(&model.replicas).map(|replica| value(wanted, &replica.served)).fold(0.0, f64::max)
+        };
+        Some(Self {
+            ready: wanted.is_ready_at(model),
+            scored: Scored::default(),
+            tier: info.tier(),
+            cost: most(Wanted::cost),
+            last: info.backend == TEMPLATE,
+            fit: most(Wanted::fit),
+            quality: most(|_, served| served.info.quality),
+            model: model.clone(),
+        })
     }
 
-    fn rank(&self, other: &Self) -> Ordering {
-        self.fit.total_cmp(&other.fit).then(self.quality.total_cmp(&other.quality))
+    /// Where a tier was chosen, fit and score decide, in which quality is a term; else the better model does.
+    fn rank(&self, other: &Self, wanted: &Wanted) -> Ordering {
+        let by_quality = match wanted.method.task {
+            Task::Generate => Ordering::Equal,
+            _ => self.quality.total_cmp(&other.quality),
+        };
+        let by_fit = other.last.cmp(&self.last).then(self.fit.total_cmp(&other.fit)).then(by_quality);
+        if !wanted.is_interchangeable() {
+            return by_fit;
+        }
+        by_fit.then(self.scored.total.total_cmp(&other.scored.total))
     }
-}
 
-fn best(snapshot: &Snapshot, wanted: &Wanted, weights: &Weights, now: Duration) -> Option<(Arc<Model>, Reason)> {
-    let all: Vec<_> = snapshot.models.iter().filter_map(|model| Contender::of(model, wanted)).collect();
-    let known = top(&all, |_| true, wanted, weights, now)?;
-    if known.ready || !wanted.is_interchangeable() {
-        return Some((known.model.clone(), Reason::BestFit));
-    }
-    match top(&all, |contender| contender.ready, wanted, weights, now) {
-        Some(ready) => Some((ready.model.clone(), Reason::Fallback)),
-        None => Some((known.model.clone(), Reason::BestFit)),
-    }
-}
-
-fn top<'a>(
-    all: &'a [Contender<'a>],
-    counts: impl Fn(&Contender) -> bool,
-    wanted: &Wanted,
-    weights: &Weights,
-    now: Duration,
-) -> Option<&'a Contender<'a>> {
-    let leader = all.iter().filter(|c| counts(c)).max_by(|a, b| a.rank(b))?;
-    let mut equals = all.iter().filter(|c| counts(c) && c.rank(leader).is_eq());
-    if !wanted.is_interchangeable() {
-        return equals.next();
-    }
-    let equals: Vec<_> = equals.collect();
-    let candidates: Vec<_> = equals.iter().map(|contender| contender.candidate(wanted, now)).collect();
-    let scores = score::score(&candidates, weights);
-    let scored = equals.into_iter().zip(scores);
-    scored.max_by(|(_, a), (_, b)| a.total.total_cmp(&b.total)).map(|(contender, _)| contender)
-}
-
-impl Contender<'_> {
     /// The model as its quickest, emptiest and soundest replica has it.
     fn candidate(&self, wanted: &Wanted, now: Duration) -> Candidate {
-        let mut best =
-            Candidate { p95: None, queue_depth: u32::MAX, fit: self.fit, uptime: 0.0, quality: self.quality };
+        let mut best = Candidate { p95: None, queue_depth: u32::MAX, fit: self.fit, uptime: 0.0, quality: 0.0 };
         for replica in wanted.met_by(&self.model.replicas).filter(|replica| replica.instance.is_ready()) {
             let mut stats = replica.instance.stats.lock();
             best.p95 = best.p95.into_iter().chain(stats.p95(now)).min();
             best.queue_depth = best.queue_depth.min(stats.in_flight);
             best.uptime = best.uptime.max(stats.success(now));
+            drop(stats);
+            best.quality = best.quality.max(replica.served.quality(now));
         }
         best
     }
 }
 
-fn unknown(snapshot: &Snapshot, wanted: &Wanted) -> Error {
-    let model = wanted.asked.model.clone();
+/// Every model that can do the work, best first; in the order of their names where they are equal.
+pub fn contenders(snapshot: &Snapshot, wanted: &Wanted, weights: &Weights, now: Duration) -> Vec<Contender> {
+    let mut all: Vec<_> = snapshot.models.iter().filter_map(|model| Contender::of(model, wanted)).collect();
+    if all.len() > 1 && wanted.is_interchangeable() {
+        let candidates: Vec<_> = all.iter().map(|contender| contender.candidate(wanted, now)).collect();
+        let scores = score::score(&candidates, weights);
+        all.iter_mut().zip(scores).for_each(|(contender, scored)| contender.scored = scored);
+    }
+    all.sort_by(|a, b| b.rank(a, wanted));
+    all
+}
+
+/// The models of a call that names none, until they are tried.
+#[derive(Debug)]
+pub struct Ranked {
+    left: Vec<Contender>,
+    current: Option<Contender>,
+}
+
+impl Ranked {
+    /// The next to try: the best that is ready; after a poor answer the nearest tier above; without money a cheaper.
+    pub fn next(&mut self, state: &State) -> Option<Hop> {
+        let (index, reason) = match &self.current {
+            None => (self.first()?, self.first_reason()),
+            Some(current) => self.after(current, state)?,
+        };
+        let next = self.left.remove(index);
+        let hop = Hop { model: next.model.clone(), reason: reason.as_str().into(), arm: None };
+        self.current = Some(next);
+        Some(hop)
+    }
+
+    /// Where none is ready the best stays the choice, so that the caller hears of it.
+    fn first(&self) -> Option<usize> {
+        let ready = self.left.iter().position(|contender| contender.ready);
+        ready.or((!self.left.is_empty()).then_some(0))
+    }
+
+    fn first_reason(&self) -> Reason {
+        match self.left.first() {
+            Some(best) if !best.ready && self.left.iter().any(|contender| contender.ready) => Reason::Fallback,
+            _ => Reason::BestFit,
+        }
+    }
+
+    fn after(&self, current: &Contender, state: &State) -> Option<(usize, Reason)> {
+        let ready = || self.left.iter().enumerate().filter(|(_, contender)| contender.ready);
+        if state.poor {
+            let above = ready().filter(|(_, contender)| contender.tier as i32 > current.tier as i32 && !contender.last);
+            return above.min_by_key(|(_, contender)| contender.tier as i32).map(|(at, _)| (at, Reason::Escalated));
+        }
+        let affordable = |contender: &Contender| !state.budget_low || contender.cost < current.cost;
+        let mut others = ready().filter(|(_, contender)| affordable(contender));
+        let reason = if state.overloaded { Reason::Overloaded } else { Reason::Fallback };
+        others.next().map(|(at, _)| (at, if state.budget_low { Reason::Cheaper } else { reason }))
+    }
+}
+
+fn unknown(snapshot: &Snapshot, name: &str) -> Error {
+    let model = name.to_string();
     if !snapshot.complete {
         return Error::NoInstance { model, retry_after: RETRY_PAUSE };
     }
@@ -210,7 +304,7 @@ fn why_none(snapshot: &Snapshot, wanted: &Wanted) -> Error {
 }
 
 /// The first of the conditions that no replica meets.
-fn why_not(snapshot: &Snapshot, model: &str, replicas: &[Replica], wanted: &Wanted) -> Error {
+pub fn why_not(snapshot: &Snapshot, model: &str, replicas: &[Replica], wanted: &Wanted) -> Error {
     let task = wanted.method.task;
     let able: Vec<&Served> = replicas.iter().map(|r| &*r.served).filter(|s| s.does(task)).collect();
     if able.is_empty() {

@@ -8,11 +8,13 @@ use http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::{
-    reply::{Broken, Reply},
-    stats::Verdict,
-};
-use crate::proto::v1::ErrorReason;
+use waypost_decide::stats::Verdict;
+
+use super::reply::{Broken, Reply};
+use crate::{error::Error, proto::v1::ErrorReason};
+
+/// How long a provider is left alone that does not say how long.
+const PROVIDER_PAUSE: Duration = Duration::from_secs(30);
 
 /// Whether and where a second attempt makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,41 @@ pub enum Retry {
     Again(Duration),
 }
 
+/// Why another model should be asked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Trouble {
+    /// It failed.
+    Error,
+    /// It has too much to do, or its provider wants a pause.
+    Overloaded,
+    /// It costs more than there is.
+    Unaffordable,
+    /// Its answer was poor: this good, 0 to 1.
+    Poor(f64),
+}
+
+impl Trouble {
+    /// What a refusal of our own says about another model's prospects.
+    pub fn of_refusal(error: &Error) -> Option<Self> {
+        match error {
+            Error::QueueFull { .. } => Some(Self::Overloaded),
+            Error::NoInstance { .. } => Some(Self::Error),
+            Error::BudgetExceeded { .. } | Error::LedgerUnreachable { .. } => Some(Self::Unaffordable),
+            _ => None,
+        }
+    }
+
+    fn of_code(code: Code) -> Option<Self> {
+        match code {
+            Code::Unavailable | Code::Internal | Code::Unknown | Code::DataLoss => Some(Self::Error),
+            Code::ResourceExhausted => Some(Self::Overloaded),
+            _ => None,
+        }
+    }
+}
+
 /// An attempt's end, judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
     /// Status code.
     pub code: Code,
@@ -36,6 +71,10 @@ pub struct Outcome {
     pub retry: Retry,
     /// No work was begun, so doing it again is no second time and costs nothing.
     pub untouched: bool,
+    /// Whether another model should be asked.
+    pub trouble: Option<Trouble>,
+    /// A provider wants to be left alone for so long.
+    pub cool: Option<Duration>,
 }
 
 impl Outcome {
@@ -45,16 +84,18 @@ impl Outcome {
             Ok(reply) => Self::of_reply(reply),
             Err(Broken::Unsent) => Self::refused(Code::Unavailable, Retry::Elsewhere),
             Err(Broken::Lost) => Self::new(Code::Unavailable, Verdict::Failed, Retry::Elsewhere),
-            Err(Broken::TooLarge(_)) => Self::new(Code::ResourceExhausted, Verdict::Answered, Retry::No),
+            Err(Broken::TooLarge(_)) => {
+                Self { trouble: None, ..Self::new(Code::ResourceExhausted, Verdict::Answered, Retry::No) }
+            }
         }
     }
 
     fn new(code: Code, verdict: Verdict, retry: Retry) -> Self {
-        Self { code, verdict, retry, untouched: false }
+        Self { code, verdict, retry, untouched: false, trouble: Trouble::of_code(code), cool: None }
     }
 
     fn refused(code: Code, retry: Retry) -> Self {
-        Self { code, verdict: Verdict::Refused, retry, untouched: true }
+        Self { untouched: true, ..Self::new(code, Verdict::Refused, retry) }
     }
 
     fn of_reply(reply: &Reply) -> Self {
@@ -73,6 +114,13 @@ impl Outcome {
             Code::ResourceExhausted if is_refusal(meta, ErrorReason::QueueFull) => {
                 Self::refused(code, Retry::Elsewhere)
             }
+            Code::ResourceExhausted if is_refusal(meta, ErrorReason::RateLimited) => {
+                let cool = retry_info(meta).unwrap_or(PROVIDER_PAUSE);
+                Self { cool: Some(cool), ..Self::refused(code, Retry::Elsewhere) }
+            }
+            Code::ResourceExhausted if is_refusal(meta, ErrorReason::MessageTooLarge) => {
+                Self { trouble: None, ..Self::new(code, Verdict::Answered, Retry::No) }
+            }
             code => Self::new(code, verdict(code), Retry::No),
         }
     }
@@ -85,6 +133,10 @@ pub fn verdict(code: Code) -> Verdict {
         Code::DeadlineExceeded => Verdict::TimedOut,
         _ => Verdict::Answered,
     }
+}
+
+fn retry_info(meta: &HeaderMap) -> Option<Duration> {
+    Status::from_header_map(meta).and_then(|status| status.get_details_retry_info())?.retry_delay
 }
 
 fn is_refusal(meta: &HeaderMap, reason: ErrorReason) -> bool {

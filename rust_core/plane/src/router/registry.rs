@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    attempt::Clock,
     config::RouterConfig,
     connection::Keeper,
     instance::{Instance, Served},
@@ -41,6 +42,15 @@ pub struct Model {
     pub name: Arc<str>,
     /// Everywhere it is known to run, ready or not.
     pub replicas: Vec<Replica>,
+}
+
+impl Model {
+    /// Its version, where all replicas are of one.
+    pub fn version(&self) -> Option<&str> {
+        let mut versions = self.replicas.iter().map(|replica| replica.served.info.version.as_str());
+        let first = versions.next()?;
+        versions.all(|version| version == first).then_some(first)
+    }
 }
 
 /// A model on one instance.
@@ -77,6 +87,7 @@ impl Snapshot {
 pub struct Registry {
     config: Arc<RouterConfig>,
     health: Health,
+    clock: Clock,
     members: Mutex<Members>,
     snapshot: RwLock<Arc<Snapshot>>,
     tasks: TaskTracker,
@@ -100,10 +111,11 @@ struct Member {
 
 impl Registry {
     /// Empty; `health` will say what its instances offer, connections will live in the current runtime.
-    pub fn new(config: Arc<RouterConfig>, health: Health) -> Self {
+    pub fn new(config: Arc<RouterConfig>, health: Health, clock: Clock) -> Self {
         Self {
             config,
             health,
+            clock,
             members: Mutex::default(),
             snapshot: RwLock::default(),
             tasks: TaskTracker::new(),
@@ -151,7 +163,7 @@ impl Registry {
 
     /// An instance has come or gone.
     pub fn changed(&self, instance: &Instance, state: InstanceState) {
-        if instance.set_state(state) {
+        if instance.set_state(state, self.clock.now()) {
             self.report(&mut self.members.lock());
         }
     }

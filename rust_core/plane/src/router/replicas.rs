@@ -1,52 +1,37 @@
 //! The second choice: which replica of the model.
 //!
-//! Only ready replicas count; of those the breaker and the exclusion by latency leave some out, never too many.  A
-//! session goes to its own replica, found by rendezvous hashing (Thaler and Ravishankar 1996): every router comes to
-//! the same one without talking to the others, and when a replica leaves only its own sessions move.  All else is
-//! for the policy, which counts what is in flight at the moment of choosing, this call included.
+//! [`waypost_decide::balance`] chooses; here it gets to see the replicas, and the call is counted in before anybody
+//! else may choose.  Each model has a balancer of its own, so that models do not wait for each other's.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use waypost_decide::{
-    Health, Load, Picker, outlier,
-    score::{self, Scored, Weights},
+    Weights,
+    balance::{Balancer, Choice, Nowhere, Offer, Reason, View},
+    score::Scored,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::{
     attempt::{Attempt, Clock, units},
-    config::{Policy, RouterConfig},
-    instance::Instance,
+    config::RouterConfig,
+    instance::{Instance, Served},
     link::Link,
     models::Wanted,
     registry::{Model, Replica},
 };
+use crate::deadline::Deadline;
 
-/// Why a replica was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// There was no other.
-    Only,
-    /// The session lives there.
-    Session,
-    /// The policy said so.
-    Policy(Policy),
-}
-
-impl Reason {
-    /// As it is logged.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Only => "only",
-            Self::Session => "session",
-            Self::Policy(policy) => policy.as_str(),
-        }
-    }
-}
+/// Calls at an instance for each that it can work on at once: as many again wait, so that it never idles.
+const CALLS_PER_SLOT: u32 = 2;
 
 /// A replica that was considered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Candidate {
     /// Name of its instance.
     pub instance: Arc<str>,
@@ -54,8 +39,10 @@ pub struct Candidate {
     pub scored: Scored,
     /// Calls there before this one.
     pub in_flight: u32,
-    /// Not left out by breaker or latency.
+    /// Not left out by breaker, pause, latency or limit.
     pub admitted: bool,
+    /// How likely it was to be chosen.
+    pub propensity: f64,
 }
 
 /// A choice, with the call already counted in.
@@ -70,34 +57,32 @@ pub struct Picked {
     pub candidates: Vec<Candidate>,
 }
 
-/// Chooses replicas.
-pub struct Chooser {
-    picker: Mutex<Picker>,
-    policy: Policy,
-    weights: Weights,
-    panic_share: f64,
-    clock: Clock,
+/// Why none was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPick {
+    /// None is ready.
+    None,
+    /// All have as many calls as they take.
+    Full {
+        /// Calls they take together.
+        limit: u32,
+    },
 }
 
-/// A ready replica, looked at.
-struct View<'a> {
-    replica: &'a Replica,
-    load: Load,
-    health: Health,
-    candidate: score::Candidate,
+/// Chooses replicas.
+pub struct Chooser {
+    config: Arc<RouterConfig>,
+    balancers: RwLock<HashMap<Arc<str>, Arc<Mutex<Balancer>>>>,
+    weights: Weights,
+    seed: u64,
+    clock: Clock,
 }
 
 impl Chooser {
     /// By the policy and weights of `config`.
-    pub fn new(config: &RouterConfig, clock: Clock) -> Self {
+    pub fn new(config: Arc<RouterConfig>, clock: Clock) -> Self {
         let seed = config.seed.map_or_else(rand::random, i64::cast_unsigned);
-        Self {
-            picker: Mutex::new(Picker::new(config.policy.into(), seed)),
-            policy: config.policy,
-            weights: config.weights.into(),
-            panic_share: config.outlier.panic_share,
-            clock,
-        }
+        Self { weights: config.weights.into(), balancers: RwLock::default(), config, seed, clock }
     }
 
     /// The weights of the score.
@@ -106,95 +91,112 @@ impl Chooser {
     }
 
     /// Chooses among the ready replicas of `model` that meet `wanted` and are not in `tried`.
-    pub fn pick(&self, model: &Model, wanted: &Wanted, tried: &[Arc<Instance>]) -> Option<Picked> {
-        let units = units(wanted.bytes);
-        // Held until the call is counted in, so that no two calls see the same free place.
-        let mut picker = self.picker.lock();
-        let now = self.clock.now();
-        let mut views = views(model, wanted, tried, units, now);
-        let scores = self.score(&mut views);
-        let health: Vec<Health> = views.iter().map(|view| view.health).collect();
-        let admitted = outlier::admit(&health, now, self.panic_share);
-        let (chosen, reason) = self.choose(&mut picker, &views, &admitted, &wanted.asked.route.session)?;
-        let candidates = candidates(&views, &scores, &admitted);
-        let attempt = Attempt::begin(views[chosen].replica.clone(), self.clock, now, units);
-        let link = attempt.replica.instance.link();
-        Some(Picked { attempt, link, reason, candidates })
-    }
-
-    fn score(&self, views: &mut [View]) -> Vec<Scored> {
-        let candidates: Vec<_> = views.iter().map(|view| view.candidate).collect();
-        let scores = score::score(&candidates, &self.weights);
-        views.iter_mut().zip(&scores).for_each(|(view, scored)| view.load.score = scored.total);
-        scores
-    }
-
-    fn choose(
+    pub fn pick(
         &self,
-        picker: &mut Picker,
-        views: &[View],
-        admitted: &[usize],
-        session: &str,
-    ) -> Option<(usize, Reason)> {
-        if let [only] = admitted {
-            return Some((*only, Reason::Only));
+        model: &Model,
+        wanted: &Wanted,
+        tried: &[Arc<Instance>],
+        deadline: Deadline,
+    ) -> Result<Picked, NoPick> {
+        let balancer = self.balancer(&model.name);
+        // Held until the call is counted in, so that no two calls see the same free place.
+        let mut balancer = balancer.lock();
+        let now = self.clock.now();
+        let (replicas, mut views) = self.views(model, wanted, tried, now);
+        let session = !wanted.asked.route.session.is_empty();
+        let choice = balancer.choose(&mut views, session, now);
+        let choice = choice.map_err(|nowhere| self.no_pick(nowhere, &replicas))?;
+        let replica = replicas[choice.index].clone();
+        let attempt = Attempt::begin(replica, self.clock, now, self.clock.at(deadline), units(wanted.bytes));
+        drop(balancer);
+        let link = attempt.replica.instance.link();
+        let candidates = candidates(&replicas, &views, &choice);
+        Ok(Picked { attempt, link, reason: choice.reason, candidates })
+    }
+
+    /// What would be chosen now, by a copy, so that nothing is changed.
+    pub fn look(&self, model: &Model, wanted: &Wanted) -> Vec<Candidate> {
+        let mut balancer = self.balancer(&model.name).lock().clone();
+        let now = self.clock.now();
+        let (replicas, mut views) = self.views(model, wanted, &[], now);
+        let session = !wanted.asked.route.session.is_empty();
+        let choice = balancer.choose(&mut views, session, now);
+        choice.map(|choice| candidates(&replicas, &views, &choice)).unwrap_or_default()
+    }
+
+    fn balancer(&self, model: &Arc<str>) -> Arc<Mutex<Balancer>> {
+        if let Some(balancer) = self.balancers.read().get(model) {
+            return balancer.clone();
         }
-        if !session.is_empty() {
-            let seed = xxh3_64(session.as_bytes());
-            let home = |index: &&usize| xxh3_64_with_seed(views[**index].replica.served.instance.as_bytes(), seed);
-            return admitted.iter().max_by_key(home).map(|index| (*index, Reason::Session));
+        let seed = xxh3_64_with_seed(model.as_bytes(), self.seed);
+        let panic_share = self.config.outlier.panic_share;
+        let fresh = || Arc::new(Mutex::new(Balancer::new(self.config.policy.into(), self.weights, panic_share, seed)));
+        self.balancers.write().entry(model.clone()).or_insert_with(fresh).clone()
+    }
+
+    fn views<'a>(
+        &self,
+        model: &'a Model,
+        wanted: &Wanted,
+        tried: &[Arc<Instance>],
+        now: Duration,
+    ) -> (Vec<&'a Replica>, Vec<View>) {
+        let fresh = |replica: &&Replica| !tried.iter().any(|instance| Arc::ptr_eq(instance, &replica.instance));
+        let eligible = model.replicas.iter().filter(|r| r.instance.is_ready() && wanted.is_met_by(&r.served));
+        let session = match wanted.asked.route.session.as_str() {
+            "" => None,
+            session => Some(xxh3_64(session.as_bytes())),
+        };
+        eligible.filter(fresh).map(|replica| (replica, self.view(replica, wanted, session, now))).unzip()
+    }
+
+    fn view(&self, replica: &Replica, wanted: &Wanted, session: Option<u64>, now: Duration) -> View {
+        let served = &replica.served;
+        let offer = Offer {
+            units: units(wanted.bytes),
+            fit: wanted.fit(served),
+            quality: served.info.quality,
+            ready: true,
+            weight: f64::from(served.info.slots.max(1)),
+            home: session.map_or(0, |session| xxh3_64_with_seed(served.instance.as_bytes(), session)),
+            limit: if self.has_room(served) { u32::MAX } else { 0 },
+        };
+        let serving = served.serving.lock();
+        View::of(&mut replica.instance.stats.lock(), &serving, &offer, now)
+    }
+
+    fn has_room(&self, served: &Served) -> bool {
+        self.limit(served).is_none_or(|limit| served.in_flight.load(Ordering::Relaxed) < limit)
+    }
+
+    /// Calls that a model takes at its instance; none: as many as come.
+    fn limit(&self, served: &Served) -> Option<u32> {
+        match (self.config.limits.instance_in_flight, served.info.slots) {
+            (0, 0) => None,
+            (0, slots) => Some(slots.saturating_mul(CALLS_PER_SLOT)),
+            (limit, _) => Some(limit),
         }
-        let loads: Vec<Load> = admitted.iter().map(|index| views[*index].load).collect();
-        picker.pick(&loads).map(|position| (admitted[position], Reason::Policy(self.policy)))
+    }
+
+    fn no_pick(&self, nowhere: Nowhere, replicas: &[&Replica]) -> NoPick {
+        match nowhere {
+            Nowhere::Nobody => NoPick::None,
+            Nowhere::Full => {
+                let limits = replicas.iter().filter_map(|replica| self.limit(&replica.served));
+                NoPick::Full { limit: limits.fold(0, u32::saturating_add) }
+            }
+        }
     }
 }
 
-fn views<'a>(model: &'a Model, wanted: &Wanted, tried: &[Arc<Instance>], units: u32, now: Duration) -> Vec<View<'a>> {
-    let fresh = |replica: &&Replica| !tried.iter().any(|instance| Arc::ptr_eq(instance, &replica.instance));
-    let eligible = model.replicas.iter().filter(|r| r.instance.is_ready() && wanted.is_met_by(&r.served));
-    let mut views: Vec<View> = eligible.filter(fresh).map(|replica| View::of(replica, wanted, units, now)).collect();
-    trust_newcomers(&mut views);
-    views
-}
-
-/// A replica nothing is known of counts as quick as the quickest known: it is tried, and not swamped.
-fn trust_newcomers(views: &mut [View]) {
-    let known = views.iter().map(|view| view.load.latency).filter(|latency| !latency.is_zero());
-    let Some(quickest) = known.min() else { return };
-    for view in views.iter_mut().filter(|view| view.load.latency.is_zero()) {
-        view.load.latency = quickest;
-    }
-}
-
-impl<'a> View<'a> {
-    fn of(replica: &'a Replica, wanted: &Wanted, units: u32, now: Duration) -> Self {
-        let pace = replica.served.pace.lock().get(now);
-        let mut stats = replica.instance.stats.lock();
-        let success = stats.success(now);
-        // The policy adds one call to what is in flight; this call is `units` of them.
-        let in_flight = stats.units + units - 1;
-        Self {
-            replica,
-            load: Load { latency: pace.max(stats.silence(now)), in_flight, success, score: 0.0 },
-            health: stats.health(now, true),
-            candidate: score::Candidate {
-                p95: stats.p95(now),
-                queue_depth: stats.in_flight,
-                fit: wanted.fit(&replica.served),
-                uptime: success,
-                quality: replica.served.info.quality,
-            },
-        }
-    }
-}
-
-fn candidates(views: &[View], scores: &[Scored], admitted: &[usize]) -> Vec<Candidate> {
-    let all = views.iter().zip(scores).enumerate();
-    all.map(|(index, (view, scored))| Candidate {
-        instance: view.replica.served.instance.clone(),
-        scored: *scored,
+fn candidates(replicas: &[&Replica], views: &[View], choice: &Choice) -> Vec<Candidate> {
+    let all = replicas.iter().zip(views).enumerate();
+    all.map(|(index, (replica, view))| Candidate {
+        instance: replica.served.instance.clone(),
+        scored: choice.scored[index],
         in_flight: view.candidate.queue_depth,
-        admitted: admitted.binary_search(&index).is_ok(),
+        admitted: choice.admitted.binary_search(&index).is_ok(),
+        propensity: choice.propensities[index],
     })
     .collect()
 }

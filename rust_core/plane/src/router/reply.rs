@@ -7,19 +7,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, response};
+use http::{HeaderMap, Response, response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tonic::{Code, Status};
 
-use super::link::ReplyBody;
-use crate::headers;
+use super::{envelope::PREFIX, link::ReplyBody};
 
 const STATUS: &str = "grpc-status";
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// A reply whose last byte has arrived.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reply {
     /// Status line and headers.
     pub head: response::Parts,
@@ -71,6 +70,26 @@ impl Reply {
         reply.meta().contains_key(STATUS).then_some(reply).ok_or(Broken::Lost)
     }
 
+    /// A reply without a message.
+    pub fn ended(head: response::Parts, trailers: HeaderMap) -> Self {
+        Self { head, frames: Vec::new(), trailers: Some(trailers) }
+    }
+
+    /// Its only message, without the prefix; copied together where it came in several frames.
+    pub fn message(&self) -> Option<Bytes> {
+        let whole = match self.frames.as_slice() {
+            [] => return None,
+            [only] => only.clone(),
+            several => several.concat().into(),
+        };
+        (whole.len() >= PREFIX).then(|| whole.slice(PREFIX..))
+    }
+
+    /// Bytes that keeping it takes.
+    pub fn size(&self) -> usize {
+        self.frames.iter().map(Bytes::len).sum()
+    }
+
     /// The empty frame that ends a stream says nothing.
     fn keep(&mut self, data: Bytes) {
         if !data.is_empty() {
@@ -94,7 +113,7 @@ impl Reply {
     }
 
     /// Its status message.
-    pub fn message(&self) -> Option<String> {
+    pub fn status_message(&self) -> Option<String> {
         message_of(self.meta())
     }
 
@@ -127,15 +146,6 @@ pub fn message_of(meta: &HeaderMap) -> Option<String> {
 /// Whether headers are all there is to a reply.
 pub fn is_status_only(headers: &HeaderMap) -> bool {
     headers.contains_key(STATUS)
-}
-
-/// Tells the client where its answer comes from.
-pub fn sign(meta: &mut HeaderMap, instance: &HeaderValue, reason: &str, attempts: usize) {
-    meta.insert(headers::INSTANCE, instance.clone());
-    if let Ok(reason) = HeaderValue::from_str(reason) {
-        meta.insert(headers::REASON, reason);
-    }
-    meta.insert(headers::ATTEMPTS, HeaderValue::from(attempts));
 }
 
 /// Frames that have arrived.

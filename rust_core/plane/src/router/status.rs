@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Plane, mesh};
+use waypost_decide::tier::TierStatus;
+
+use super::{Plane, mesh, routes::Route, signature::tier_name};
 use crate::{
     address::Address,
-    proto::v1::{InstanceStatus, ModelInfo, Task, Tier},
+    proto::v1::{InstanceStatus, ModelInfo, Task},
 };
 
 /// Everything at a glance.
@@ -19,9 +21,31 @@ pub fn of(plane: &Plane, address: &Address) -> Value {
         "max_in_flight": plane.limit.max(),
         "retry_budget": plane.budget.balance(),
         "dropped_events": plane.events.dropped(),
+        "cache": cache(plane),
+        "tiers": plane.reader.status(plane.clock.now()).map(tiers),
+        "routes": plane.routes.all().map(|route| json!({"name": route.name, "shares": shares(route)})).collect::<Vec<_>>(),
+        "rollouts": plane.rollouts.all(plane.clock.now()),
         "instances": mesh::instances(plane).iter().map(instance).collect::<Vec<_>>(),
         "models": mesh::models(plane).iter().map(model).collect::<Vec<_>>(),
     })
+}
+
+fn cache(plane: &Plane) -> Value {
+    let (hits, misses) = plane.cache.counts();
+    json!({"hits": hits, "misses": misses, "bytes": plane.cache.bytes()})
+}
+
+fn tiers(status: TierStatus) -> Value {
+    json!({
+        "targets": status.targets,
+        "achieved": status.achieved,
+        "thresholds": status.thresholds,
+        "cannot": status.cannot,
+    })
+}
+
+fn shares(route: &Route) -> Vec<Value> {
+    route.shares().into_iter().map(|(model, share)| json!({"model": model, "share": share})).collect()
 }
 
 fn instance(status: &InstanceStatus) -> Value {
@@ -42,14 +66,13 @@ fn instance(status: &InstanceStatus) -> Value {
 
 fn model(info: &ModelInfo) -> Value {
     let tasks = info.tasks.iter().filter_map(|task| Task::try_from(*task).ok());
-    let tier = Tier::try_from(info.tier).unwrap_or_default();
     json!({
         "name": info.name,
         "version": info.version,
         "backend": info.backend,
         "tasks": tasks.map(|task| short(task.as_str_name(), "TASK_")).collect::<Vec<_>>(),
         "tags": info.tags,
-        "tier": short(tier.as_str_name(), "TIER_"),
+        "tier": tier_name(info.tier()),
         "dimensions": info.dimensions,
         "max_tokens": info.max_tokens,
         "heads": info.heads.iter().map(|head| &head.name).collect::<Vec<_>>(),

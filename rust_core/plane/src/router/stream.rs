@@ -18,14 +18,15 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
+use waypost_decide::stats::Verdict;
 
 use super::{
     call::Call,
     link::ReplyBody,
+    money::{Meter, Tokens},
     outcome,
     reply::{self, code_of},
-    stats::Verdict,
 };
 use crate::error::Error;
 
@@ -33,6 +34,8 @@ use crate::error::Error;
 pub struct Streamed {
     /// Headers, and what follows them.
     pub response: Response<ReplyBody>,
+    /// What was read of it already.
+    pub first: Option<Frame<Bytes>>,
     /// The other direction, where the client streams too.
     pub pump: Option<Pump>,
 }
@@ -81,16 +84,24 @@ async fn carry_data(mut data: Bytes, stream: &mut SendStream<Bytes>) -> Result<(
 /// The response that goes on.
 pub fn pass_on(call: Call, streamed: Streamed) -> Response<Body> {
     let deadline = Box::pin(call.deadline.sleep());
-    let (head, body) = streamed.response.into_parts();
-    Response::from_parts(head, Body::new(Passage { call, body, deadline, _pump: streamed.pump, ended: false }))
+    let Streamed { response, first, pump } = streamed;
+    let (head, body) = response.into_parts();
+    // Only what costs money is looked into.
+    let priced = call.delivery.as_ref().is_some_and(|delivery| delivery.spending.is_some());
+    let meter = priced.then(Meter::default);
+    let passage = Passage { call, first, body, deadline, _pump: pump, meter, used: None, ended: false };
+    Response::from_parts(head, Body::new(passage))
 }
 
 /// The body of a reply in passage, with all that the call holds.
 struct Passage {
     call: Call,
+    first: Option<Frame<Bytes>>,
     body: ReplyBody,
     deadline: Pin<Box<Sleep>>,
     _pump: Option<Pump>,
+    meter: Option<Meter>,
+    used: Option<Tokens>,
     ended: bool,
 }
 
@@ -99,6 +110,9 @@ impl Passage {
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(self.fail(Verdict::TimedOut, Error::Deadline { stage: "stream" })));
         }
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(self.pass(first)));
+        }
         Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             Some(Ok(frame)) => Some(self.pass(frame)),
             Some(Err(_)) | None => Some(self.lose()),
@@ -106,8 +120,11 @@ impl Passage {
     }
 
     fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        if let Some(attempt) = &mut self.call.attempt {
-            attempt.heard();
+        if let Some(delivery) = &mut self.call.delivery {
+            delivery.attempt.heard();
+        }
+        if let (Some(meter), Some(data)) = (&mut self.meter, frame.data_ref()) {
+            self.used = meter.pass(data).or(self.used);
         }
         match frame.into_trailers() {
             Ok(trailers) => self.finish(trailers),
@@ -116,28 +133,33 @@ impl Passage {
     }
 
     fn finish(&mut self, mut trailers: HeaderMap) -> Frame<Bytes> {
-        self.ended = true;
         let code = code_of(&trailers);
-        self.call.end_attempt(code, outcome::verdict(code));
-        self.call.record().close(code, reply::message_of(&trailers));
-        self.call.sign(&mut trailers);
+        self.end(code, outcome::verdict(code));
+        let message = reply::message_of(&trailers);
+        self.call.sign(&mut trailers, code, message);
         Frame::trailers(trailers)
+    }
+
+    fn end(&mut self, code: Code, verdict: Verdict) {
+        self.ended = true;
+        if let Some(delivery) = self.call.delivery.take() {
+            self.call.end(delivery, code, verdict, self.used);
+        }
     }
 
     /// Says itself how it ended, in place of the worker.
     fn fail(&mut self, verdict: Verdict, error: Error) -> Frame<Bytes> {
-        self.ended = true;
         let status = Status::from(error);
-        self.call.end_attempt(status.code(), verdict);
-        self.call.record().close(status.code(), Some(status.message().into()));
+        self.end(status.code(), verdict);
+        let (code, message) = (status.code(), status.message().to_string());
         let mut trailers = status.into_http::<()>().into_parts().0.headers;
         trailers.remove(http::header::CONTENT_TYPE);
-        self.call.sign(&mut trailers);
+        self.call.sign(&mut trailers, code, Some(message));
         Frame::trailers(trailers)
     }
 
     fn lose(&mut self) -> Frame<Bytes> {
-        let instance = self.call.replica.as_ref().map(|replica| replica.served.instance.to_string());
+        let instance = self.call.signature.replica.as_ref().map(|replica| replica.served.instance.to_string());
         self.fail(Verdict::Failed, Error::InstanceLost { instance: instance.unwrap_or_default() })
     }
 }

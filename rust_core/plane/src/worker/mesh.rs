@@ -4,7 +4,10 @@ use tonic::{Request, Response, Status};
 use waypost_decide::admit::Limit;
 
 use super::shell::SharedShell;
-use crate::proto::v1::{self, mesh_service_server::MeshService};
+use crate::{
+    error::Error,
+    proto::v1::{self, mesh_service_server::MeshService},
+};
 
 /// The service of one worker.
 #[derive(Clone)]
@@ -48,4 +51,34 @@ impl MeshService for Mesh {
         };
         Ok(Response::new(v1::ListInstancesResponse { instances: vec![myself] }))
     }
+
+    async fn explain(&self, _: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        Err(of_the_router("Explain"))
+    }
+
+    async fn get_budget(&self, _: Request<v1::GetBudgetRequest>) -> Result<Response<v1::GetBudgetResponse>, Status> {
+        Err(of_the_router("GetBudget"))
+    }
+
+    async fn send_feedback(
+        &self,
+        _: Request<v1::SendFeedbackRequest>,
+    ) -> Result<Response<v1::SendFeedbackResponse>, Status> {
+        Err(of_the_router("SendFeedback"))
+    }
+
+    async fn list_rollouts(
+        &self,
+        _: Request<v1::ListRolloutsRequest>,
+    ) -> Result<Response<v1::ListRolloutsResponse>, Status> {
+        Err(of_the_router("ListRollouts"))
+    }
+
+    async fn set_rollout(&self, _: Request<v1::SetRolloutRequest>) -> Result<Response<v1::SetRolloutResponse>, Status> {
+        Err(of_the_router("SetRollout"))
+    }
+}
+
+fn of_the_router(call: &str) -> Status {
+    Error::NotImplemented { method: format!("MeshService/{call} of a worker: ask the router") }.into()
 }

@@ -39,8 +39,10 @@ pub struct Shell {
 
 /// One call from its arrival on.
 pub struct Arrival {
-    /// Model the router chose where the request names none.
+    /// Model the router chose: the request may name none, an alias or a route.
     routed: Option<String>,
+    /// Tenant the router knows it to be of.
+    pub tenant: Option<String>,
     /// When the answer stops being of use.
     pub deadline: Deadline,
     /// When the call was decoded.
@@ -53,9 +55,10 @@ impl Shell {
     pub fn arrive<T>(&self, request: &Request<T>) -> Arrival {
         let headers: &HeaderMap = request.metadata().as_ref();
         let started = Instant::now();
-        let routed = headers.get(headers::MODEL).and_then(|value| value.to_str().ok()).map(str::to_string);
+        let said = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_string);
         Arrival {
-            routed,
+            routed: said(headers::MODEL),
+            tenant: said(headers::TENANT),
             deadline: Deadline::from_headers(headers, started, self.config.default_timeout()),
             started,
             _flight: self.flights.enter(),
@@ -141,7 +144,7 @@ impl Shell {
 impl Arrival {
     /// Name of the model a call means, by its own word or the router's; empty: any.
     fn meant<'a>(&'a self, named: &'a str) -> &'a str {
-        if named.is_empty() { self.routed.as_deref().unwrap_or("") } else { named }
+        self.routed.as_deref().unwrap_or(named)
     }
 
     /// The stages' times with the total so far.

@@ -75,13 +75,16 @@ impl Generator {
             tasks: vec![Task::Generate as i32],
             adapters: self.config.adapters.clone(),
             cost_per_1k_output_tokens_usd: self.config.cost_per_1k_output_tokens_usd,
+            slots: self.config.slots as u32,
+            default_max_tokens: self.config.default_max_tokens,
             ..self.config.identity.info()
         }
     }
 
     fn admit(&self, asked: Asked, arrival: &Arrival, route: Option<&v1::RouteHints>) -> Result<Ticket, Error> {
         route.map_or(Ok(()), hints::check)?;
-        let tenant = route.map(|hints| hints.tenant.clone()).unwrap_or_default();
+        let hinted = || route.map(|hints| hints.tenant.clone());
+        let tenant = arrival.tenant.clone().or_else(hinted).unwrap_or_default();
         let terms = Terms { deadline: arrival.deadline, priority: priority(route)?, tenant, model: self.name().into() };
         let room = self.enter().ok_or_else(|| self.full())?;
         let (job, ticket) = job::open(asked, terms, Some(room), arrival.started);

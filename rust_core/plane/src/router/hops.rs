@@ -1,0 +1,188 @@
+//! From model to model until an answer is good enough: the frame around [`super::forward`].
+//!
+//! The best answer seen is kept: where the last hop fails or is no better, a poor answer is more than none.  Nothing
+//! is tried again once a byte has gone to the client, so a stream is judged afterwards and for the record only.
+
+use bytes::Bytes;
+use tonic::{Code, Status};
+use waypost_decide::route::State;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{
+    cache::{Found, Key, Lead},
+    call::Call,
+    delivery::Answer,
+    features::Features,
+    forward::Ended,
+    models::{RETRY_PAUSE, Wanted},
+    outcome::Trouble,
+    plan::{Hop, Plan, Sources},
+};
+use crate::error::Error;
+
+impl Call {
+    /// The answer of whichever model gives one.
+    pub async fn route(&mut self, wanted: &Wanted, message: &Bytes) -> Result<Answer, Status> {
+        let mut plan = self.plan(wanted)?;
+        let mut state = state(wanted.features.as_ref());
+        let mut best = None;
+        while let Some(hop) = plan.next(wanted, &mut state) {
+            let ended = self.hop(&hop, wanted, message).await;
+            let trouble = ended.trouble;
+            best = Some(better(best, ended));
+            match trouble {
+                Some(trouble) => note(&mut state, trouble),
+                None => break,
+            }
+        }
+        let model = || wanted.asked.model.clone();
+        let none = || Error::NoInstance { model: model(), retry_after: RETRY_PAUSE }.into();
+        best.map_or_else(|| Err(none()), |ended: Ended| ended.answer)
+    }
+
+    fn plan(&mut self, wanted: &Wanted) -> Result<Plan, Error> {
+        let plane = self.plane.clone();
+        let (snapshot, now) = (plane.registry.snapshot(), plane.clock.now());
+        let sources = Sources { snapshot: &snapshot, rollouts: &plane.rollouts, routes: &plane.routes, now };
+        let plan = Plan::new(&sources, wanted, plane.chooser.weights(), self.slice_key(wanted))?;
+        self.record().note(|event| event.route = Some(plan.route().to_string()).filter(|name| !name.is_empty()));
+        Ok(plan)
+    }
+
+    /// A session stays on its side of a slice; calls without one are spread.
+    fn slice_key(&self, wanted: &Wanted) -> u64 {
+        match wanted.asked.route.session.as_str() {
+            "" => self.signature.answer_id.as_ref().map_or(0, |id| xxh3_64(id.as_bytes())),
+            session => xxh3_64(session.as_bytes()),
+        }
+    }
+
+    async fn hop(&mut self, hop: &Hop, wanted: &Wanted, message: &Bytes) -> Ended {
+        self.signature.model_reason = hop.reason.clone();
+        self.signature.hops.push(hop.model.name.clone());
+        self.record().note(|event| {
+            event.model = Some(hop.model.name.clone());
+            event.model_reason = Some(hop.reason.clone());
+            event.hops.push((hop.model.name.clone(), hop.reason.clone()));
+        });
+        let Some(key) = self.cache_key(hop, wanted, message) else { return self.ask(hop, wanted, message, None).await };
+        let plane = self.plane.clone();
+        match plane.cache.look(key).await {
+            Found::Hit(reply) => self.from_cache(reply),
+            Found::Lead(lead) => self.ask(hop, wanted, message, Some(lead)).await,
+        }
+    }
+
+    fn cache_key(&self, hop: &Hop, wanted: &Wanted, message: &Bytes) -> Option<Key> {
+        let tenant = self.tenant.as_deref()?;
+        Key::of(&self.plane.cache, wanted, &hop.model, &tenant.name, message)
+    }
+
+    fn from_cache(&mut self, reply: super::reply::Reply) -> Ended {
+        self.signature.cache_hit = Some(true);
+        self.record().note(|event| event.cache = Some("hit"));
+        Ended { answer: Ok(Answer::Whole(reply)), trouble: None }
+    }
+
+    /// Asks the model itself; what it answers well is kept by whoever leads.
+    async fn ask(&mut self, hop: &Hop, wanted: &Wanted, message: &Bytes, lead: Option<Lead<'_>>) -> Ended {
+        if lead.is_some() {
+            self.signature.cache_hit = Some(false);
+            self.record().note(|event| event.cache = Some("miss"));
+        }
+        let mut ended = self.forward(hop, wanted, message).await;
+        ended = self.weigh(hop, wanted, ended).await;
+        self.served(hop, wanted, &ended);
+        if let (Some(lead), Ok(Answer::Whole(reply)), None) = (lead, &ended.answer, ended.trouble)
+            && reply.code() == Code::Ok
+        {
+            lead.keep(reply);
+        }
+        self.shadow(hop, wanted, message, &ended);
+        ended
+    }
+
+    /// Judges a whole answer.
+    async fn weigh(&mut self, hop: &Hop, wanted: &Wanted, mut ended: Ended) -> Ended {
+        let plane = self.plane.clone();
+        let (Some(judge), Some(prompt)) = (&plane.judge, &wanted.asked.prompt) else { return ended };
+        let Ok(Answer::Whole(reply)) = &ended.answer else { return ended };
+        let Some(message) = reply.message().filter(|_| reply.code() == Code::Ok) else { return ended };
+        let Some(quality) = judge.weigh(&plane, prompt, &message).await else { return ended };
+        self.signature.quality = Some(quality.score);
+        self.record().note(|event| {
+            event.quality = Some(quality.score);
+            event.faults = quality.faults.iter().map(|fault| fault.as_str()).collect();
+        });
+        if let Some(replica) = &self.signature.replica {
+            replica.served.serving.lock().opine(plane.clock.now(), quality.score);
+        }
+        if let Some(arm) = &hop.arm {
+            arm.judged(quality.score);
+        }
+        if quality.score < judge.floor() {
+            ended.trouble = Some(Trouble::Poor(quality.score));
+        }
+        ended
+    }
+
+    /// Tells those who count: the tiers' shares, the rollout's sides, those who may send feedback.
+    fn served(&mut self, hop: &Hop, wanted: &Wanted, ended: &Ended) {
+        let now = self.plane.clock.now();
+        if let Some(arm) = &hop.arm {
+            let failed = matches!(ended.trouble, Some(Trouble::Error));
+            arm.ended(self.record().elapsed(), failed, now);
+        }
+        let Some(replica) = self.signature.replica.clone().filter(|_| ended.answer.is_ok()) else { return };
+        if wanted.features.is_some() && ended.trouble.is_none() {
+            self.plane.reader.served(replica.served.info.tier());
+        }
+        self.plane.feedback.remember(&self.request_id(), replica, hop.arm.clone());
+    }
+
+    fn shadow(&self, hop: &Hop, wanted: &Wanted, message: &Bytes, ended: &Ended) {
+        let (Some(arm), Ok(Answer::Whole(reply))) = (&hop.arm, &ended.answer) else { return };
+        self.plane.rollouts.shadow(&self.plane, self, arm, wanted, message, reply);
+    }
+}
+
+/// What is known before anybody is asked.
+pub fn state(features: Option<&Features>) -> State {
+    match features {
+        Some(features) => State {
+            confidence: Some(features.confidence),
+            quantile: Some(features.quantile),
+            coverage: Some(features.coverage),
+            budget_low: features.tier_reason == "budget",
+            ..State::default()
+        },
+        None => State::default(),
+    }
+}
+
+/// What the last hop came to decides the next; troubles of earlier ones are past.
+fn note(state: &mut State, trouble: Trouble) {
+    (state.error, state.overloaded, state.poor) = (false, false, false);
+    match trouble {
+        Trouble::Error => state.error = true,
+        Trouble::Overloaded => state.overloaded = true,
+        Trouble::Unaffordable => state.budget_low = true,
+        Trouble::Poor(_) => state.poor = true,
+    }
+}
+
+/// An answer before none, and of two poor ones the better; else what came last.
+fn better(best: Option<Ended>, last: Ended) -> Ended {
+    match (best, last.trouble) {
+        (Some(best), Some(trouble)) if rank(best.trouble) > rank(Some(trouble)) => best,
+        _ => last,
+    }
+}
+
+fn rank(trouble: Option<Trouble>) -> f64 {
+    match trouble {
+        None => f64::INFINITY,
+        Some(Trouble::Poor(quality)) => quality,
+        Some(_) => -1.0,
+    }
+}

@@ -1,0 +1,275 @@
+//! What a call may cost, held before it is sent and settled when it has ended.
+//!
+//! Only calls to models with a price come here, so local work pays nothing for it.  What is held is the most the call
+//! can come to, so that the month's limit cannot be passed whatever the answer's length; what was held and never
+//! settled (the caller left, the connection broke, this router died) counts as spent, because nobody can say that the
+//! provider has not billed it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use prost::Message;
+use waypost_store::{Ask, Caps, Money, Month, Outcome, ReserveError, Scope, Standing, Store, Ticket};
+
+use super::{config, envelope::Prompt, models::Wanted, tenants::Tenant};
+use crate::{
+    error::Error,
+    proto::v1::{GenerateUsage, ModelInfo, Task, TextUsage},
+};
+
+/// Tokens a chat template adds to a message, at most.
+const MESSAGE_TOKENS: usize = 32;
+/// Tokens of an answer where neither request nor model sets a limit.
+const UNLIMITED_TOKENS: u32 = 8192;
+/// A reservation outlives its call's deadline by this, before it counts as lost.
+const GRACE: Duration = Duration::from_secs(30);
+/// When to come back while the ledger is away.
+pub const LEDGER_PAUSE: Duration = Duration::from_secs(1);
+
+/// US dollars per 1,000 tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Price {
+    prompt: f64,
+    answer: f64,
+}
+
+impl Price {
+    /// Of a model.
+    pub fn of(info: &ModelInfo) -> Self {
+        let answer = match info.cost_per_1k_output_tokens_usd {
+            0.0 => info.cost_per_1k_tokens_usd,
+            other => other,
+        };
+        Self { prompt: info.cost_per_1k_tokens_usd, answer }
+    }
+
+    /// Whether calls cost nothing.
+    pub fn is_free(self) -> bool {
+        self.prompt <= 0.0 && self.answer <= 0.0
+    }
+
+    /// Of so many tokens.
+    pub fn cost(self, tokens: Tokens) -> f64 {
+        (self.prompt * tokens.prompt as f64 + self.answer * tokens.answer as f64) / 1000.0
+    }
+}
+
+/// Tokens read and written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Read.
+    pub prompt: u64,
+    /// Written.
+    pub answer: u64,
+}
+
+impl Tokens {
+    /// The most a call can come to: a token is a byte at least.
+    pub fn most(wanted: &Wanted, info: &ModelInfo) -> Self {
+        let Some(prompt) = &wanted.asked.prompt else {
+            return Self { prompt: (wanted.bytes + MESSAGE_TOKENS) as u64, answer: 0 };
+        };
+        let read = wanted.bytes + MESSAGE_TOKENS * (1 + prompt.messages());
+        Self { prompt: read as u64, answer: longest(prompt, info).into() }
+    }
+
+    /// What the reply `message` to a call of `task` says it came to.
+    pub fn used(task: Task, message: &[u8]) -> Option<Self> {
+        if task == Task::Generate {
+            let usage = GenerateReply::decode(message).ok()?.usage?;
+            return Some(Self { prompt: usage.prompt_tokens.into(), answer: usage.completion_tokens.into() });
+        }
+        let usage = TextsReply::decode(message).ok()?.usage;
+        Some(Self { prompt: usage.iter().map(|text| u64::from(text.tokens)).sum(), answer: 0 })
+    }
+
+    /// The same of a message of a stream; none before the last.
+    pub fn streamed(message: &[u8]) -> Option<Self> {
+        let usage = GenerateStreamReply::decode(message).ok()?.last?.usage?;
+        Some(Self { prompt: usage.prompt_tokens.into(), answer: usage.completion_tokens.into() })
+    }
+}
+
+fn longest(prompt: &Prompt, info: &ModelInfo) -> u32 {
+    let asked = [prompt.max_tokens, info.default_max_tokens, UNLIMITED_TOKENS];
+    asked.into_iter().find(|tokens| *tokens > 0).unwrap_or(UNLIMITED_TOKENS)
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct GenerateReply {
+    #[prost(message, optional, tag = "5")]
+    usage: Option<GenerateUsage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct GenerateStreamReply {
+    #[prost(message, optional, tag = "2")]
+    last: Option<GenerateReply>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TextsReply {
+    #[prost(message, repeated, tag = "5")]
+    usage: Vec<TextUsage>,
+}
+
+/// Finds the usage in a stream that passes, whose messages may be cut anywhere.
+#[derive(Debug, Default)]
+pub struct Meter {
+    rest: bytes::BytesMut,
+}
+
+impl Meter {
+    /// A piece has passed.
+    pub fn pass(&mut self, piece: &Bytes) -> Option<Tokens> {
+        self.rest.extend_from_slice(piece);
+        let mut found = None;
+        while let Ok(Some(length)) = super::envelope::frame_length(&self.rest, usize::MAX) {
+            if self.rest.len() < length {
+                break;
+            }
+            let message = self.rest.split_to(length);
+            found = Tokens::streamed(&message[super::envelope::PREFIX..]).or(found);
+        }
+        found
+    }
+}
+
+/// The month's money.
+pub struct Purse {
+    store: Store,
+    mesh_cap: Option<Money>,
+    soft: Vec<config::Soft>,
+    /// Share of the month's money that is gone, as bits of an `f64`: as last heard from the ledger.
+    used: AtomicU64,
+}
+
+impl Purse {
+    /// With the limits of `config`.
+    pub fn new(store: Store, config: &config::Budget) -> Self {
+        let mesh_cap = config.monthly_usd.map(Money::cap_from_usd);
+        Self { store, mesh_cap, soft: config.soft.clone(), used: AtomicU64::new(0) }
+    }
+
+    /// The ledger.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The limits of a tenant.
+    pub fn caps(&self, tenant: &Tenant) -> Caps {
+        Caps { mesh: self.mesh_cap, tenant: tenant.monthly_usd.map(Money::cap_from_usd) }
+    }
+
+    /// The highest tier that is chosen by itself now.
+    pub fn most(&self) -> Option<config::TierName> {
+        let used = f64::from_bits(self.used.load(Relaxed));
+        self.soft.iter().rev().find(|soft| used >= soft.at).map(|soft| soft.most)
+    }
+
+    /// The ledger said so.
+    pub fn heard(&self, standing: &Standing) {
+        self.used.store(standing.used_share.to_bits(), Relaxed);
+    }
+
+    /// Counts what nobody settled, and hears how the month stands.
+    pub async fn tend(&self) {
+        // A ledger that is away is asked again.
+        let _ = self.store.sweep(SystemTime::now()).await;
+        let caps = Caps { mesh: self.mesh_cap, tenant: None };
+        if let Ok(standing) = self.store.standing(None, Month::of(SystemTime::now()), caps).await {
+            self.heard(&standing);
+        }
+    }
+
+    /// Holds the most that a call may cost.
+    pub async fn reserve(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        model: &str,
+        most: f64,
+        request_id: &str,
+        left: Duration,
+    ) -> Result<Spending, Error> {
+        let amount = Money::from_usd(most);
+        let ask = Ask {
+            request_id: request_id.into(),
+            tenant: tenant.name.to_string(),
+            model: model.into(),
+            month: Month::of(SystemTime::now()),
+            amount,
+            caps: self.caps(tenant),
+            expires_at: SystemTime::now() + left + GRACE,
+        };
+        let (ticket, standing) = self.store.reserve(ask).await.map_err(refusal)?;
+        self.heard(&standing);
+        Ok(Spending { purse: self.clone(), ticket: Some(ticket), amount, remaining: standing.remaining })
+    }
+}
+
+fn refusal(error: ReserveError) -> Error {
+    match error {
+        ReserveError::Exceeded { scope, cap, spent, reserved, asked } => Error::BudgetExceeded {
+            subject: match scope {
+                Scope::Mesh => "mesh".into(),
+                Scope::Tenant => "tenant".into(),
+            },
+            left: format!("{:.6}", cap.to_usd() - spent.to_usd() - reserved.to_usd()),
+            asked: format!("{:.6}", asked.to_usd()),
+        },
+        ReserveError::Store(why) => Error::LedgerUnreachable { why: why.to_string(), retry_after: LEDGER_PAUSE },
+    }
+}
+
+/// Money held for one delivery.
+pub struct Spending {
+    purse: Arc<Purse>,
+    ticket: Option<Ticket>,
+    amount: Money,
+    remaining: Option<Money>,
+}
+
+impl Spending {
+    /// It came to `usd`; returns what is left then, of the tighter limit.
+    pub fn settle(mut self, usd: f64) -> Option<f64> {
+        let cost = Money::from_usd(usd);
+        self.write(cost, Outcome::Served);
+        let left = |remaining: Money| remaining.to_usd() + self.amount.to_usd() - cost.to_usd();
+        self.remaining.map(left)
+    }
+
+    /// It was never sent, or refused unread.
+    pub fn release(mut self) {
+        self.write(Money::ZERO, Outcome::Unused);
+    }
+
+    /// The most it can come to.
+    pub fn most(&self) -> f64 {
+        self.amount.to_usd()
+    }
+
+    /// Beside the call: the answer need not wait for the ledger, which keeps the reservation until it hears.
+    fn write(&mut self, cost: Money, outcome: Outcome) {
+        let Some(ticket) = self.ticket.take() else { return };
+        let purse = self.purse.clone();
+        tokio::spawn(async move {
+            // A ledger that is away keeps the reservation, which then counts as spent: never less than the truth.
+            if let Ok(standing) = purse.store.settle(ticket, cost, outcome).await {
+                purse.heard(&standing);
+            }
+        });
+    }
+}
+
+impl Drop for Spending {
+    fn drop(&mut self) {
+        let amount = self.amount;
+        self.write(amount, Outcome::Lost);
+    }
+}
