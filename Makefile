@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Without what reads pictures and sounds.
 LLAMA := -DLLAVA_BUILD=OFF
-CRATES := -p waypost-text -p waypost-decide -p waypost-sample -p waypost-plane
+CRATES := -p waypost-text -p waypost-decide -p waypost-sample -p waypost-store -p waypost-plane
 RUST := $(shell find rust_core proto -name '*.rs' -o -name '*.proto' -o -name Cargo.toml)
 
 .PHONY: help setup demo test lint test-rust test-python bench image-test proto clean

@@ -1,0 +1,20 @@
+-- ARGV: id, FIELDS of the call, when it expires, the caps of mesh and tenant ('' for none).
+-- Returns whether the amount is held, and the totals.
+local call = call_of(ARGV[1], {unpack(ARGV, 2, 8)})
+local expires, caps = ARGV[9], {ARGV[10], ARGV[11]}
+local record = key('call', call.id)
+
+local outcome = redis.call('HGET', record, 'outcome')
+if outcome then return {outcome == UNDER_WAY and 1 or 0, unpack(totals(call))} end
+
+local before = totals(call)
+for scope, cap in ipairs(caps) do
+  local used = before[2 * scope - 1] + before[2 * scope]
+  if cap ~= '' and used + call.reserved > tonumber(cap) then return {0, unpack(before)} end
+end
+
+redis.call('HSET', record, 'outcome', UNDER_WAY, 'cost', 0)
+for _, field in ipairs(FIELDS) do redis.call('HSET', record, field, call[field]) end
+redis.call('ZADD', key('open'), expires, call.id)
+add(call, 'reserved', call.reserved)
+return {1, unpack(totals(call))}

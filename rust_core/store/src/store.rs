@@ -1,0 +1,172 @@
+//! One type before both databases.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::runtime::Handle;
+
+use crate::{
+    Ask, Call, Caps, Document, ModelSpend, Money, Month, Outcome, Place, PutError, ReserveError, Standing, StoreError,
+    Ticket, clock, redis::Redis, sqlite::Sqlite,
+};
+
+/// What an operator may set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long Redis may take to answer before it counts as unreachable.
+    pub timeout: Duration,
+    /// Operations that may wait for SQLite; beyond it, [`StoreError::Full`].
+    pub queue: usize,
+    /// What the names of all Redis keys begin with.
+    pub prefix: String,
+    /// About so many calls are kept in Redis' ledger, the newest.
+    pub ledger: usize,
+}
+
+/// Money and documents that routers share; clones share the connection.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    router: String,
+    database: Database,
+}
+
+#[derive(Debug)]
+enum Database {
+    Sqlite(Sqlite),
+    Redis(Box<Redis>),
+}
+
+/// Calls the same method of whichever database it is.
+macro_rules! either {
+    ($store:expr, $method:ident($($argument:expr),*)) => {
+        match &$store.0.database {
+            Database::Sqlite(database) => database.$method($($argument),*).await,
+            Database::Redis(database) => database.$method($($argument),*).await,
+        }
+    };
+}
+
+/// Gives a reservation back that nobody learnt of: its caller left, or the answer was lost.
+///
+/// The ticket's id says which, whether it was made or not; if it was not, then it cannot be made any more.
+struct Unclaimed<'a> {
+    store: &'a Store,
+    ticket: Option<Ticket>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(1), queue: 4096, prefix: "waypost".into(), ledger: 1_000_000 }
+    }
+}
+
+impl Store {
+    /// Opens the store at `place` for the router of this name.
+    ///
+    /// A file is opened, or made.  A server need not be there yet: each operation tells, as [`Store::check`] does.
+    pub async fn open(place: &Place, router: &str) -> Result<Self, StoreError> {
+        Self::open_with(place, router, Settings::default()).await
+    }
+
+    /// Opens it with other than the usual settings.
+    pub async fn open_with(place: &Place, router: &str, settings: Settings) -> Result<Self, StoreError> {
+        let database = match place {
+            Place::Redis(url) => Redis::open(url, settings).map(|redis| Database::Redis(Box::new(redis))),
+            Place::Sqlite(path) => Sqlite::open(Some(path.clone()), settings.queue).await.map(Database::Sqlite),
+            Place::Memory => Sqlite::open(None, settings.queue).await.map(Database::Sqlite),
+        };
+        let failed = |cause| StoreError::Open { place: place.to_string(), cause };
+        Ok(Self(Arc::new(Inner { router: router.into(), database: database.map_err(failed)? })))
+    }
+
+    /// Whether it answers.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        either!(self, check())
+    }
+
+    /// Holds money for a call, if both caps allow it.
+    ///
+    /// Dropping this future gives back what it may have got.
+    pub async fn reserve(&self, ask: Ask) -> Result<(Ticket, Standing), ReserveError> {
+        must_be_price(ask.amount)?;
+        let ticket = Ticket::new(ask);
+        let mut unclaimed = Unclaimed { store: self, ticket: Some(ticket.clone()) };
+        let reserved = either!(self, reserve(&self.0.router, &ticket));
+        if !matches!(reserved, Err(ReserveError::Store(StoreError::Unreachable(_)))) {
+            unclaimed.ticket = None;
+        }
+        Ok((ticket, reserved?))
+    }
+
+    /// Books what a call did cost in place of what was held for it, even where it was more.
+    ///
+    /// The first end of a call stands, except [`Outcome::Lost`], which a later one corrects.
+    pub async fn settle(&self, ticket: Ticket, cost: Money, outcome: Outcome) -> Result<Standing, StoreError> {
+        must_be_price(cost)?;
+        either!(self, settle(&self.0.router, &ticket, cost, outcome))
+    }
+
+    /// Where the month's money stands, of a tenant or of all together.
+    pub async fn standing(&self, tenant: Option<&str>, month: Month, caps: Caps) -> Result<Standing, StoreError> {
+        let both = either!(self, totals(tenant.unwrap_or_default(), month))?;
+        Ok(if tenant.is_some() { both.of_tenant(&caps) } else { both.of_mesh(&caps) })
+    }
+
+    /// What each model cost in the month, the dearest first, of a tenant or of all together.
+    pub async fn spend_by_model(&self, tenant: Option<&str>, month: Month) -> Result<Vec<ModelSpend>, StoreError> {
+        let mut models = either!(self, spend_by_model(tenant, month))?;
+        models.sort_by(|a, b| b.spent.cmp(&a.spent).then_with(|| a.model.cmp(&b.model)));
+        Ok(models)
+    }
+
+    /// The newest calls of the month that ended, at most `limit`.
+    pub async fn ledger(&self, month: Month, limit: usize) -> Result<Vec<Call>, StoreError> {
+        either!(self, ledger(month, limit))
+    }
+
+    /// Takes calls for lost that should have been settled by `now`, and says how many.
+    pub async fn sweep(&self, now: SystemTime) -> Result<u64, StoreError> {
+        either!(self, sweep(clock::millis(now)))
+    }
+
+    /// Forgets the ledger's lines from before a time, not what months cost, and says how many.
+    ///
+    /// Do not purge what might still be settled: an unknown ticket is booked as a new call.
+    pub async fn purge(&self, before: SystemTime) -> Result<u64, StoreError> {
+        either!(self, purge(clock::millis(before)))
+    }
+
+    /// The document of this name.
+    pub async fn document(&self, key: &str) -> Result<Option<Document>, StoreError> {
+        either!(self, document(key))
+    }
+
+    /// The documents whose names begin so, by name.
+    pub async fn documents(&self, prefix: &str) -> Result<Vec<(String, Document)>, StoreError> {
+        either!(self, documents(prefix))
+    }
+
+    /// Writes a document if it is still at the `expected` revision, 0 where there must be none; the new revision.
+    pub async fn put_document(&self, key: &str, expected: u64, text: &str) -> Result<u64, PutError> {
+        either!(self, put_document(key, expected, text))
+    }
+}
+
+impl Drop for Unclaimed<'_> {
+    fn drop(&mut self) {
+        if let Some((ticket, runtime)) = self.ticket.take().zip(Handle::try_current().ok()) {
+            let store = self.store.clone();
+            // Where this fails too, the money stays held until a sweep.
+            runtime.spawn(async move { store.settle(ticket, Money::ZERO, Outcome::Unused).await });
+        }
+    }
+}
+
+fn must_be_price(money: Money) -> Result<(), StoreError> {
+    if money.is_price() { Ok(()) } else { Err(StoreError::NoPrice(money)) }
+}
