@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import grpc
+import pytest
+
 import waypost
 from tests.fake_mesh import FakeMesh, streaming, trailing
 from waypost.results import Routing
@@ -63,6 +66,19 @@ def test_trailers_that_are_missing_or_garbled_do_not_cost_the_answer(mesh: FakeM
     assert client.embed(["a"]).routing == Routing()
     mesh.answers["Embed"] = trailing({"waypost-cost-usd": "cheap", "waypost-attempts": "some"}, embedded)
     assert client.embed(["a"]).routing == Routing()
+
+
+def test_a_failure_says_it_too(mesh: FakeMesh, client: Any) -> None:
+    """Its request id is what one asks the operator about."""
+
+    def answer(request: Any, context: grpc.ServicerContext) -> None:
+        context.set_trailing_metadata((("waypost-request-id", "7f3c"), ("waypost-attempts", "2")))
+        context.abort(grpc.StatusCode.INTERNAL, "broken")
+
+    mesh.answers["Embed"] = answer
+    with pytest.raises(waypost.ServerError) as caught:
+        client.embed(["a"])
+    assert caught.value.routing == Routing(request_id="7f3c", attempts=2)
 
 
 def test_a_stream_says_it_at_its_end(mesh: FakeMesh) -> None:

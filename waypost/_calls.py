@@ -20,6 +20,7 @@ from waypost import _control, _generate, _replies, _requests
 from waypost._control import ExplainOptions
 from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions
+from waypost._trailers import routing
 from waypost.control import Budget, Explanation, Rollout, RolloutStatus
 from waypost.results import (
     Classifications,
@@ -164,7 +165,7 @@ def routed(result: R, trailers: Iterable[tuple[str, Any]] | None) -> R:
     """The result, with what the trailers say of its way."""
     if not isinstance(result, Routed):
         return result
-    return cast("R", replace(result, routing=_replies.routing(trailers)))
+    return cast("R", replace(result, routing=routing(trailers)))
 
 
 def channel_options(address: str) -> list[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,6 @@ from waypost.results import (
     PromptTokens,
     RankedDocument,
     Ranking,
-    Routing,
     ServedBy,
     TextUsage,
     Timings,
@@ -41,32 +40,6 @@ from waypost.v1 import (
     mesh_pb2,
     rerank_pb2,
 )
-
-
-def routing(trailers: Iterable[tuple[str, Any]] | None) -> Routing:
-    said = {key: value for key, value in trailers or () if key.startswith("waypost-")}
-    return Routing(
-        said.get("waypost-request-id", ""),
-        said.get("waypost-served-model", ""),
-        said.get("waypost-instance", ""),
-        said.get("waypost-reason", ""),
-        int(_number(said.get("waypost-attempts")) or 0),
-        tuple(said.get("waypost-hops", "").split()),
-        said.get("waypost-tier", ""),
-        _number(said.get("waypost-cost-usd")),
-        _number(said.get("waypost-budget-remaining-usd")),
-        said.get("waypost-cache", ""),
-        said.get("waypost-guard", ""),
-        _number(said.get("waypost-quality")),
-    )
-
-
-def _number(text: str | None) -> float | None:
-    """What a proxy may have made of a number must not cost the answer."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
 
 
 def embeddings(reply: embed_pb2.EmbedResponse) -> Embeddings:

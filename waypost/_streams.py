@@ -20,7 +20,8 @@ from typing import Any, Generic, Self, TypeVar
 import grpc
 import grpc.aio
 
-from waypost import _replies, errors
+from waypost import errors
+from waypost._trailers import routing
 from waypost.results import Routing
 
 R = TypeVar("R")
@@ -41,7 +42,7 @@ class Stream(Generic[R]):
         try:
             return self._read(next(self._replies))
         except StopIteration:
-            self.routing = _replies.routing(self._replies.trailing_metadata())
+            self.routing = routing(self._replies.trailing_metadata())
             raise
         except grpc.RpcError as error:
             raise errors.from_rpc(error) from None
@@ -78,7 +79,7 @@ class AsyncStream(Generic[R]):
         try:
             return self._read(await anext(self._iterator))
         except StopAsyncIteration:
-            self.routing = _replies.routing(await self._replies.trailing_metadata())
+            self.routing = routing(await self._replies.trailing_metadata())
             raise
         except grpc.aio.AioRpcError as error:
             raise errors.from_rpc(error) from None

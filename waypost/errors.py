@@ -16,6 +16,9 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
+from waypost._trailers import routing
+from waypost.results import Routing
+
 Code = grpc.StatusCode
 
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -30,6 +33,7 @@ class WaypostError(Exception):
         field: path of the offending field, such as `texts[3]`; empty where no field is to blame.
         retry_after: seconds until the same call is worth another try; None where the server did not say.
         metadata: the reason's own figures, such as `limit` and `actual`.
+        routing: what the router says of the call, its `request_id` above all.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class WaypostError(Exception):
         field: str = "",
         retry_after: float | None = None,
         metadata: Mapping[str, str] | None = None,
+        routing: Routing | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -49,6 +54,7 @@ class WaypostError(Exception):
         self.field = field
         self.retry_after = retry_after
         self.metadata = dict(metadata or {})
+        self.routing = routing or Routing()
 
 
 class CallerError(WaypostError):
@@ -145,7 +151,8 @@ class _FailedCall(Protocol):
 
 def from_rpc(call: _FailedCall) -> WaypostError:
     """The typed error of a failed grpcio call, synchronous or asyncio."""
-    details = _Details.of(call.trailing_metadata() or ())
+    trailers = call.trailing_metadata() or ()
+    details = _Details.of(trailers)
     code = call.code()
     cls = ERRORS.get((code, details.reason)) or ERRORS.get((code, ""), ServerError)
     return cls(
@@ -155,6 +162,7 @@ def from_rpc(call: _FailedCall) -> WaypostError:
         field=details.field,
         retry_after=details.retry_after,
         metadata=details.metadata,
+        routing=routing(trailers),
     )
 
 
