@@ -108,6 +108,20 @@ def test_a_route_names_its_hops_and_their_conditions(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("pattern", ["(?i)as an ai", r"\(?=x", "[*+]+", r"a\++", "(?P<n>a)", r"\d{2,3}?$"])
+def test_patterns_that_the_router_knows_are_taken(tmp_path: Path, pattern: str) -> None:
+    """Also those that only look like others."""
+    text = f"[router.quality.brand]\nforbid = ['{pattern}']\n"
+    assert config.load(written(tmp_path, text + WORKER)).router.quality.brand.forbid == (pattern,)
+
+
+@pytest.mark.parametrize("pattern", ["a++", "(?<!b)a", r"(a)\1", "(?>a)", r"a\Z", "(?#why)a", "(?P<n>a)(?P=n)"])
+def test_patterns_that_only_python_knows_are_refused(tmp_path: Path, pattern: str) -> None:
+    """Before the router stumbles over them."""
+    (problem,) = problems(tmp_path, f"[router.quality.brand]\nforbid = ['{pattern}']\n" + WORKER)
+    assert "which the router's engine does not know" in problem
+
+
 def test_a_configuration_cannot_be_changed() -> None:
     """What was checked is what runs."""
     loaded = config.load(None)
@@ -174,7 +188,7 @@ PROBLEMS: list[tuple[str, str]] = [
     ),
     (SOFT.format(0.5, "high", 0.8, "premium"), 'soft[1].most = "premium": not below high, which is before it; name a'),
     ('[router.quality.brand]\nforbid = ["a", "("]', 'router.quality.brand.forbid[1] = "(": not a regular expression'),
-    ('[router.quality.brand]\nrequire = ["(?=a)"]', 'brand.require[0] = "(?=a)": a pattern that looks around or back'),
+    ('[router.quality.brand]\nrequire = ["(?=a)"]', 'brand.require[0] = "(?=a)": a pattern with (?=, which'),
     ('[router.quality]\nrelevance = "embed"\nmodel = "big"', 'quality.model = "big": no model of these workers'),
     ('[router.quality]\nmodel = "hash"', 'router.quality.model = "hash": not asked by this relevance; remove it'),
     (

@@ -10,6 +10,7 @@ import pytest
 
 from router import service
 from services.heads.shipped import shipped
+from waypost import _core
 from waypost.config import ConfigError, Router, Tenant
 
 
@@ -77,6 +78,12 @@ def test_a_key_is_never_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ConfigError, match=wrong) as caught:
             handed(Router(tenants=twice))
         assert key not in str(caught.value)
+
+
+def test_the_core_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever of it the core reads so far: a key that it does not know is an error there."""
+    monkeypatch.undo()
+    _core.Router(service.core_config(Router(), [], lambda name: Path("/shipped") / name))
 
 
 def test_shipped_heads_are_there(monkeypatch: pytest.MonkeyPatch) -> None:

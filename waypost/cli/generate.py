@@ -19,7 +19,9 @@ from waypost.cli.options import (
     Model,
     Seed,
     System,
+    Tag,
     Temperature,
+    Tier,
     Timeout,
     address_or_running,
     given,
@@ -37,6 +39,7 @@ Grammar = Annotated[Path | None, typer.Option(help="File with a GBNF grammar tha
 Raw = Annotated[bool, typer.Option("--raw", help="Give the model the prompt as it is, without its chat template.")]
 Logprobs = Annotated[int | None, typer.Option(help="Show log probabilities, and so many of the likeliest tokens.")]
 Truncate = Annotated[str, typer.Option(help='Cut a prompt that is too long: its "start" or its "end".')]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither take the answer from the cache nor keep it there.")]
 Streamed = Annotated[bool, typer.Option("--stream/--no-stream", help="Print the answer as it comes.")]
 
 
@@ -44,6 +47,8 @@ def generate(
     prompt: Prompt,
     address: Address = "",
     model: Model = "",
+    tier: Tier = "",
+    tag: Tag = None,
     system: System = "",
     max_tokens: MaxTokens = 0,
     temperature: Temperature = None,
@@ -55,6 +60,7 @@ def generate(
     adapter: Adapter = "",
     logprobs: Logprobs = None,
     truncate: Truncate = "",
+    no_cache: NoCache = False,
     stream: Streamed = True,
     timeout: Timeout = 60.0,
     json: Json = False,
@@ -64,6 +70,9 @@ def generate(
 
     options = given(
         model=model,
+        tier=tier,
+        tags=tag,
+        no_cache=no_cache,
         max_tokens=max_tokens,
         temperature=temperature,
         seed=seed,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waypost.cli import show
-from waypost.cli.options import Address, Json, MaxTokens, Model, Timeout, address_or_running
+from waypost.cli.options import Address, Json, MaxTokens, Model, Tag, Tier, Timeout, address_or_running
 
 if TYPE_CHECKING:
     from waypost.control import Explanation, ScoreTerms
@@ -18,8 +18,6 @@ TERMS = ("latency ", "queue ", "fit ", "health ", "feedback ")
 
 Text = Annotated[str, typer.Argument(help='What would be asked; "-" reads it from standard input.')]
 Task = Annotated[str, typer.Option(help='"generate", "embed", "classify" or "rerank".')]
-Tier = Annotated[str, typer.Option(help='How much model: "simple", "medium", "high", "creative" or "premium".')]
-Tag = Annotated[list[str] | None, typer.Option(help="Only models that have this tag; may be repeated.")]
 Head = Annotated[str, typer.Option(help="Label set of classify.")]
 MaxCost = Annotated[float, typer.Option(help="Most the call may cost, in US dollars; 0: no limit.", min=0)]
 Tenant = Annotated[str, typer.Option(help="For whom the call would be made.")]
