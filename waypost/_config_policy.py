@@ -112,7 +112,7 @@ class TenantDefault(Section):
 
 
 class Shares(Section):
-    """Shares of the requests that choose no tier themselves; they sum to 1."""
+    """Shares of the requests that choose no tier themselves; they sum to 1.  Nobody is put into "creative" unasked."""
 
     simple: Share = 0.60
     medium: Share = 0.20
@@ -163,6 +163,7 @@ class Semantic(Section):
     """Answers to prompts that mean the same; an answer may be wrong, so it is off unless it is asked for."""
 
     enabled: bool = False
+    """Whether they are given."""
     model: Name = "minilm"
     """Encoder whose vectors are compared."""
     threshold: Share = 0.95
@@ -181,6 +182,7 @@ class Cache(Section):
     """
 
     enabled: bool = True
+    """Whether they are kept."""
     max_bytes: Count = 64 * MIB
     """Bytes of answers per router; beyond it those that were not asked for longest go."""
     ttl_s: Seconds = 300.0
@@ -228,6 +230,7 @@ class Quality(Section):
     """
 
     enabled: bool = False
+    """Whether they are judged."""
     floor: Share = 0.75
     """Score below which an answer is poor."""
     relevance: Literal["off", "hash", "embed", "rerank"] = "off"
@@ -254,6 +257,7 @@ class Hop(Section):
     """A model that may answer, and when it is its turn."""
 
     model: ServedName
+    """Who answers; `name@stable` and `name@canary` are the sides of a rollout."""
     when: Annotated[tuple[Condition, ...], Strict(False)] = ()
     """Any of these makes it its turn; the first hop of a route has none.
 

@@ -67,6 +67,7 @@ class Hedge(Section):
     """
 
     enabled: bool = False
+    """Off, because it is more work just when the mesh is slow."""
     quantile: Share = 0.95
     """Share of the model's calls that are faster than the wait before the second try."""
     min_delay_s: Seconds = 0.01
