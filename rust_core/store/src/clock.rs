@@ -2,9 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The last that a database can keep.
+const LAST: u128 = i64::MAX as u128;
+
 /// Milliseconds since 1970; before it, 0.
 pub fn millis(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis().min(LAST) as u64)
 }
 
 /// The time so many milliseconds after 1970.

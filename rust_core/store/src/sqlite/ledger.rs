@@ -16,7 +16,10 @@ pub fn by_model(connection: &Connection, tenant: Option<&str>, month: Month) -> 
 pub fn newest(connection: &Connection, month: Month, limit: usize) -> rusqlite::Result<Vec<Call>> {
     let sql = "SELECT id, request_id, tenant, model, month, router, reserved, cost, outcome, ended FROM calls
                WHERE month = ?1 AND outcome <> 0 ORDER BY id DESC LIMIT ?2";
-    connection.prepare_cached(sql)?.query_map(params![month.number(), limit], call)?.collect()
+    connection
+        .prepare_cached(sql)?
+        .query_map(params![month.number(), i64::try_from(limit).unwrap_or(i64::MAX)], call)?
+        .collect()
 }
 
 /// Deletes up to `limit` calls that began before a time, but none under way.

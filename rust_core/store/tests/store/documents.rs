@@ -1,8 +1,6 @@
 //! Small documents that routers share.
 
-mod common;
-
-use common::{everywhere, open};
+use crate::common::{everywhere, open};
 use waypost_store::{Document, PutError};
 
 #[test]

@@ -1,8 +1,8 @@
 //! What becomes of money.
 
-mod common;
+use std::time::{Duration, SystemTime};
 
-use common::{MODEL, TENANT, ask, everywhere, mesh_cap, money, month, open, second};
+use crate::common::{MODEL, TENANT, ask, everywhere, mesh_cap, money, month, open, second};
 use waypost_store::{Ask, Caps, ModelSpend, Money, Outcome, ReserveError, Scope, StoreError};
 
 #[test]
@@ -195,7 +195,7 @@ fn purging_forgets_lines_but_no_money_and_nothing_under_way() {
         let (ticket, _) = store.reserve(ask(40)).await.expect("it fits");
         store.settle(ticket, Money(30), Outcome::Served).await.expect("it answers");
         let (open, _) = store.reserve(ask(5)).await.expect("it fits");
-        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        let later = SystemTime::now() + Duration::from_secs(60);
         assert_eq!(store.purge(second(1)).await.expect("it answers"), 0);
         assert_eq!(store.purge(later).await.expect("it answers"), 1);
         assert_eq!(store.ledger(month(), 10).await.expect("it answers"), []);

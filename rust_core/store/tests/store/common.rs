@@ -1,5 +1,4 @@
 //! Every behaviour is shown on every database that can be had here.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::{
     future::Future,
