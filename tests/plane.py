@@ -183,7 +183,8 @@ class Failure:
         trailers = dict(error.trailing_metadata() or ())
         status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
         info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
-        found = [detail.Unpack(each) for detail in status.details for each in (info, bad, retry)]
+        quota = error_details_pb2.QuotaFailure()
+        found = [detail.Unpack(each) for detail in status.details for each in (info, bad, retry, quota)]
         assert sum(found) == len(status.details), status
         return cls(
             error.code(),

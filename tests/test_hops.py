@@ -149,7 +149,10 @@ def test_a_poor_answer_is_asked_of_the_tier_above(plane: Plane) -> None:
         text, trailers = answer(router, ask(route=hints(tier=SIMPLE)))
         assert text.startswith("I'm sorry")
     first, second = events(router, 2)
-    assert "refusal" not in first["faults"] and second["quality"] < 0.75
+    for event in (first, second):
+        poor = event["hops"][0]
+        assert poor["faults"] == ["refusal"] and poor["quality"] < 0.75
+    assert first["hops"][1]["quality"] >= 0.75
 
 
 def test_a_broken_schema_is_a_poor_answer(plane: Plane) -> None:

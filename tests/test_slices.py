@@ -29,7 +29,7 @@ def begin(node: Node, share: float = 0.3, **fields: Any) -> mesh_pb2.Rollout:
 
 @pytest.fixture
 def old_and_new(plane: Plane):
-    old, new = plane.writer("old", slots=8), plane.writer("new", slots=8)
+    old, new = plane.writer("old", slots=64), plane.writer("new", slots=64)
     with authors(old, new) as written:
         yield plane.router(plane.worker(old, name="a"), plane.worker(new, name="b")), *written
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_meant_is_refused(old_and_new: tuple[Node, Author, Author
 
 def test_a_change_reaches_the_other_routers_of_a_store(plane: Plane) -> None:
     """And what the sides have shown is the sum of what all routers saw."""
-    old, new = plane.writer("old", slots=8), plane.writer("new", slots=8)
+    old, new = plane.writer("old", slots=64), plane.writer("new", slots=64)
     budget = {"store": f"sqlite:{plane.folder}/ledger.db"}
     with authors(old, new):
         workers = plane.worker(old, name="a"), plane.worker(new, name="b")

@@ -287,6 +287,7 @@ def load(
     connections: int = 1,
     rate: float | None = None,
     timeout_s: float = 30.0,
+    key: str | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.uint64], dict[int, int], float]:
     """Send encoded messages from closed-loop clients.
 

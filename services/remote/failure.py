@@ -21,6 +21,8 @@ from services.remote.hints import retry_after_s
 from services.schemas import shown
 
 PAUSE_S = 1.0
+UNPAID_PAUSE_S = 60.0
+"""How long a provider is left alone that wants money first."""
 """What a caller is told where the provider says no time."""
 
 
@@ -67,7 +69,9 @@ def _judged(error: APIStatusError, pause_s: float, hide: Hide, field: str) -> Fa
     words = f"{_words(error, hide)} (HTTP {status})"
     if status in (401, 403):
         return Failure(ModelFailed(f"its provider refuses our key (HTTP {status}): see key_env or key_file"))
-    if status in (402, 404) or _is(error, "insufficient_quota"):
+    if status == 402 or _is(error, "insufficient_quota"):
+        return Failure(ProviderFailed(f"it wants to be paid: {words}", max(pause_s, UNPAID_PAUSE_S)))
+    if status == 404:
         return Failure(ModelFailed(f"its provider does not serve it: {words}"))
     if status == 429:
         return Failure(RateLimited(pause_s), again=True)

@@ -56,7 +56,9 @@ pub enum Error {
     ProviderFailed { model: String, why: String, retry_after: Duration },
     #[error("{subject} calls more often than it may: try again in {retry_after:?}")]
     RateExceeded { subject: String, retry_after: Duration },
-    #[error("{subject} has {left} US dollars left this month, this call may cost {asked}: ask for less, or raise the limit")]
+    #[error(
+        "{subject} has {left} US dollars left this month, this call may cost {asked}: ask for less, or raise the limit"
+    )]
     BudgetExceeded { subject: String, left: String, asked: String },
     #[error("the ledger cannot be reached, so calls that cost money are refused: {why}")]
     LedgerUnreachable { why: String, retry_after: Duration },

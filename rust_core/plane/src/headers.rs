@@ -22,7 +22,7 @@ pub const TIER: &str = "waypost-tier";
 pub const COST: &str = "waypost-cost-usd";
 /// In a reply's trailers: US dollars left this month, of the tighter limit.
 pub const REMAINING: &str = "waypost-budget-remaining-usd";
-/// In a reply's trailers: "hit" or "miss", of calls whose answers may be kept.
+/// In a reply's trailers: "hit", "near" (of a prompt that means the same) or "miss", where the answer may be kept.
 pub const CACHE: &str = "waypost-cache";
 /// In a reply's trailers: name for feedback.
 pub const ANSWER_ID: &str = "waypost-request-id";

@@ -46,6 +46,8 @@ pub struct Plan {
     pub rate: Option<f64>,
     /// Deadline of each call.
     pub timeout: Duration,
+    /// A tenant's key, where the server wants one.
+    pub key: Option<String>,
 }
 
 /// What came back.
@@ -164,11 +166,14 @@ impl Client {
     }
 
     fn request(&self, payload: usize) -> http::Result<Request<Full<Bytes>>> {
-        Request::post(format!("http://waypost{}", self.plan.path))
+        let mut request = Request::post(format!("http://waypost{}", self.plan.path))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
-            .header("grpc-timeout", format!("{}m", self.plan.timeout.as_millis()))
-            .body(Full::new(self.frames[payload].clone()))
+            .header("grpc-timeout", format!("{}m", self.plan.timeout.as_millis()));
+        if let Some(key) = &self.plan.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        request.body(Full::new(self.frames[payload].clone()))
     }
 }
 

@@ -19,7 +19,7 @@ type Report<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<u64>>, BTreeM
 
 /// Sends `payloads` (encoded messages) in turn from `clients` closed-loop clients for `duration_s`.
 #[pyfunction]
-#[pyo3(signature = (address, path, payloads, *, clients, duration_s, connections=1, rate=None, timeout_s=30.0))]
+#[pyo3(signature = (address, path, payloads, *, clients, duration_s, connections=1, rate=None, timeout_s=30.0, key=None))]
 #[allow(clippy::too_many_arguments)] // keywords in Python
 pub fn load<'py>(
     py: Python<'py>,
@@ -31,6 +31,7 @@ pub fn load<'py>(
     connections: usize,
     rate: Option<f64>,
     timeout_s: f64,
+    key: Option<String>,
 ) -> PyResult<Report<'py>> {
     if payloads.is_empty() || rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
         return Err(PyValueError::new_err("load needs at least one payload and a finite rate above 0"));
@@ -38,7 +39,7 @@ pub fn load<'py>(
     let seconds = |value| Duration::try_from_secs_f64(value).map_err(|e| PyValueError::new_err(e.to_string()));
     let address = address.parse().map_err(|e: InvalidAddress| PyValueError::new_err(e.to_string()))?;
     let (duration, timeout) = (seconds(duration_s)?, seconds(timeout_s)?);
-    let plan = Plan { address, path, payloads, clients, connections, duration, rate, timeout };
+    let plan = Plan { address, path, payloads, clients, connections, duration, rate, timeout, key };
     let runtime = runtime::build("waypost-load", 1)?;
     let report = runtime::wait(py, &runtime, run(plan)).map_err(|e| PyOSError::new_err(e.to_string()))?;
     let sent = report.payloads.into_iter().map(|index| index as u64).collect();

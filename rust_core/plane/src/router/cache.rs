@@ -15,14 +15,7 @@ use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
 use quick_cache::{Weighter, sync};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{
-    config,
-    envelope::PREFIX,
-    methods::Shape,
-    models::Wanted,
-    registry::Model,
-    reply::Reply,
-};
+use super::{config, envelope::PREFIX, methods::Shape, models::Wanted, registry::Model, reply::Reply};
 use crate::proto::v1::Task;
 
 /// Bytes that an entry takes beside its reply.
@@ -31,6 +24,9 @@ const OVERHEAD: u64 = 512;
 const USUAL_BYTES: u64 = 2048;
 /// Field of every request that says how it is to be routed, not what is asked.
 const ROUTE: u32 = 2;
+/// Fields of Generate's input.
+const CHAT: u32 = 3;
+const RAW: u32 = 4;
 
 /// What an answer depends on, in 128 bits: two of a billion keys are the same with a chance of 1e-21.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,14 +48,8 @@ impl Weighter<Key, Kept> for Bytewise {
 }
 
 type Table = sync::Cache<Key, Kept, Bytewise>;
-type Guard<'a> = sync::PlaceholderGuard<
-    'a,
-    Key,
-    Kept,
-    Bytewise,
-    quick_cache::DefaultHashBuilder,
-    sync::DefaultLifecycle<Key, Kept>,
->;
+type Guard<'a> =
+    sync::PlaceholderGuard<'a, Key, Kept, Bytewise, quick_cache::DefaultHashBuilder, sync::DefaultLifecycle<Key, Kept>>;
 
 /// All of them.
 pub struct Cache {
@@ -137,14 +127,28 @@ impl Key {
         if !keepable {
             return None;
         }
-        let mut hash = Xxh3::new();
-        for part in [wanted.method.path, &model.name, model.version()?, tenant] {
-            hash.update(part.as_bytes());
-            hash.update(&[0xff]);
-        }
-        hash_message(&mut hash, message.get(PREFIX..)?)?;
+        let mut hash = identity(wanted, model, tenant)?;
+        hash_message(&mut hash, message.get(PREFIX..)?, &[ROUTE])?;
         Some(Self(hash.digest128()))
     }
+}
+
+/// Everything an answer depends on but what it answers, for those who compare that themselves; `before` stands before
+/// it.
+pub fn group(wanted: &Wanted, model: &Model, tenant: &str, before: &str, message: &[u8]) -> Option<u128> {
+    let mut hash = identity(wanted, model, tenant)?;
+    hash.update(before.as_bytes());
+    hash_message(&mut hash, message, &[ROUTE, CHAT, RAW])?;
+    Some(hash.digest128())
+}
+
+fn identity(wanted: &Wanted, model: &Model, tenant: &str) -> Option<Xxh3> {
+    let mut hash = Xxh3::new();
+    for part in [wanted.method.path, &model.name, model.version()?, tenant] {
+        hash.update(part.as_bytes());
+        hash.update(&[0xff]);
+    }
+    Some(hash)
 }
 
 /// Reading the same twice gives the same; writing does only where nothing is drawn at random.
@@ -156,14 +160,14 @@ fn is_repeatable(wanted: &Wanted) -> bool {
     same && wanted.method.shape == Shape::Unary
 }
 
-/// Every field but the wishes about the route, as it came.
-fn hash_message(hash: &mut Xxh3, message: &[u8]) -> Option<()> {
+/// Every field but these, as it came.
+fn hash_message(hash: &mut Xxh3, message: &[u8], without: &[u32]) -> Option<()> {
     let mut rest = message;
     while rest.has_remaining() {
         let start = rest;
         let (field, wire): (u32, WireType) = decode_key(&mut rest).ok()?;
         skip_field(wire, field, &mut rest, DecodeContext::default()).ok()?;
-        if field != ROUTE {
+        if !without.contains(&field) {
             hash.update(&start[..start.len() - rest.len()]);
         }
     }

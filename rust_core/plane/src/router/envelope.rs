@@ -121,7 +121,8 @@ impl From<Envelope> for Asked {
 
 impl From<GenerateEnvelope> for Asked {
     fn from(GenerateEnvelope { model, route, input, sampling, max_tokens, schema }: GenerateEnvelope) -> Self {
-        let deterministic = sampling.is_some_and(|sampling| sampling.temperature == Some(0.0) || sampling.seed.is_some());
+        let deterministic =
+            sampling.is_some_and(|sampling| sampling.temperature == Some(0.0) || sampling.seed.is_some());
         let prompt = Prompt { input, max_tokens, deterministic, schema };
         Self { model, route: route.unwrap_or_default(), prompt: Some(prompt), ..Self::default() }
     }

@@ -38,8 +38,7 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
     /// The models that were asked, and why each.
-    #[serde(serialize_with = "hops")]
-    pub hops: Vec<(Arc<str>, Cow<'static, str>)>,
+    pub hops: Vec<HopLine>,
     /// The model that was chosen; none where the call did not come so far.
     pub model: Option<Arc<str>>,
     /// Why that model.
@@ -65,15 +64,31 @@ pub struct Event {
     pub request_bytes: usize,
     /// US dollars that all attempts came to.
     pub cost_usd: f64,
-    /// "hit" or "miss"; none where the answer may not be kept.
+    /// "hit", "near" or "miss"; none where the answer may not be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<&'static str>,
-    /// How good the last answer was found.
+}
+
+/// A model that was asked.
+#[derive(Debug, Serialize)]
+pub struct HopLine {
+    /// Its name.
+    pub model: Arc<str>,
+    /// Why it was asked.
+    pub reason: Cow<'static, str>,
+    /// How good its answer was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<f64>,
     /// What was wrong with it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<&'static str>,
+}
+
+impl HopLine {
+    /// It is asked now.
+    pub fn asked(model: &Arc<str>, reason: &Cow<'static, str>) -> Self {
+        Self { model: model.clone(), reason: reason.clone(), quality: None, faults: Vec::new() }
+    }
 }
 
 impl Event {
@@ -203,8 +218,6 @@ impl Record {
             request_bytes: 0,
             cost_usd: 0.0,
             cache: None,
-            quality: None,
-            faults: Vec::new(),
         };
         Self { event: Some(Box::new(event)), started: Instant::now(), events: events.clone() }
     }
@@ -250,16 +263,6 @@ impl Serialize for Features {
         object.serialize_field("guard_score", &self.guard.as_ref().map(|(_, score)| score))?;
         object.end()
     }
-}
-
-#[derive(Serialize)]
-struct HopLine<'a> {
-    model: &'a str,
-    reason: &'a str,
-}
-
-fn hops<S: Serializer>(hops: &[(Arc<str>, Cow<'static, str>)], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(hops.iter().map(|(model, reason)| HopLine { model, reason }))
 }
 
 fn rfc3339<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {

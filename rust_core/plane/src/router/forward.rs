@@ -187,6 +187,9 @@ impl Call {
     /// Takes note of an attempt's end, and settles what it cost.
     fn judge(&mut self, delivery: Delivery, reply: &Result<Reply, Broken>, wanted: &Wanted) -> Outcome {
         let outcome = Outcome::of(reply);
+        if let Some(pause) = outcome.cool {
+            delivery.attempt.replica.served.cool(self.plane.clock.now(), pause);
+        }
         let message = reply.as_ref().ok().and_then(Reply::message);
         let used = message.and_then(|message| Tokens::used(wanted.method.task, &message));
         self.end(delivery, outcome.code, outcome.verdict, used);
@@ -294,6 +297,7 @@ fn unpicked(model: &Model, why: NoPick) -> Error {
     let model = model.name.to_string();
     match why {
         NoPick::None => Error::NoInstance { model, retry_after: RETRY_PAUSE },
+        NoPick::Paused { left } => Error::RateLimited { model, retry_after: left },
         NoPick::Full { limit } => Error::QueueFull { limit: limit as usize, retry_after: RETRY_PAUSE },
     }
 }

@@ -12,11 +12,14 @@ use super::{
     cache::{Found, Key, Lead},
     call::Call,
     delivery::Answer,
+    events::HopLine,
     features::Features,
     forward::Ended,
     models::{RETRY_PAUSE, Wanted},
     outcome::Trouble,
     plan::{Hop, Plan, Sources},
+    reply::Reply,
+    semantic::{Near, Place},
 };
 use crate::error::Error;
 
@@ -63,13 +66,24 @@ impl Call {
         self.record().note(|event| {
             event.model = Some(hop.model.name.clone());
             event.model_reason = Some(hop.reason.clone());
-            event.hops.push((hop.model.name.clone(), hop.reason.clone()));
+            event.hops.push(HopLine::asked(&hop.model.name, &hop.reason));
         });
-        let Some(key) = self.cache_key(hop, wanted, message) else { return self.ask(hop, wanted, message, None).await };
         let plane = self.plane.clone();
-        match plane.cache.look(key).await {
-            Found::Hit(reply) => self.from_cache(reply),
-            Found::Lead(lead) => self.ask(hop, wanted, message, Some(lead)).await,
+        let lead = match self.cache_key(hop, wanted, message) {
+            Some(key) => match plane.cache.look(key).await {
+                Found::Hit(reply) => return self.from_cache(reply, "hit"),
+                Found::Lead(lead) => Some(lead),
+            },
+            None => None,
+        };
+        match self.look_near(hop, wanted, message).await {
+            Some(Near::Hit(reply)) => self.from_cache(reply, "near"),
+            Some(Near::New(place, audited)) => {
+                let ended = self.ask(hop, wanted, message, lead).await;
+                self.keep_near(place, audited, &ended).await;
+                ended
+            }
+            None => self.ask(hop, wanted, message, lead).await,
         }
     }
 
@@ -78,16 +92,32 @@ impl Call {
         Key::of(&self.plane.cache, wanted, &hop.model, &tenant.name, message)
     }
 
-    fn from_cache(&mut self, reply: super::reply::Reply) -> Ended {
-        self.signature.cache_hit = Some(true);
-        self.record().note(|event| event.cache = Some("hit"));
+    async fn look_near(&self, hop: &Hop, wanted: &Wanted, message: &Bytes) -> Option<Near> {
+        let (semantic, tenant) = (self.plane.semantic.as_ref()?, self.tenant.as_deref()?);
+        semantic.look(&self.plane, wanted, &hop.model, &tenant.name, message).await
+    }
+
+    async fn keep_near(&self, place: Place, audited: Option<Reply>, ended: &Ended) {
+        let (Some(semantic), Ok(Answer::Whole(reply)), None) = (&self.plane.semantic, &ended.answer, ended.trouble)
+        else {
+            return;
+        };
+        match audited {
+            Some(kept) => semantic.audit(&self.plane, &kept, reply).await,
+            None => semantic.keep(place, reply),
+        }
+    }
+
+    fn from_cache(&mut self, reply: Reply, how: &'static str) -> Ended {
+        self.signature.cache = Some(how);
+        self.record().note(|event| event.cache = Some(how));
         Ended { answer: Ok(Answer::Whole(reply)), trouble: None }
     }
 
     /// Asks the model itself; what it answers well is kept by whoever leads.
     async fn ask(&mut self, hop: &Hop, wanted: &Wanted, message: &Bytes, lead: Option<Lead<'_>>) -> Ended {
         if lead.is_some() {
-            self.signature.cache_hit = Some(false);
+            self.signature.cache = Some("miss");
             self.record().note(|event| event.cache = Some("miss"));
         }
         let mut ended = self.forward(hop, wanted, message).await;
@@ -111,8 +141,10 @@ impl Call {
         let Some(quality) = judge.weigh(&plane, prompt, &message).await else { return ended };
         self.signature.quality = Some(quality.score);
         self.record().note(|event| {
-            event.quality = Some(quality.score);
-            event.faults = quality.faults.iter().map(|fault| fault.as_str()).collect();
+            if let Some(line) = event.hops.last_mut() {
+                line.quality = Some(quality.score);
+                line.faults = quality.faults.iter().map(|fault| fault.as_str()).collect();
+            }
         });
         if let Some(replica) = &self.signature.replica {
             replica.served.serving.lock().opine(plane.clock.now(), quality.score);

@@ -69,6 +69,8 @@ pub struct Served {
     pub serving: Mutex<Serving>,
     /// Calls to it there.
     pub in_flight: AtomicU32,
+    /// Until then its provider wants to be left alone.
+    cool_until: Mutex<Duration>,
 }
 
 impl Instance {
@@ -155,7 +157,19 @@ impl Served {
             info,
             serving: Mutex::default(),
             in_flight: AtomicU32::new(0),
+            cool_until: Mutex::default(),
         })
+    }
+
+    /// Its provider wants to be left alone for so long.
+    pub fn cool(&self, now: Duration, pause: Duration) {
+        let mut until = self.cool_until.lock();
+        *until = (*until).max(now + pause);
+    }
+
+    /// How long that still is.
+    pub fn pause(&self, now: Duration) -> Option<Duration> {
+        self.cool_until.lock().checked_sub(now).filter(|left| !left.is_zero())
     }
 
     /// How good its answers are: as declared, corrected by what was said of them lately.

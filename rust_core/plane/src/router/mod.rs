@@ -3,7 +3,7 @@
 //! Read a call downwards: [`service`] tells the calls that are forwarded ([`methods`]) from the router's own
 //! ([`mesh`], health, reflection); [`call`] asks whose it is ([`tenants`]), admits, reads and thinks about it
 //! ([`features`]); [`plan`] lists the [`models`] to ask, by a configured chain ([`routes`]), a slice ([`rollouts`]) or
-//! their rank; [`hops`] goes from one to the next, past the [`cache`] and the [`judge`]; [`forward`] makes a
+//! their rank; [`hops`] goes from one to the next, past the [`cache`], the [`semantic`] one and the [`judge`]; [`forward`] makes a
 //! [`delivery`] to one of the [`replicas`], with [`money`] held for it, over a [`link`], and weighs the [`outcome`]; a
 //! whole [`reply`] or a [`stream`] goes back with a [`signature`]; [`events`] keep the record.
 //!
@@ -57,6 +57,7 @@ mod request;
 mod ring;
 pub mod rollouts;
 mod routes;
+mod semantic;
 mod service;
 mod signature;
 mod status;
@@ -78,6 +79,7 @@ use replicas::Chooser;
 pub use ring::Ring;
 use rollouts::{Rollout, Rollouts, Shadow};
 use routes::Routes;
+use semantic::Semantic;
 use service::RouterService;
 use tenants::Tenants;
 
@@ -99,6 +101,7 @@ pub struct Plane {
     routes: Routes,
     rollouts: Rollouts,
     cache: Cache,
+    semantic: Option<Semantic>,
     judge: Option<Judge>,
     purse: Arc<Purse>,
     feedback: Feedback,
@@ -124,6 +127,7 @@ impl Plane {
             routes: Routes::new(&config),
             rollouts: Rollouts::new(store.clone(), router_name(&config)),
             cache: Cache::new(&config.cache),
+            semantic: Semantic::new(&config.cache.semantic, config.cache.ttl),
             judge: Judge::new(&config.quality).map_err(io::Error::other)?,
             purse: Arc::new(Purse::new(store, &config.budget)),
             feedback: Feedback::default(),

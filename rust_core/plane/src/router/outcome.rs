@@ -44,7 +44,7 @@ impl Trouble {
     /// What a refusal of our own says about another model's prospects.
     pub fn of_refusal(error: &Error) -> Option<Self> {
         match error {
-            Error::QueueFull { .. } => Some(Self::Overloaded),
+            Error::QueueFull { .. } | Error::RateLimited { .. } => Some(Self::Overloaded),
             Error::NoInstance { .. } => Some(Self::Error),
             Error::BudgetExceeded { .. } | Error::LedgerUnreachable { .. } => Some(Self::Unaffordable),
             _ => None,
@@ -110,6 +110,10 @@ impl Outcome {
     fn of_status(code: Code, meta: &HeaderMap) -> Self {
         match code {
             Code::Unavailable if is_refusal(meta, ErrorReason::Draining) => Self::refused(code, Retry::Elsewhere),
+            Code::Unavailable if is_refusal(meta, ErrorReason::ProviderFailed) => {
+                let failed = Self::new(code, Verdict::Failed, Retry::Again(Duration::ZERO));
+                Self { cool: retry_info(meta), ..failed }
+            }
             Code::Unavailable => Self::new(code, Verdict::Failed, Retry::Again(Duration::ZERO)),
             Code::ResourceExhausted if is_refusal(meta, ErrorReason::QueueFull) => {
                 Self::refused(code, Retry::Elsewhere)

@@ -67,6 +67,11 @@ pub enum NoPick {
         /// Calls they take together.
         limit: u32,
     },
+    /// The provider wants to be left alone.
+    Paused {
+        /// For so long.
+        left: Duration,
+    },
 }
 
 /// Chooses replicas.
@@ -105,7 +110,7 @@ impl Chooser {
         let (replicas, mut views) = self.views(model, wanted, tried, now);
         let session = !wanted.asked.route.session.is_empty();
         let choice = balancer.choose(&mut views, session, now);
-        let choice = choice.map_err(|nowhere| self.no_pick(nowhere, &replicas))?;
+        let choice = choice.map_err(|nowhere| self.no_pick(nowhere, &replicas, now))?;
         let replica = replicas[choice.index].clone();
         let attempt = Attempt::begin(replica, self.clock, now, self.clock.at(deadline), units(wanted.bytes));
         drop(balancer);
@@ -159,14 +164,15 @@ impl Chooser {
             ready: true,
             weight: f64::from(served.info.slots.max(1)),
             home: session.map_or(0, |session| xxh3_64_with_seed(served.instance.as_bytes(), session)),
-            limit: if self.has_room(served) { u32::MAX } else { 0 },
+            limit: if self.has_room(served, now) { u32::MAX } else { 0 },
         };
         let serving = served.serving.lock();
         View::of(&mut replica.instance.stats.lock(), &serving, &offer, now)
     }
 
-    fn has_room(&self, served: &Served) -> bool {
-        self.limit(served).is_none_or(|limit| served.in_flight.load(Ordering::Relaxed) < limit)
+    fn has_room(&self, served: &Served, now: Duration) -> bool {
+        let room = self.limit(served).is_none_or(|limit| served.in_flight.load(Ordering::Relaxed) < limit);
+        room && served.pause(now).is_none()
     }
 
     /// Calls that a model takes at its instance; none: as many as come.
@@ -178,10 +184,13 @@ impl Chooser {
         }
     }
 
-    fn no_pick(&self, nowhere: Nowhere, replicas: &[&Replica]) -> NoPick {
-        match nowhere {
-            Nowhere::Nobody => NoPick::None,
-            Nowhere::Full => {
+    fn no_pick(&self, nowhere: Nowhere, replicas: &[&Replica], now: Duration) -> NoPick {
+        if nowhere == Nowhere::Nobody {
+            return NoPick::None;
+        }
+        match replicas.iter().filter_map(|replica| replica.served.pause(now)).min() {
+            Some(left) => NoPick::Paused { left },
+            None => {
                 let limits = replicas.iter().filter_map(|replica| self.limit(&replica.served));
                 NoPick::Full { limit: limits.fold(0, u32::saturating_add) }
             }

@@ -98,10 +98,5 @@ fn hop(model: usize, hop: &config::Hop) -> route::Hop {
         config::Condition::Error => route::Condition::Error,
         config::Condition::Poor => route::Condition::Poor,
     };
-    route::Hop {
-        model,
-        conditions: hop.when.iter().map(condition).collect(),
-        all: hop.all,
-        max_share: hop.max_share,
-    }
+    route::Hop { model, conditions: hop.when.iter().map(condition).collect(), all: hop.all, max_share: hop.max_share }
 }

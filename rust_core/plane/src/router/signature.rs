@@ -28,8 +28,8 @@ pub struct Signature {
     pub cost: Option<f64>,
     /// US dollars left.
     pub remaining: Option<f64>,
-    /// Whether the answer was kept from before; none where it may not be.
-    pub cache_hit: Option<bool>,
+    /// "hit", "near" (kept for a prompt that means the same), "miss"; none where the answer may not be kept.
+    pub cache: Option<&'static str>,
     /// What the guard remarked.
     pub guard: Option<(String, f32)>,
     /// How good the answer was found.
@@ -70,8 +70,8 @@ impl Signature {
         if let Some(tier) = self.tier {
             meta.insert(headers::TIER, HeaderValue::from_static(tier_name(tier)));
         }
-        if let Some(hit) = self.cache_hit {
-            meta.insert(headers::CACHE, HeaderValue::from_static(if hit { "hit" } else { "miss" }));
+        if let Some(cache) = self.cache {
+            meta.insert(headers::CACHE, HeaderValue::from_static(cache));
         }
         if let Some((label, score)) = &self.guard {
             put(meta, headers::GUARD, &format!("{label} {score:.2}"));

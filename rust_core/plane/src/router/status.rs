@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use waypost_decide::tier::TierStatus;
 
-use super::{Plane, mesh, routes::Route, signature::tier_name};
+use super::{Plane, mesh, routes::Route, semantic::Semantic, signature::tier_name};
 use crate::{
     address::Address,
     proto::v1::{InstanceStatus, ModelInfo, Task},
@@ -32,7 +32,15 @@ pub fn of(plane: &Plane, address: &Address) -> Value {
 
 fn cache(plane: &Plane) -> Value {
     let (hits, misses) = plane.cache.counts();
-    json!({"hits": hits, "misses": misses, "bytes": plane.cache.bytes()})
+    let [near, audited, false_hits] = plane.semantic.as_ref().map(Semantic::counts).unwrap_or_default();
+    json!({
+        "hits": hits,
+        "misses": misses,
+        "bytes": plane.cache.bytes(),
+        "near_hits": near,
+        "audited": audited,
+        "false_hits": false_hits,
+    })
 }
 
 fn tiers(status: TierStatus) -> Value {

@@ -8,9 +8,7 @@ use super::{
     envelope::PREFIX,
     methods::{Method, Shape},
 };
-use crate::proto::v1::{
-    ChatMessage, GenerateRequest, GenerateStreamRequest, Prompt, Task, generate_request::Input,
-};
+use crate::proto::v1::{ChatMessage, GenerateRequest, GenerateStreamRequest, Prompt, Task, generate_request::Input};
 
 /// The message as `model` is to read it; the same where nothing is to be changed.
 pub fn apply(style: &Style, method: &Method, model: &str, message: &Bytes) -> Bytes {

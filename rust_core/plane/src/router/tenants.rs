@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use http::{HeaderMap, HeaderValue, header};
+use parking_lot::Mutex;
 use waypost_decide::rate::{Rate, RateLimiter};
 
 use super::config::{self, GuardMode, RouterConfig};
@@ -95,7 +95,8 @@ impl Tenants {
 
 /// None where nobody has a limit.
 fn limiter(config: &RouterConfig) -> Option<Mutex<RateLimiter>> {
-    let listed: HashMap<_, _> = config.tenants.iter().map(|each| (each.name.clone(), rate(each.calls_per_second, each.burst))).collect();
+    let listed: HashMap<_, _> =
+        config.tenants.iter().map(|each| (each.name.clone(), rate(each.calls_per_second, each.burst))).collect();
     let others = rate(config.tenant_default.calls_per_second, config.tenant_default.burst);
     let limited = listed.values().chain([&others]).any(|rate| rate.calls_per_second > 0.0);
     limited.then(|| Mutex::new(RateLimiter::new(others, listed, REMEMBERED)))

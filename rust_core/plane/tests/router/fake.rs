@@ -198,6 +198,32 @@ impl mesh_service_server::MeshService for Worker {
     ) -> Result<Response<v1::ListInstancesResponse>, Status> {
         Err(Status::unimplemented("the router asks DescribeInstance"))
     }
+
+    async fn explain(&self, _: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn get_budget(&self, _: Request<v1::GetBudgetRequest>) -> Result<Response<v1::GetBudgetResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn send_feedback(
+        &self,
+        _: Request<v1::SendFeedbackRequest>,
+    ) -> Result<Response<v1::SendFeedbackResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn list_rollouts(
+        &self,
+        _: Request<v1::ListRolloutsRequest>,
+    ) -> Result<Response<v1::ListRolloutsResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn set_rollout(&self, _: Request<v1::SetRolloutRequest>) -> Result<Response<v1::SetRolloutResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
 }
 
 /// A router with these instances and, merged over the defaults, this configuration.
