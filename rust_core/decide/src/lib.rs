@@ -24,6 +24,7 @@ pub mod outlier;
 pub mod pick;
 pub mod prefix;
 pub mod quantile;
+pub mod rank;
 pub mod rate;
 pub mod retry;
 pub mod route;

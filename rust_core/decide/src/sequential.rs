@@ -356,3 +356,252 @@ impl Change {
         worse && of_canary >= 1.0 && log_odds_above(&canary, &stable, 0.0) >= config.accusation()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
+    const CONFIG: JudgeConfig = JudgeConfig {
+        alpha: 0.05,
+        margins: Margins { errors: 0.01, slow: 0.05, quality: 0.05, feedback: 0.1 },
+        min_calls: 100,
+    };
+    const LOOK_S: f64 = 10.0;
+    const WATCH: Watch = Watch { share: 0.05, within: Duration::from_secs(300) };
+
+    // How one side behaves: shares of errors and slow calls, mean and half width of the quality (a width of 1 is all
+    // or nothing), and who sends feedback.
+    #[derive(Clone, Copy)]
+    struct Side {
+        errors: f64,
+        slow: f64,
+        quality: f64,
+        width: f64,
+        feedback: f64,
+    }
+
+    const GOOD: Side = Side { errors: 0.01, slow: 0.05, quality: 0.85, width: 0.15, feedback: 0.8 };
+
+    impl Side {
+        fn call(&self, random: &mut SmallRng, counts: &mut ArmCounts) {
+            counts.calls += 1;
+            counts.errors += u64::from(random.random_bool(self.errors));
+            counts.slow += u64::from(random.random_bool(self.slow));
+            counts.quality.add(self.judged(random));
+            if random.random_bool(0.02) {
+                counts.feedback.add(f64::from(u8::from(random.random_bool(self.feedback))));
+            }
+        }
+
+        fn judged(&self, random: &mut SmallRng) -> f64 {
+            match self.width {
+                1.0 => f64::from(u8::from(random.random_bool(self.quality))),
+                width => self.quality + random.random_range(-width..width),
+            }
+        }
+    }
+
+    impl Sums {
+        fn add(&mut self, value: f64) {
+            self.n += 1;
+            self.sum += value;
+            self.sumsq += value * value;
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    struct Trial {
+        stable: Side,
+        canary: Side,
+        share: f64,
+        calls_per_second: f64,
+        seconds: f64,
+    }
+
+    impl Trial {
+        // Looks every ten seconds until there is a verdict.
+        fn verdict(&self, seed: u64) -> Option<Verdict> {
+            let mut random = SmallRng::seed_from_u64(seed);
+            let mut arms = Arms { stable: ArmCounts::default(), canary: ArmCounts::default() };
+            (0..(self.seconds / LOOK_S) as usize).find_map(|_| {
+                (0..(self.calls_per_second * LOOK_S) as usize).for_each(|_| self.call(&mut random, &mut arms));
+                arms.settled(&CONFIG).ok()
+            })
+        }
+
+        fn call(&self, random: &mut SmallRng, arms: &mut Arms) {
+            match random.random_bool(self.share) {
+                true => self.canary.call(random, &mut arms.canary),
+                false => self.stable.call(random, &mut arms.stable),
+            }
+        }
+
+        fn share_of(&self, runs: u64, wanted: impl Fn(Option<Verdict>) -> bool) -> f64 {
+            (0..runs).filter(|seed| wanted(self.verdict(*seed))).count() as f64 / runs as f64
+        }
+    }
+
+    const FIVE_MINUTES: Trial =
+        Trial { stable: GOOD, canary: GOOD, share: 0.05, calls_per_second: 26.0, seconds: 300.0 };
+
+    fn regressed(verdict: Option<Verdict>) -> bool {
+        matches!(verdict, Some(Verdict::Regression { .. }))
+    }
+
+    fn regressed_in(metric: Metric) -> impl Fn(Option<Verdict>) -> bool {
+        move |verdict| matches!(verdict, Some(Verdict::Regression { metric: seen, .. }) if seen == metric)
+    }
+
+    fn no_worse(verdict: Option<Verdict>) -> bool {
+        verdict == Some(Verdict::NoWorse)
+    }
+
+    fn arm(calls: u64, errors: u64) -> ArmCounts {
+        ArmCounts { calls, errors, slow: calls / 20, ..ArmCounts::default() }
+    }
+
+    // ---- calibration, simulated ----
+
+    #[test]
+    fn a_canary_that_is_the_same_is_rolled_back_less_often_than_alpha_says() {
+        let flaky = Side { errors: 0.3, width: 1.0, ..GOOD };
+        let thin = Trial { share: 0.01, ..FIVE_MINUTES };
+        let most = Trial { stable: flaky, canary: flaky, share: 0.8, ..FIVE_MINUTES };
+        for trial in [FIVE_MINUTES, thin, most, Trial { share: 0.1, seconds: 1200.0, ..FIVE_MINUTES }] {
+            let wrong = trial.share_of(200, regressed);
+            assert!(wrong <= CONFIG.alpha, "{wrong} at a share of {}", trial.share);
+        }
+    }
+
+    #[test]
+    fn a_canary_that_is_worse_by_a_margin_is_called_no_worse_less_often_than_alpha_says() {
+        for canary in [
+            Side { errors: GOOD.errors + CONFIG.margins.errors, ..GOOD },
+            Side { slow: GOOD.slow + CONFIG.margins.slow, ..GOOD },
+            Side { quality: GOOD.quality - CONFIG.margins.quality, ..GOOD },
+        ] {
+            let wrong = Trial { canary, share: 0.5, seconds: 600.0, ..FIVE_MINUTES }.share_of(100, no_worse);
+            assert!(wrong <= CONFIG.alpha, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn errors_from_one_to_five_percent_show_within_five_minutes_at_26_calls_a_second() {
+        let trial = Trial { canary: Side { errors: 0.05, ..GOOD }, ..FIVE_MINUTES };
+        let seen = trial.share_of(100, regressed_in(Metric::Errors));
+        assert!(seen >= 0.8, "{seen}");
+    }
+
+    #[test]
+    fn graded_quality_from_85_to_75_shows_within_five_minutes_at_17_calls_a_second() {
+        let canary = Side { quality: 0.75, ..GOOD };
+        let seen =
+            Trial { canary, calls_per_second: 17.0, ..FIVE_MINUTES }.share_of(100, regressed_in(Metric::Quality));
+        assert!(seen >= 0.95, "{seen}");
+    }
+
+    #[test]
+    fn a_canary_that_is_the_same_is_found_no_worse_within_the_hour_at_every_step() {
+        for share in [0.05, 0.1, 0.5, 0.8] {
+            let found = Trial { share, seconds: 3600.0, ..FIVE_MINUTES }.share_of(10, no_worse);
+            assert!(found >= 0.9, "{found} at a share of {share}");
+        }
+    }
+
+    #[test]
+    fn the_traffic_it_asks_for_is_the_traffic_that_shows_it() {
+        let all_or_nothing = Side { width: 1.0, ..GOOD };
+        for (stable, canary, metric, from, to) in [
+            (GOOD, Side { errors: 0.05, ..GOOD }, Metric::Errors, 0.01, 0.05),
+            (GOOD, Side { slow: 0.15, ..GOOD }, Metric::Slow, 0.05, 0.15),
+            (all_or_nothing, Side { quality: 0.75, ..all_or_nothing }, Metric::Quality, 0.85, 0.75),
+        ] {
+            let calls_per_second = traffic_needed(&Change { metric, from, to }, &WATCH, &CONFIG).unwrap();
+            let seen = Trial { stable, canary, calls_per_second, ..FIVE_MINUTES }.share_of(100, regressed);
+            assert!((0.7..0.97).contains(&seen), "{seen} at {calls_per_second} calls a second for {metric:?}");
+        }
+    }
+
+    // ---- single verdicts ----
+
+    #[test]
+    fn a_canary_that_fails_every_call_is_seen_in_five() {
+        let verdict = judge(&arm(500, 5), &arm(5, 5), &CONFIG);
+        assert!(regressed_in(Metric::Errors)(Some(verdict)), "{verdict:?}");
+    }
+
+    #[test]
+    fn an_outage_behind_both_is_no_regression() {
+        assert!(!regressed(Some(judge(&arm(10_000, 4000), &arm(1000, 400), &CONFIG))));
+    }
+
+    #[test]
+    fn a_difference_that_is_certain_but_small_is_no_regression() {
+        assert_eq!(judge(&arm(9_000_000, 90_000), &arm(1_000_000, 12_000), &CONFIG), Verdict::NoWorse);
+    }
+
+    #[test]
+    fn the_evidence_is_told_as_people_know_the_metric() {
+        let judged = |mean: f64| Sums { n: 1000, sum: 1000.0 * mean, sumsq: 1000.0 * (mean * mean + 0.01) };
+        let side = |mean| ArmCounts { quality: judged(mean), ..arm(1000, 10) };
+        let Verdict::Regression { metric, evidence } = judge(&side(0.85), &side(0.75), &CONFIG) else {
+            panic!("not seen");
+        };
+        assert_eq!((metric, evidence.stable_n, evidence.canary_n), (Metric::Quality, 1000, 1000));
+        assert!((evidence.stable - 0.85).abs() < 1e-9 && (evidence.canary - 0.75).abs() < 1e-9);
+        assert!(evidence.log_odds > evidence.needed);
+    }
+
+    #[test]
+    fn without_calls_nobody_knows_how_many_are_needed() {
+        let nothing = ArmCounts::default();
+        assert_eq!(
+            judge(&nothing, &nothing, &CONFIG),
+            Verdict::Undecided { metric: Metric::Errors, needs_calls: None }
+        );
+    }
+
+    #[test]
+    fn with_the_calls_it_asks_for_it_is_decided() {
+        let (stable, canary) = (arm(1800, 18), arm(200, 2));
+        let Verdict::Undecided { needs_calls: Some(calls), .. } = judge(&stable, &canary, &CONFIG) else {
+            panic!("decided too early");
+        };
+        let times = (200 + calls) as f64 / 200.0;
+        assert_eq!(judge(&stable.times(times), &canary.times(times), &CONFIG), Verdict::NoWorse);
+    }
+
+    #[test]
+    fn too_few_calls_of_the_canary_are_never_no_worse() {
+        let config = JudgeConfig { min_calls: 100_000, ..CONFIG };
+        let verdict = judge(&arm(500_000, 5000), &arm(50_000, 500), &config);
+        assert!(matches!(verdict, Verdict::Undecided { .. }), "{verdict:?}");
+    }
+
+    #[test]
+    fn quality_that_is_measured_has_to_be_settled_and_feedback_has_not() {
+        let few = Sums { n: 10, sum: 8.5, sumsq: 7.5 };
+        let (stable, canary) = (arm(90_000, 900), arm(10_000, 100));
+        let judged = ArmCounts { quality: few, ..canary };
+        let liked = ArmCounts { feedback: few, ..canary };
+        let verdict = judge(&stable, &judged, &CONFIG);
+        assert!(matches!(verdict, Verdict::Undecided { metric: Metric::Quality, .. }), "{verdict:?}");
+        assert_eq!(judge(&stable, &liked, &CONFIG), Verdict::NoWorse);
+    }
+
+    #[test]
+    fn more_traffic_shows_milder_changes() {
+        let mildest = |calls_per_second| detectable(calls_per_second, &WATCH, Metric::Errors, 0.01, &CONFIG);
+        let (thin, busy) = (mildest(5.0).unwrap().to, mildest(500.0).unwrap().to);
+        assert!(busy < 0.025 && thin > 0.08, "{busy} and {thin}");
+        assert_eq!(mildest(0.01), None);
+    }
+
+    #[test]
+    fn what_is_milder_than_the_margin_is_never_seen() {
+        let change = Change { metric: Metric::Errors, from: 0.01, to: 0.015 };
+        assert_eq!(traffic_needed(&change, &WATCH, &CONFIG), None);
+    }
+}

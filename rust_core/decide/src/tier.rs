@@ -6,16 +6,17 @@
 //! that is among the easier 60 %.
 //!
 //! What is served differs from what is chosen, for callers ask for tiers, models fail and fall back, and money runs
-//! low.  A slow integral controller compares the shares that were served with the target and moves the thresholds
-//! against the difference.  It acts when the difference is more than chance, keeps its corrections within bounds (so
-//! it does not wind up while nothing can be done) and rests while the budget holds tiers down.  [`TierStatus`] says
-//! in words when the shares cannot be held.
+//! low.  A slow integral controller compares the share each tier was served with its target and means it to get more,
+//! or less.  It acts when the difference is more than chance, keeps its corrections within bounds (so it does not wind
+//! up while nothing can be done) and rests while the budget holds tiers down.  [`TierStatus`] says in words when the
+//! shares cannot be held.
 //!
 //! Prompts with the same score stay together, in the tier of their middle: the same prompt is not simple now and
 //! premium a second later.  Where this alone breaks the shares, the status says so.
-use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
+
+use crate::rank::RecentScores;
 
 /// What a tier maps to is the router's configuration; the order is that of capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,9 +38,6 @@ pub const CHOSEN: [Tier; 4] = [Tier::Simple, Tier::Medium, Tier::High, Tier::Pre
 
 const CUTS: usize = CHOSEN.len() - 1;
 
-/// Windows outside are moved inside: smaller ones are noise, in larger ones inserting a score takes microseconds.
-const WINDOWS: std::ops::RangeInclusive<usize> = 100..=16_384;
-
 /// Served calls without which shares are not judged.
 const FEWEST: u64 = 100;
 
@@ -49,7 +47,7 @@ const GAIN: f64 = 0.5;
 /// Differences within are left alone.
 const DEAD_BAND: f64 = 0.01;
 
-/// A threshold is corrected by at most so much, in quantiles.
+/// The share that is meant is corrected by at most so much.
 const BOUND: f64 = 0.25;
 
 /// A share that is further off than this is not held.
@@ -107,9 +105,9 @@ pub struct TierChooser {
     adjust: Duration,
     next_adjust: Option<Duration>,
     judged_at: Option<Duration>,
-    scores: Scores,
+    scores: RecentScores,
     ceiling: Tier,
-    correction: [f64; CUTS],
+    correction: [f64; 4],
     lately: Counts,
     memory: f64,
     achieved: Option<[f64; 4]>,
@@ -129,17 +127,17 @@ impl TierChooser {
     /// `initial_quantiles` are the training scores' (ascending, evenly spaced); without them scores count as spread
     /// evenly over 0 to 1 until traffic tells.
     pub fn new(config: TierConfig, initial_quantiles: Option<&[f32]>) -> Self {
-        let window = config.window.clamp(*WINDOWS.start(), *WINDOWS.end());
+        let scores = RecentScores::new(config.window, initial_quantiles);
         Self {
             targets: normalised(config.shares),
             adjust: config.adjust,
             next_adjust: None,
             judged_at: None,
-            scores: Scores::new(window, initial_quantiles),
+            memory: scores.window() as f64,
+            scores,
             ceiling: Tier::Premium,
-            correction: [0.0; CUTS],
+            correction: [0.0; 4],
             lately: Counts::default(),
-            memory: window as f64,
             achieved: None,
             missing: [0; 4],
             hinted: [0.0; 4],
@@ -150,9 +148,7 @@ impl TierChooser {
     pub fn choose(&mut self, now: Duration, score: f32) -> Placed {
         self.advance(now);
         let placed = self.place(score);
-        if score.is_finite() {
-            self.scores.push(score);
-        }
+        self.scores.push(score);
         self.lately.placed[slot(placed.tier)] += 1;
         placed
     }
@@ -188,11 +184,12 @@ impl TierChooser {
 
     // Quantiles from which a prompt is medium, high and premium, ascending.
     fn cuts(&self) -> [f64; CUTS] {
-        let mut lowest = 0.0f64;
-        let targets = cumulative(&self.targets);
+        let meant = std::array::from_fn(|slot| self.targets[slot] + self.correction[slot]);
+        let mut sum = 0.0;
+        let shares = normalised(meant);
         std::array::from_fn(|index| {
-            lowest = (targets[index] + self.correction[index]).clamp(lowest, 1.0);
-            lowest
+            sum += shares[index];
+            sum
         })
     }
 }
@@ -213,23 +210,25 @@ impl TierChooser {
         }
     }
 
-    // Of the cumulative shares, as soon as one is more than chance, or as many calls as the window holds say none is.
-    fn differences(&self) -> Option<[f64; CUTS]> {
-        let calls: u64 = self.lately.served.iter().sum();
-        let (targets, served) = (cumulative(&self.targets), cumulative(&shares(&self.lately.served)));
-        let differences: [f64; CUTS] = std::array::from_fn(|index| targets[index] - served[index]);
+    // From the targets, as soon as one is more than chance, or as many calls as the window holds say none is.
+    fn differences(&self) -> Option<[f64; 4]> {
+        let calls = self.lately.served.iter().sum::<u64>();
+        let served = shares(&self.lately.served);
+        let differences: [f64; 4] = std::array::from_fn(|slot| self.targets[slot] - served[slot]);
         let chance = (1.0 / (calls.max(1) as f64).sqrt()).max(DEAD_BAND);
         let telling = differences.iter().any(|difference| difference.abs() > chance);
         (calls >= FEWEST && (telling || calls as f64 >= self.memory)).then_some(differences)
     }
 
-    fn correct(&mut self, differences: &[f64; CUTS]) {
-        if self.ceiling < Tier::Premium {
+    // Not while the budget decides, nor where moving a threshold would move many prompts at once, back and forth.
+    fn correct(&mut self, differences: &[f64; 4]) {
+        if self.ceiling < Tier::Premium || self.scores.most_common().1 > MANY {
             return;
         }
-        for (correction, difference) in self.correction.iter_mut().zip(differences) {
+        for (slot, difference) in differences.iter().enumerate() {
             let change = if difference.abs() > DEAD_BAND { GAIN * difference } else { 0.0 };
-            *correction = (*correction + change).clamp(-BOUND, BOUND);
+            let least = -BOUND.min(self.targets[slot]);
+            self.correction[slot] = (self.correction[slot] + change).clamp(least, BOUND);
         }
     }
 
@@ -289,77 +288,11 @@ impl TierChooser {
         if !too_much && meant > 0 {
             return format!("{meant} calls were meant for it and none was served there, has it a model?");
         }
-        let at_bound = self.correction.iter().any(|correction| correction.abs() >= BOUND);
+        let correction = self.correction[slot(tier)];
+        let at_bound = correction >= BOUND || correction <= -BOUND.min(self.targets[slot(tier)]);
         let why = if at_bound { "the thresholds cannot be moved further" } else { "thresholds are being corrected" };
         why.to_owned()
     }
-}
-
-// ---- scores ----
-
-// The last scores, in the order they came and in the order of size.  Keeping a sorted list up to date moves some
-// kilobytes, 0.2 us; quantiles are exact, and so is which prompts are tied, wherever the head puts its scores.
-#[derive(Clone, Debug)]
-struct Scores {
-    window: usize,
-    recent: VecDeque<f32>,
-    sorted: Vec<f32>,
-}
-
-impl Scores {
-    // The training quantiles count as that many prompts, and leave as traffic comes.
-    fn new(window: usize, quantiles: Option<&[f32]>) -> Self {
-        let even: Vec<f32> = (0..=100).map(|percent| percent as f32 / 100.0).collect();
-        let given = quantiles.filter(|given| !given.is_empty() && given.iter().all(|score| score.is_finite()));
-        let mut sorted = given.unwrap_or(&even).to_vec();
-        sorted.sort_unstable_by(f32::total_cmp);
-        Self { window: window.max(sorted.len()), recent: interleaved(&sorted), sorted }
-    }
-
-    fn push(&mut self, score: f32) {
-        if self.recent.len() >= self.window {
-            self.drop_oldest();
-        }
-        self.recent.push_back(score);
-        self.sorted.insert(self.below(score), score);
-    }
-
-    fn drop_oldest(&mut self) {
-        if let Some(oldest) = self.recent.pop_front() {
-            self.sorted.remove(self.below(oldest));
-        }
-    }
-
-    fn below(&self, score: f32) -> usize {
-        self.sorted.partition_point(|other| *other < score)
-    }
-
-    // The middle of those that tie; what is no number is as hard as the middle prompt.
-    fn quantile(&self, score: f32) -> f64 {
-        if !score.is_finite() {
-            return 0.5;
-        }
-        let up_to = self.sorted.partition_point(|other| *other <= score);
-        (self.below(score) + up_to) as f64 / (2 * self.sorted.len()) as f64
-    }
-
-    fn at(&self, quantile: f64) -> f32 {
-        let index = (quantile * self.sorted.len() as f64) as usize;
-        self.sorted[index.min(self.sorted.len() - 1)]
-    }
-
-    // The score that most prompts have, and their share.
-    fn most_common(&self) -> (f32, f64) {
-        let runs = self.sorted.chunk_by(|a, b| a == b);
-        let longest = runs.max_by_key(|run| run.len()).unwrap_or(&[]);
-        (longest.first().copied().unwrap_or(0.0), longest.len() as f64 / self.sorted.len() as f64)
-    }
-}
-
-// Small and large in turns, so that while the seeds leave one by one those that remain are still spread alike.
-fn interleaved(sorted: &[f32]) -> VecDeque<f32> {
-    const STRIDE: usize = 7;
-    (0..STRIDE).flat_map(|offset| sorted.iter().skip(offset).step_by(STRIDE)).copied().collect()
 }
 
 // ---- shares ----
@@ -384,14 +317,6 @@ fn shares(counts: &[u64; 4]) -> [f64; 4] {
     counts.map(|count| count as f64 / sum)
 }
 
-fn cumulative(shares: &[f64; 4]) -> [f64; CUTS] {
-    let mut sum = 0.0;
-    std::array::from_fn(|index| {
-        sum += shares[index];
-        sum
-    })
-}
-
 fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
@@ -405,5 +330,207 @@ impl fmt::Display for Tier {
             Self::Creative => "creative",
             Self::Premium => "premium",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
+    const START: Duration = Duration::from_secs(100);
+    const SHARES: [f64; 4] = [0.60, 0.20, 0.15, 0.05];
+
+    // Traffic of 100 calls a second whose scores and answers a test decides.
+    struct Traffic {
+        chooser: TierChooser,
+        random: SmallRng,
+        now: Duration,
+    }
+
+    impl Traffic {
+        fn new() -> Self {
+            let chooser = TierChooser::new(TierConfig::default(), None);
+            Self { chooser, random: SmallRng::seed_from_u64(7), now: START }
+        }
+
+        // Served as placed.
+        fn plain(&mut self, calls: usize, score: impl Fn(&mut SmallRng) -> f32) -> [f64; 4] {
+            self.run(calls, score, |_, tier| tier)
+        }
+
+        fn run(
+            &mut self,
+            calls: usize,
+            score: impl Fn(&mut SmallRng) -> f32,
+            answer: impl Fn(&mut SmallRng, Tier) -> Tier,
+        ) -> [f64; 4] {
+            let mut counts = [0; 4];
+            for _ in 0..calls {
+                self.now += Duration::from_millis(10);
+                let placed = self.chooser.choose(self.now, score(&mut self.random));
+                let served = answer(&mut self.random, placed.tier);
+                self.chooser.served(served);
+                counts[slot(served)] += 1;
+            }
+            shares(&counts)
+        }
+
+        fn cannot(&mut self) -> String {
+            self.chooser.status(self.now).cannot.join("; ")
+        }
+    }
+
+    fn even(random: &mut SmallRng) -> f32 {
+        random.random()
+    }
+
+    fn squeezed(random: &mut SmallRng) -> f32 {
+        0.97 + 0.02 * random.random::<f32>()
+    }
+
+    fn near(got: [f64; 4], wanted: [f64; 4], within: f64) -> bool {
+        got.iter().zip(wanted).all(|(got, wanted)| (got - wanted).abs() <= within)
+    }
+
+    #[test]
+    fn tiers_are_ordered_as_they_cost() {
+        assert!([Tier::Simple, Tier::Medium, Tier::High, Tier::Creative, Tier::Premium].is_sorted());
+    }
+
+    #[test]
+    fn the_first_prompt_is_placed_by_the_training_quantiles() {
+        let training: Vec<f32> = (0..=100).map(|percent| 0.5 + percent as f32 / 1000.0).collect();
+        let mut chooser = TierChooser::new(TierConfig::default(), Some(&training));
+        let tiers = [0.4, 0.57, 0.59, 0.7].map(|score| chooser.choose(START, score).tier);
+        assert_eq!(tiers, [Tier::Simple, Tier::Medium, Tier::High, Tier::Premium]);
+    }
+
+    #[test]
+    fn shares_hold_wherever_the_head_puts_its_scores() {
+        let mut traffic = Traffic::new();
+        traffic.plain(2500, squeezed);
+        assert!(near(traffic.plain(5000, squeezed), SHARES, 0.02));
+        assert_eq!(traffic.cannot(), "");
+    }
+
+    #[test]
+    fn a_shift_of_the_scores_is_followed_within_a_window() {
+        let mut traffic = Traffic::new();
+        traffic.plain(5000, even);
+        traffic.plain(3000, squeezed);
+        assert!(near(traffic.plain(3000, squeezed), SHARES, 0.03));
+    }
+
+    #[test]
+    fn dry_runs_leave_no_trace() {
+        let chooser = TierChooser::new(TierConfig::default(), None);
+        (0..1000).for_each(|_| assert_eq!(chooser.place(0.99).tier, Tier::Premium));
+    }
+
+    #[test]
+    fn a_prompt_that_callers_raise_is_made_up_for_among_the_others() {
+        let mut traffic = Traffic::new();
+        let raised = |random: &mut SmallRng, tier: Tier| match random.random_bool(0.1) {
+            true => tier.max(Tier::High),
+            false => tier,
+        };
+        let before = traffic.run(500, even, raised);
+        traffic.run(20_000, even, raised);
+        let after = traffic.run(10_000, even, raised);
+        assert!(before[2] > 0.2, "{before:?}");
+        assert!(near(after, SHARES, 0.03), "{after:?}");
+        assert_eq!(traffic.cannot(), "");
+    }
+
+    #[test]
+    fn too_many_hints_are_named() {
+        let mut traffic = Traffic::new();
+        for _ in 0..200 {
+            traffic.run(100, even, |random, tier| if random.random_bool(0.3) { Tier::Premium } else { tier });
+            (0..30).for_each(|_| traffic.chooser.hinted(Tier::Premium));
+        }
+        let cannot = traffic.cannot();
+        assert!(cannot.contains("premium gets") && cannot.contains("callers ask for it in"), "{cannot}");
+    }
+
+    #[test]
+    fn a_tier_without_a_model_is_named() {
+        let mut traffic = Traffic::new();
+        traffic.run(10_000, even, |_, tier| if tier == Tier::Medium { Tier::Simple } else { tier });
+        let cannot = traffic.cannot();
+        assert!(cannot.contains("medium gets 0 % of the calls instead of 20 %"), "{cannot}");
+        assert!(cannot.contains("none was served there, has it a model?"), "{cannot}");
+    }
+
+    #[test]
+    fn what_could_not_be_held_does_not_linger_once_it_can() {
+        let mut traffic = Traffic::new();
+        traffic.run(60_000, even, |_, tier| if tier == Tier::Medium { Tier::Simple } else { tier });
+        traffic.plain(10_000, even);
+        assert!(near(traffic.plain(5000, even), SHARES, 0.03));
+        assert_eq!(traffic.cannot(), "");
+    }
+
+    #[test]
+    fn prompts_that_tie_stay_together_and_the_status_says_so() {
+        let mut traffic = Traffic::new();
+        let shares = traffic.plain(5000, |_| 0.42);
+        assert!(shares.contains(&1.0), "{shares:?}");
+        let cannot = traffic.cannot();
+        assert!(cannot.contains("recent prompts have one score, 0.420"), "{cannot}");
+    }
+
+    #[test]
+    fn one_prompt_repeated_among_others_does_not_move_the_others() {
+        let mut traffic = Traffic::new();
+        let often = |random: &mut SmallRng| if random.random_bool(0.1) { 0.3 } else { random.random() };
+        traffic.plain(2500, often);
+        assert!(near(traffic.plain(5000, often), SHARES, 0.03));
+    }
+
+    #[test]
+    fn too_little_traffic_is_named() {
+        let mut chooser = TierChooser::new(TierConfig::default(), None);
+        for minute in 0..5 {
+            chooser.choose(START + Duration::from_secs(60 * minute), 0.5);
+            chooser.served(Tier::Simple);
+        }
+        let status = chooser.status(START + Duration::from_secs(300));
+        assert_eq!(status.achieved, None);
+        assert_eq!(status.cannot, ["5 calls in 300 s are too few to hold shares by"]);
+    }
+
+    #[test]
+    fn a_ceiling_lowers_at_once_and_leaves_no_correction_behind() {
+        let mut traffic = Traffic::new();
+        traffic.plain(5000, even);
+        traffic.chooser.ceiling(Tier::High);
+        let held = traffic.plain(60_000, even);
+        assert!(near(held, [0.6, 0.2, 0.2, 0.0], 0.02), "{held:?}");
+        assert!(traffic.cannot().contains("the budget allows nothing above high by itself"));
+        traffic.chooser.ceiling(Tier::Premium);
+        assert!(near(traffic.plain(2000, even), SHARES, 0.04));
+    }
+
+    #[test]
+    fn quiet_shares_do_not_make_the_thresholds_hunt() {
+        let mut traffic = Traffic::new();
+        traffic.plain(100_000, even);
+        let corrections = traffic.chooser.correction;
+        assert!(corrections.iter().all(|correction| correction.abs() < 0.03), "{corrections:?}");
+    }
+
+    #[test]
+    fn nonsense_in_the_configuration_falls_back_to_the_default_shares() {
+        assert_eq!(normalised([f64::NAN, -1.0, 0.0, 0.0]), TierConfig::default().shares);
+        assert_eq!(normalised([2.0, 1.0, 1.0, 0.0]), [0.5, 0.25, 0.25, 0.0]);
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_is_an_average_prompt() {
+        let mut chooser = TierChooser::new(TierConfig::default(), None);
+        assert_eq!(chooser.choose(START, f32::NAN), Placed { tier: Tier::Simple, quantile: 0.5 });
     }
 }
