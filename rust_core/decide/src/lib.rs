@@ -7,8 +7,11 @@
 //! Read in the order of a request: [`mod@admit`] refuses at the door, [`stats`] describe an instance (out of [`ewma`],
 //! [`quantile`], [`fading`] and [`success`]), [`breaker`] and [`outlier`] leave the sick ones out, [`mod@score`] ranks,
 //! [`pick`] lists the policies, [`balance`] chooses by one of them, [`retry`] says whether a second try is affordable,
-//! [`batch`] says which texts run together in the worker.  Of generation: [`fair`] says who is served next, [`prefix`]
-//! in which slot, [`chunk`] how much of its prompt a step reads.
+//! [`hedge`] when one is worth its price, [`batch`] says which texts run together in the worker.  Of tenants: [`rate`]
+//! says how often they may call.  Of models: [`tier`] says how much of one a prompt deserves (by its [`rank`]),
+//! [`route`] which one comes after which, [`slice`](mod@slice) which side of a rollout a caller is on, [`sequential`]
+//! whether that side is worse (by [`wager`]), [`traffic`] when that can be seen.  Of generation: [`fair`] says who is
+//! served next, [`prefix`] in which slot, [`chunk`] how much of its prompt a step reads.
 #![warn(missing_docs)]
 
 pub mod admit;
@@ -34,6 +37,7 @@ pub mod slice;
 pub mod stats;
 pub mod success;
 pub mod tier;
+pub mod traffic;
 pub mod wager;
 
 pub use admit::{Limit, Permit};

@@ -39,11 +39,12 @@ impl RecentScores {
         if !score.is_finite() {
             return;
         }
-        if self.recent.len() >= self.window {
-            self.drop_oldest();
+        let oldest = if self.recent.len() < self.window { None } else { self.recent.pop_front() };
+        match oldest {
+            Some(oldest) => self.exchange(oldest, score),
+            None => self.sorted.insert(self.below(score), score),
         }
         self.recent.push_back(score);
-        self.sorted.insert(self.below(score), score);
     }
 
     /// The share of the scores that are lower, those that tie counted half; of what is no number a half.
@@ -51,8 +52,9 @@ impl RecentScores {
         if !score.is_finite() {
             return 0.5;
         }
-        let up_to = self.sorted.partition_point(|other| *other <= score);
-        (self.below(score) + up_to) as f64 / (2 * self.sorted.len()) as f64
+        let below = self.below(score);
+        let ties = self.sorted[below..].partition_point(|other| *other == score);
+        (2 * below + ties) as f64 / (2 * self.sorted.len()) as f64
     }
 
     /// The score at a quantile.
@@ -68,9 +70,15 @@ impl RecentScores {
         (longest[0], longest.len() as f64 / self.sorted.len() as f64)
     }
 
-    fn drop_oldest(&mut self) {
-        if let Some(oldest) = self.recent.pop_front() {
-            self.sorted.remove(self.below(oldest));
+    // Moves only what lies between the two.
+    fn exchange(&mut self, old: f32, new: f32) {
+        let (hole, place) = (self.below(old), self.below(new));
+        if hole < place {
+            self.sorted.copy_within(hole + 1..place, hole);
+            self.sorted[place - 1] = new;
+        } else {
+            self.sorted.copy_within(place..hole, place + 1);
+            self.sorted[place] = new;
         }
     }
 

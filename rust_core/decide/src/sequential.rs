@@ -17,8 +17,6 @@
 //! Everything is a function of counts and sums since the step began, so those of many routers are simply added, and
 //! a judge that restarts has forgotten nothing.  Compare the arms of the same period only: an outage behind both
 //! makes both worse, and then no difference is seen.
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::wager::{Sample, log_odds_above, log_odds_below};
@@ -226,7 +224,7 @@ impl Arms {
 }
 
 // The smallest value between `no` and `yes` for which `holds`, to a hundredth.
-fn first(holds: impl Fn(f64) -> bool, no: f64, yes: f64) -> f64 {
+pub(crate) fn first(holds: impl Fn(f64) -> bool, no: f64, yes: f64) -> f64 {
     let (mut no, mut yes) = (no, yes);
     while yes - no > 0.01 * yes {
         let middle = f64::midpoint(no, yes);
@@ -270,7 +268,7 @@ impl Sums {
 
 impl Metric {
     // A badness as people know it; its own inverse.
-    fn shown(self, badness: f64) -> f64 {
+    pub(crate) fn shown(self, badness: f64) -> f64 {
         match self {
             Self::Errors | Self::Slow => badness,
             Self::Quality | Self::Feedback => 1.0 - badness,
@@ -279,7 +277,7 @@ impl Metric {
 }
 
 impl Margins {
-    fn of(&self, metric: Metric) -> f64 {
+    pub(crate) fn of(&self, metric: Metric) -> f64 {
         match metric {
             Metric::Errors => self.errors,
             Metric::Slow => self.slow,
@@ -291,75 +289,17 @@ impl Margins {
 
 impl JudgeConfig {
     // Odds for an accusation: each metric may be wrong with its part of alpha.
-    fn accusation(&self) -> f64 {
+    pub(crate) fn accusation(&self) -> f64 {
         (METRICS.len() as f64 / self.alpha).ln()
-    }
-}
-
-// ---- which traffic shows what ----
-
-/// A regression one wants to see.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Change {
-    /// In what.
-    pub metric: Metric,
-    /// The stable side's mean: a share of its calls, or a score.
-    pub from: f64,
-    /// The canary's.
-    pub to: f64,
-}
-
-/// Where and how soon it is to be seen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Watch {
-    /// The canary's share of the calls.
-    pub share: f64,
-    /// Time until the verdict.
-    pub within: Duration,
-}
-
-/// Calls a second over both sides at which `change` is seen in four of five rollouts; none where no traffic shows it.
-///
-/// Scores count as all or nothing, the worst case: where they vary less, less traffic shows the change.
-pub fn traffic_needed(change: &Change, watch: &Watch, config: &JudgeConfig) -> Option<f64> {
-    const MOST: f64 = 1e7;
-    let shows = |calls_per_second: f64| change.shows(calls_per_second, watch, config);
-    shows(MOST).then(|| first(shows, 0.0, MOST))
-}
-
-/// The mildest change from `from` that is seen at `calls_per_second` over both sides; none where not even the worst is.
-pub fn detectable(
-    calls_per_second: f64,
-    watch: &Watch,
-    metric: Metric,
-    from: f64,
-    config: &JudgeConfig,
-) -> Option<Change> {
-    let badness = metric.shown(from);
-    let change = |worse: f64| Change { metric, from, to: metric.shown(badness + worse) };
-    let shows = |worse: f64| change(worse).shows(calls_per_second, watch, config);
-    let worst = 1.0 - badness;
-    shows(worst).then(|| change(first(shows, 0.0, worst)))
-}
-
-impl Change {
-    // With what was to be expected of the stable side, and of the canary less than in four of five cases.
-    fn shows(&self, calls_per_second: f64, watch: &Watch, config: &JudgeConfig) -> bool {
-        const FOUR_OF_FIVE: f64 = 0.84;
-        let calls = calls_per_second * watch.within.as_secs_f64();
-        let (of_canary, of_stable) = (watch.share * calls, (1.0 - watch.share) * calls);
-        let (from, to) = (self.metric.shown(self.from), self.metric.shown(self.to));
-        let unlucky = of_canary * to - FOUR_OF_FIVE * (of_canary * to * (1.0 - to)).sqrt();
-        let canary = Sample::counted(of_canary, unlucky.max(0.0));
-        let stable = Sample::counted(of_stable, of_stable * from);
-        let worse = to - from >= config.margins.of(self.metric);
-        worse && of_canary >= 1.0 && log_odds_above(&canary, &stable, 0.0) >= config.accusation()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    use crate::traffic::{Change, Watch, traffic_needed};
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
 
@@ -589,19 +529,5 @@ mod tests {
         let verdict = judge(&stable, &judged, &CONFIG);
         assert!(matches!(verdict, Verdict::Undecided { metric: Metric::Quality, .. }), "{verdict:?}");
         assert_eq!(judge(&stable, &liked, &CONFIG), Verdict::NoWorse);
-    }
-
-    #[test]
-    fn more_traffic_shows_milder_changes() {
-        let mildest = |calls_per_second| detectable(calls_per_second, &WATCH, Metric::Errors, 0.01, &CONFIG);
-        let (thin, busy) = (mildest(5.0).unwrap().to, mildest(500.0).unwrap().to);
-        assert!(busy < 0.025 && thin > 0.08, "{busy} and {thin}");
-        assert_eq!(mildest(0.01), None);
-    }
-
-    #[test]
-    fn what_is_milder_than_the_margin_is_never_seen() {
-        let change = Change { metric: Metric::Errors, from: 0.01, to: 0.015 };
-        assert_eq!(traffic_needed(&change, &WATCH, &CONFIG), None);
     }
 }

@@ -8,7 +8,7 @@
 //! What is served differs from what is chosen, for callers ask for tiers, models fail and fall back, and money runs
 //! low.  A slow integral controller compares the share each tier was served with its target and means it to get more,
 //! or less.  It acts when the difference is more than chance, keeps its corrections within bounds (so it does not wind
-//! up while nothing can be done) and rests while the budget holds tiers down.  [`TierStatus`] says in words when the
+//! up while nothing can be done) and rests while money decides.  [`TierStatus`] says in words when the
 //! shares cannot be held.
 //!
 //! Prompts with the same score stay together, in the tier of their middle: the same prompt is not simple now and
@@ -106,13 +106,13 @@ pub struct TierChooser {
     next_adjust: Option<Duration>,
     judged_at: Option<Duration>,
     scores: RecentScores,
-    ceiling: Tier,
     correction: [f64; 4],
     lately: Counts,
     memory: f64,
     achieved: Option<[f64; 4]>,
     missing: [u64; 4],
     hinted: [f64; 4],
+    lowered: f64,
 }
 
 // Calls since the shares were last judged.
@@ -121,6 +121,7 @@ struct Counts {
     placed: [u64; 4],
     hinted: [u64; 4],
     served: [u64; 4],
+    lowered: u64,
 }
 
 impl TierChooser {
@@ -135,12 +136,12 @@ impl TierChooser {
             judged_at: None,
             memory: scores.window() as f64,
             scores,
-            ceiling: Tier::Premium,
             correction: [0.0; 4],
             lately: Counts::default(),
             achieved: None,
             missing: [0; 4],
             hinted: [0.0; 4],
+            lowered: 0.0,
         }
     }
 
@@ -157,7 +158,7 @@ impl TierChooser {
     pub fn place(&self, score: f32) -> Placed {
         let quantile = self.scores.quantile(score);
         let above = self.cuts().iter().filter(|cut| quantile >= **cut).count();
-        Placed { tier: CHOSEN[above].min(self.ceiling), quantile }
+        Placed { tier: CHOSEN[above], quantile }
     }
 
     /// A call was answered in `tier`, whatever was chosen for it.
@@ -170,9 +171,9 @@ impl TierChooser {
         self.lately.hinted[slot(tier)] += 1;
     }
 
-    /// Places nothing above `most` from now on; [`Tier::Premium`] lifts it.
-    pub fn ceiling(&mut self, most: Tier) {
-        self.ceiling = most;
+    /// A prompt got a smaller tier than the one it was placed in, to save money.
+    pub fn lowered(&mut self) {
+        self.lately.lowered += 1;
     }
 
     /// How the targets are kept at `now`.
@@ -220,9 +221,10 @@ impl TierChooser {
         (calls >= FEWEST && (telling || calls as f64 >= self.memory)).then_some(differences)
     }
 
-    // Not while the budget decides, nor where moving a threshold would move many prompts at once, back and forth.
+    // Not while money decides, nor where moving a threshold would move many prompts at once, back and forth.
     fn correct(&mut self, differences: &[f64; 4]) {
-        if self.ceiling < Tier::Premium || self.scores.most_common().1 > MANY {
+        let saving = self.lately.lowered as f64 > TOLERANCE * self.lately.served.iter().sum::<u64>() as f64;
+        if saving || self.scores.most_common().1 > MANY {
             return;
         }
         for (slot, difference) in differences.iter().enumerate() {
@@ -240,6 +242,7 @@ impl TierChooser {
         self.achieved = Some(std::array::from_fn(|slot| before[slot] + weight * (fresh[slot] - before[slot])));
         self.missing = std::array::from_fn(|slot| if lately.served[slot] == 0 { lately.placed[slot] } else { 0 });
         self.hinted = lately.hinted.map(|hinted| hinted as f64 / calls);
+        self.lowered = lately.lowered as f64 / calls;
         self.judged_at = Some(now);
     }
 }
@@ -249,7 +252,7 @@ impl TierChooser {
 impl TierChooser {
     fn cannot(&self, now: Duration) -> Vec<String> {
         let off = CHOSEN.into_iter().filter_map(|tier| self.off(tier));
-        let causes = [self.too_little(now), self.held_down(), self.tied()];
+        let causes = [self.too_little(now), self.saving(), self.tied()];
         causes.into_iter().flatten().chain(off).collect()
     }
 
@@ -260,9 +263,9 @@ impl TierChooser {
         thin.then(|| format!("{calls} calls in {} s are too few to hold shares by", waited.as_secs()))
     }
 
-    fn held_down(&self) -> Option<String> {
-        let held = self.ceiling < Tier::Premium;
-        held.then(|| format!("the budget allows nothing above {} by itself", self.ceiling))
+    fn saving(&self) -> Option<String> {
+        let saving = self.lowered > TOLERANCE;
+        saving.then(|| format!("to save money {} of the calls get a smaller tier", percent(self.lowered)))
     }
 
     fn tied(&self) -> Option<String> {
@@ -282,6 +285,9 @@ impl TierChooser {
 
     fn why(&self, tier: Tier, too_much: bool) -> String {
         let (asked, meant) = (self.hinted[slot(tier)], self.missing[slot(tier)]);
+        if self.lowered > TOLERANCE {
+            return "money decides".to_owned();
+        }
         if too_much && asked > self.targets[slot(tier)] {
             return format!("callers ask for it in {} of them", percent(asked));
         }
@@ -503,14 +509,15 @@ mod tests {
     }
 
     #[test]
-    fn a_ceiling_lowers_at_once_and_leaves_no_correction_behind() {
+    fn what_money_lowers_is_named_and_leaves_no_correction_behind() {
         let mut traffic = Traffic::new();
         traffic.plain(5000, even);
-        traffic.chooser.ceiling(Tier::High);
-        let held = traffic.plain(60_000, even);
-        assert!(near(held, [0.6, 0.2, 0.2, 0.0], 0.02), "{held:?}");
-        assert!(traffic.cannot().contains("the budget allows nothing above high by itself"));
-        traffic.chooser.ceiling(Tier::Premium);
+        for _ in 0..2000 {
+            (0..2).for_each(|_| traffic.chooser.lowered());
+            traffic.run(30, even, |_, tier| tier.min(Tier::High));
+        }
+        let cannot = traffic.cannot();
+        assert!(cannot.contains("of the calls get a smaller tier") && cannot.contains("money decides"), "{cannot}");
         assert!(near(traffic.plain(2000, even), SHARES, 0.04));
     }
 
