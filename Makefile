@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 # Without what reads pictures and sounds.
 LLAMA := -DLLAVA_BUILD=OFF
 CRATES := -p waypost-text -p waypost-decide -p waypost-sample -p waypost-store -p waypost-plane
+INSTALL_REDIS := test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null
 RUST := $(shell find rust_core proto -name '*.rs' -o -name '*.proto' -o -name Cargo.toml)
 
-.PHONY: help setup demo test lint test-rust test-python bench image-test proto clean
+.PHONY: help setup demo test lint redis test-rust test-python bench image-test proto clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -42,7 +43,12 @@ lint: setup ## Style and types.
 	$(BIN)/buf lint proto
 	cargo fmt --all --check
 
-test-rust: ## The pure crates, in the profile that is shipped.
+# Not every machine can have it: the tests that need it then say that they were skipped.
+redis:
+	@command -v redis-server >/dev/null || { echo 'redis-server is installed for the tests.'; $(INSTALL_REDIS); } \
+		|| echo 'SKIPPED: redis-server is not here and can only be installed as root with apt-get.'
+
+test-rust: redis ## The pure crates, in the profile that is shipped.
 	cargo test --release --locked $(CRATES)
 
 test-python: setup ## Behaviour, against real servers.

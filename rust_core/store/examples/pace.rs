@@ -23,31 +23,37 @@ fn main() {
     let place = Place::parse(&place).expect("it is a place");
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts");
     let store = runtime.block_on(Store::open(&place, "pace")).expect("it opens");
-    println!("{:>7} {:>9} {:>9} {:>9} {:>9}", "clients", "pairs/s", "p50 us", "p99 us", "CPU us");
+    println!("{:>7} {:>8} {:>9} {:>9} {:>9} {:>9}", "clients", "settled", "pairs/s", "p50 us", "p99 us", "CPU us");
     for clients in arguments {
         let clients = clients.parse().expect("it is a number of clients");
-        runtime.block_on(measure(&store, clients));
+        for soon in [false, true] {
+            runtime.block_on(measure(&store, clients, soon));
+        }
     }
 }
 
-async fn measure(store: &Store, clients: usize) {
+async fn measure(store: &Store, clients: usize, soon: bool) {
     let (begin, cpu) = (Instant::now(), cpu_time());
-    let tasks = (0..clients).map(|client| pairs(store.clone(), client, begin + TIME));
+    let tasks = (0..clients).map(|client| pairs(store.clone(), client, begin + TIME, soon));
     let mut times: Vec<_> = tasks.collect::<JoinSet<_>>().join_all().await.into_iter().flatten().collect();
     let (took, cpu) = (begin.elapsed(), cpu_time() - cpu);
     times.sort_unstable();
     let rate = times.len() as f64 / took.as_secs_f64();
     let at = |share: usize| times[times.len() * share / 100].as_micros();
     let each = cpu.as_secs_f64() * 1e6 / times.len() as f64;
-    println!("{clients:>7} {rate:>9.0} {:>9} {:>9} {each:>9.1}", at(50), at(99));
+    let settled = if soon { "soon" } else { "awaited" };
+    println!("{clients:>7} {settled:>8} {rate:>9.0} {:>9} {:>9} {each:>9.1}", at(50), at(99));
 }
 
-async fn pairs(store: Store, client: usize, end: Instant) -> Vec<Duration> {
+async fn pairs(store: Store, client: usize, end: Instant, soon: bool) -> Vec<Duration> {
     let mut times = Vec::new();
     while Instant::now() < end {
         let begin = Instant::now();
         let (ticket, _) = store.reserve(ask(client)).await.expect("it fits");
-        store.settle(ticket, Money(700), Outcome::Served).await.expect("it answers");
+        match soon {
+            true => store.settle_soon(ticket, Money(700), Outcome::Served).expect("it is taken"),
+            false => drop(store.settle(ticket, Money(700), Outcome::Served).await.expect("it answers")),
+        }
         times.push(begin.elapsed());
     }
     times

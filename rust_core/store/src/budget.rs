@@ -82,6 +82,10 @@ impl Totals {
         if cap.0 <= 0 { 1.0 } else { self.used() as f64 / cap.0 as f64 }
     }
 
+    fn plus(self, change: Change) -> Self {
+        Self { spent: Money(self.spent.0 + change.spent), reserved: Money(self.reserved.0 + change.reserved) }
+    }
+
     fn admit(self, scope: Scope, cap: Option<Money>, asked: Money) -> Result<(), ReserveError> {
         let within = |cap: &Money| self.used().checked_add(asked.0).is_some_and(|used| used <= cap.0);
         match cap.filter(|cap| !within(cap)) {
@@ -96,6 +100,11 @@ impl Both {
     pub fn admit(&self, caps: &Caps, asked: Money) -> Result<(), ReserveError> {
         self.mesh.admit(Scope::Mesh, caps.mesh, asked)?;
         self.tenant.admit(Scope::Tenant, caps.tenant, asked)
+    }
+
+    /// After a change that counts in both.
+    pub fn plus(self, change: Change) -> Self {
+        Self { mesh: self.mesh.plus(change), tenant: self.tenant.plus(change) }
     }
 
     /// As the tenant sees it.

@@ -39,6 +39,14 @@ pub enum Outcome {
     Lost = 5,
 }
 
+/// How a call ends, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    pub cost: Money,
+    pub outcome: Outcome,
+    pub now: u64,
+}
+
 /// Money that is held for one call until it is settled; clones are the same money.
 #[derive(Clone, Debug)]
 #[must_use = "settle it, or its money stays reserved until it expires"]

@@ -23,6 +23,16 @@ local function call_of(id, values)
   return call
 end
 
+-- FIELDS of a call with their values, and more of such pairs, in one list.
+local function pairs_of(call, ...)
+  local list = {...}
+  for _, field in ipairs(FIELDS) do
+    list[#list + 1] = field
+    list[#list + 1] = call[field]
+  end
+  return unpack(list)
+end
+
 -- Spent and reserved, of the mesh and of the tenant.
 local function totals(call)
   local names = {'spent', 'reserved', 'spent:' .. call.tenant, 'reserved:' .. call.tenant}
@@ -62,10 +72,6 @@ local function finish(call, cost, outcome, now, length)
   redis.call('HSET', record, 'outcome', outcome, 'cost', cost)
   redis.call('PEXPIRE', record, outcome == LOST and WEEK or HOUR)
   local line = {'id', call.id, 'cost', cost, 'outcome', outcome, 'ended', now}
-  for _, field in ipairs(FIELDS) do
-    line[#line + 1] = field
-    line[#line + 1] = call[field]
-  end
-  redis.call('XADD', key('ledger'), 'MAXLEN', '~', length, '*', unpack(line))
+  redis.call('XADD', key('ledger'), 'MAXLEN', '~', length, '*', pairs_of(call, unpack(line)))
 end
 

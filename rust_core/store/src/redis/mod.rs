@@ -18,9 +18,10 @@ mod ledger;
 use redis::{Script, ScriptInvocation};
 
 use crate::{
-    Call, Document, ModelSpend, Money, Month, Outcome, PutError, ReserveError, Settings, Standing, StoreError, Ticket,
+    Call, Document, ModelSpend, Money, Month, PutError, ReserveError, Settings, Standing, StoreError, Ticket,
     budget::{Both, Totals},
     clock,
+    ticket::End,
 };
 use connection::{Connection, Repeat};
 
@@ -88,15 +89,9 @@ impl Redis {
         Err(StoreError::Failed("the call ended before its money was reserved".into()).into())
     }
 
-    pub async fn settle(
-        &self,
-        router: &str,
-        ticket: &Ticket,
-        cost: Money,
-        outcome: Outcome,
-    ) -> Result<Standing, StoreError> {
+    pub async fn settle(&self, router: &str, ticket: &Ticket, end: End) -> Result<Standing, StoreError> {
         let mut script = self.about(&self.scripts.settle, router, ticket);
-        script.arg(cost.0).arg(outcome.code()).arg(clock::now()).arg(self.ledger);
+        script.arg(end.cost.0).arg(end.outcome.code()).arg(end.now).arg(self.ledger);
         let counted: Counted = self.connection.run(&script, Repeat::Once).await?;
         Ok(both(counted).of_tenant(&ticket.ask().caps))
     }

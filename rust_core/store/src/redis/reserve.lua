@@ -13,8 +13,7 @@ for scope, cap in ipairs(caps) do
   if cap ~= '' and used + call.reserved > tonumber(cap) then return {0, unpack(before)} end
 end
 
-redis.call('HSET', record, 'outcome', UNDER_WAY, 'cost', 0)
-for _, field in ipairs(FIELDS) do redis.call('HSET', record, field, call[field]) end
+redis.call('HSET', record, pairs_of(call, 'outcome', UNDER_WAY, 'cost', 0))
 redis.call('ZADD', key('open'), expires, call.id)
 add(call, 'reserved', call.reserved)
 return {1, unpack(totals(call))}

@@ -6,8 +6,8 @@ use crate::{Call, ModelSpend, Money, Month, Outcome, clock, ticket::Id};
 
 /// What each model cost; without a tenant, all tenants.
 pub fn by_model(connection: &Connection, tenant: Option<&str>, month: Month) -> rusqlite::Result<Vec<ModelSpend>> {
-    let sql = "SELECT model, SUM(calls), SUM(spent) FROM models
-               WHERE month = ?1 AND (?2 IS NULL OR tenant = ?2) GROUP BY model";
+    let sql = "SELECT model, SUM(calls), SUM(spent) FROM totals
+               WHERE month = ?1 AND kind = 2 AND (?2 IS NULL OR tenant = ?2) GROUP BY model";
     let read = |row: &Row<'_>| Ok(ModelSpend { model: row.get(0)?, calls: row.get(1)?, spent: Money(row.get(2)?) });
     connection.prepare_cached(sql)?.query_map(params![month.number(), tenant], read)?.collect()
 }

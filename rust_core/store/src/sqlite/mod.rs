@@ -19,8 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::{
-    Call, Document, ModelSpend, Money, Month, Outcome, PutError, ReserveError, Standing, StoreError, Ticket,
-    budget::Both, clock,
+    Call, Document, ModelSpend, Month, PutError, ReserveError, Standing, StoreError, Ticket, budget::Both, ticket::End,
 };
 use owner::{Access, Owner};
 
@@ -52,16 +51,12 @@ impl Sqlite {
         self.0.ask(Access::Write, move |it| money::reserve(it, &router, &ticket)).await?
     }
 
-    pub async fn settle(
-        &self,
-        router: &str,
-        ticket: &Ticket,
-        cost: Money,
-        outcome: Outcome,
-    ) -> Result<Standing, StoreError> {
-        let (router, ticket, now) = (router.to_owned(), ticket.clone(), clock::now());
-        let end = money::End { cost, outcome, now };
-        self.0.ask(Access::Write, move |it| money::settle(it, &router, &ticket, end)).await
+    pub async fn settle(&self, router: &str, ticket: &Ticket, end: End) -> Result<Standing, StoreError> {
+        self.0.ask(Access::Write, settlement(router, ticket, end)).await
+    }
+
+    pub fn settle_soon(&self, router: &str, ticket: &Ticket, end: End) -> Result<(), StoreError> {
+        self.0.leave(settlement(router, ticket, end))
     }
 
     pub async fn totals(&self, tenant: &str, month: Month) -> Result<Both, StoreError> {
@@ -115,6 +110,15 @@ impl Sqlite {
             }
         }
     }
+}
+
+fn settlement(
+    router: &str,
+    ticket: &Ticket,
+    end: End,
+) -> impl FnOnce(&Connection) -> rusqlite::Result<Standing> + Send + 'static {
+    let (router, ticket) = (router.to_owned(), ticket.clone());
+    move |it| money::settle(it, &router, &ticket, end)
 }
 
 fn none(error: rusqlite::Error) -> rusqlite::Result<()> {

@@ -8,20 +8,29 @@ use crate::{
     Ask, Caps, Money, Month, Outcome, ReserveError, Standing, Ticket,
     budget::{Both, Change, Known, Totals},
     clock,
-    ticket::Id,
+    ticket::{End, Id},
 };
 
-/// The scope of all tenants; those of tenants begin otherwise.
-const MESH: &str = "mesh";
 /// What `calls.outcome` holds of a call under way.
 const UNDER_WAY: u8 = 0;
 
-/// How a call ends, and when.
+/// Whose totals: the column of this name.
 #[derive(Clone, Copy, Debug)]
-pub struct End {
-    pub cost: Money,
-    pub outcome: Outcome,
-    pub now: u64,
+enum Kind {
+    Mesh = 0,
+    Tenant = 1,
+    Model = 2,
+}
+
+impl Kind {
+    /// The tenant and the model of its row.
+    fn names(self, ask: &Ask) -> (&str, &str) {
+        match self {
+            Self::Mesh => ("", ""),
+            Self::Tenant => (&ask.tenant, ""),
+            Self::Model => (&ask.tenant, &ask.model),
+        }
+    }
 }
 
 /// Holds the ticket's amount, if the caps allow it.
@@ -31,30 +40,23 @@ pub fn reserve(
     ticket: &Ticket,
 ) -> rusqlite::Result<Result<Standing, ReserveError>> {
     let ask = ticket.ask();
-    if let Err(exceeded) = totals(connection, &ask.tenant, ask.month)?.admit(&ask.caps, ask.amount) {
+    let before = totals(connection, &ask.tenant, ask.month)?;
+    if let Err(exceeded) = before.admit(&ask.caps, ask.amount) {
         return Ok(Err(exceeded));
     }
     insert(connection, router, ticket, None)?;
     let held = Change { spent: 0, reserved: ask.amount.0, calls: 0 };
-    Ok(Ok(add_totals(connection, ask, held)?.of_tenant(&ask.caps)))
+    add(connection, ask, held, &[Kind::Mesh, Kind::Tenant])?;
+    Ok(Ok(before.plus(held).of_tenant(&ask.caps)))
 }
 
 /// Ends the ticket's call, unless it has its end.
 pub fn settle(connection: &Connection, router: &str, ticket: &Ticket, end: End) -> rusqlite::Result<Standing> {
     let ask = ticket.ask();
-    let known = known(connection, ticket.id())?;
-    let both = match Change::of(known, ticket.amount(), end.cost, end.outcome) {
-        None => totals(connection, &ask.tenant, ask.month)?,
-        Some(change) => {
-            match known {
-                Known::Nothing => insert(connection, router, ticket, Some(end))?,
-                _ => update(connection, ticket.id(), end)?,
-            }
-            add_model(connection, ask, change)?;
-            add_totals(connection, ask, change)?
-        }
-    };
-    Ok(both.of_tenant(&ask.caps))
+    if let Some(change) = book(connection, router, ticket, end)? {
+        add(connection, ask, change, &[Kind::Mesh, Kind::Tenant, Kind::Model])?;
+    }
+    Ok(totals(connection, &ask.tenant, ask.month)?.of_tenant(&ask.caps))
 }
 
 /// Ends up to `limit` calls that should have ended by `now`, at all that they hold.
@@ -71,35 +73,49 @@ pub fn sweep(connection: &Connection, now: u64, limit: usize) -> rusqlite::Resul
 
 /// What the month has cost so far, and holds.
 pub fn totals(connection: &Connection, tenant: &str, month: Month) -> rusqlite::Result<Both> {
-    let mut select = connection.prepare_cached("SELECT spent, reserved FROM totals WHERE month = ?1 AND scope = ?2")?;
-    let mut of = |scope: &str| select.query_row(params![month.number(), scope], read_totals).optional();
-    let mesh = of(MESH)?.unwrap_or_default();
-    Ok(Both { mesh, tenant: of(&scope(tenant))?.unwrap_or_default() })
+    let sql = "SELECT mesh.spent, mesh.reserved, own.spent, own.reserved FROM totals AS mesh
+               LEFT JOIN totals AS own ON own.month = ?1 AND own.kind = 1 AND own.tenant = ?2 AND own.model = ''
+               WHERE mesh.month = ?1 AND mesh.kind = 0 AND mesh.tenant = '' AND mesh.model = ''";
+    let found = connection.prepare_cached(sql)?.query_row(params![month.number(), tenant], read_both).optional()?;
+    Ok(found.unwrap_or_default())
 }
 
-fn scope(tenant: &str) -> String {
-    ["tenant:", tenant].concat()
+fn read_both(row: &Row<'_>) -> rusqlite::Result<Both> {
+    let money = |index| row.get::<_, Option<i64>>(index).map(|nanos| Money(nanos.unwrap_or(0)));
+    let mesh = Totals { spent: money(0)?, reserved: money(1)? };
+    Ok(Both { mesh, tenant: Totals { spent: money(2)?, reserved: money(3)? } })
 }
 
-fn read_totals(row: &Row<'_>) -> rusqlite::Result<Totals> {
-    Ok(Totals { spent: Money(row.get(0)?), reserved: Money(row.get(1)?) })
+/// Adds to the totals of the kinds.
+fn add(connection: &Connection, ask: &Ask, change: Change, kinds: &[Kind]) -> rusqlite::Result<()> {
+    let update = "UPDATE totals SET calls = calls + ?5, spent = spent + ?6, reserved = reserved + ?7
+                  WHERE month = ?1 AND kind = ?2 AND tenant = ?3 AND model = ?4";
+    let insert = "INSERT INTO totals (month, kind, tenant, model, calls, spent, reserved)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let Change { calls, spent, reserved } = change;
+    for kind in kinds {
+        let (tenant, model) = kind.names(ask);
+        let values = params![ask.month.number(), *kind as u8, tenant, model, calls, spent, reserved];
+        // An upsert would need a savepoint each time for what happens once a month.
+        if connection.prepare_cached(update)?.execute(values)? == 0 {
+            connection.prepare_cached(insert)?.execute(values)?;
+        }
+    }
+    Ok(())
 }
 
-fn add_totals(connection: &Connection, ask: &Ask, change: Change) -> rusqlite::Result<Both> {
-    let sql = "INSERT INTO totals (month, scope, spent, reserved) VALUES (?1, ?2, ?3, ?4)
-               ON CONFLICT DO UPDATE SET spent = spent + excluded.spent, reserved = reserved + excluded.reserved
-               RETURNING spent, reserved";
-    let mut upsert = connection.prepare_cached(sql)?;
-    let mut add =
-        |scope: &str| upsert.query_row(params![ask.month.number(), scope, change.spent, change.reserved], read_totals);
-    Ok(Both { mesh: add(MESH)?, tenant: add(&scope(&ask.tenant))? })
-}
-
-fn add_model(connection: &Connection, ask: &Ask, change: Change) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO models (month, tenant, model, calls, spent) VALUES (?1, ?2, ?3, ?4, ?5)
-               ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, spent = spent + excluded.spent";
-    let values = params![ask.month.number(), ask.tenant, ask.model, change.calls, change.spent];
-    connection.prepare_cached(sql)?.execute(values).map(drop)
+/// Writes the end of the call; what it changes, nothing where it has its end.
+fn book(connection: &Connection, router: &str, ticket: &Ticket, end: End) -> rusqlite::Result<Option<Change>> {
+    let change = |known| Change::of(known, ticket.amount(), end.cost, end.outcome);
+    if update(connection, ticket.id(), end, UNDER_WAY)? {
+        return Ok(change(Known::UnderWay));
+    }
+    let known = known(connection, ticket.id())?;
+    match known {
+        Known::Nothing => insert(connection, router, ticket, Some(end))?,
+        _ => drop(update(connection, ticket.id(), end, Outcome::Lost.code())?),
+    }
+    Ok(change(known))
 }
 
 fn known(connection: &Connection, id: Id) -> rusqlite::Result<Known> {
@@ -132,10 +148,11 @@ fn insert(connection: &Connection, router: &str, ticket: &Ticket, end: Option<En
     connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-fn update(connection: &Connection, id: Id, end: End) -> rusqlite::Result<()> {
-    let sql = "UPDATE calls SET cost = ?2, outcome = ?3, ended = ?4 WHERE id = ?1";
-    let values = params![id.bytes(), end.cost.0, end.outcome.code(), end.now];
-    connection.prepare_cached(sql)?.execute(values).map(drop)
+/// Writes the end of a call that is at `outcome`; whether it was.
+fn update(connection: &Connection, id: Id, end: End, outcome: u8) -> rusqlite::Result<bool> {
+    let sql = "UPDATE calls SET cost = ?3, outcome = ?4, ended = ?5 WHERE id = ?1 AND outcome = ?2";
+    let values = params![id.bytes(), outcome, end.cost.0, end.outcome.code(), end.now];
+    connection.prepare_cached(sql)?.execute(values).map(|changed| changed > 0)
 }
 
 /// The router and the ticket of a row of [`sweep`].

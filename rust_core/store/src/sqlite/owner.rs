@@ -3,9 +3,10 @@
 use std::{
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread,
+    time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::connect::OpenError;
@@ -14,11 +15,16 @@ use crate::StoreError;
 /// Operations that one transaction may take: about a millisecond's work.
 const GROUP: usize = 128;
 
-/// Whether an operation changes anything.
+/// How long an operation that can wait does so for others to share its transaction.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// What an operation needs of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Read,
     Write,
+    /// It writes, and nobody waits for it.
+    WriteSoon,
 }
 
 /// Reaches the thread; when the last one is dropped, it closes the file.
@@ -54,7 +60,7 @@ impl Owner {
         let life = move || match open() {
             Ok(connection) => {
                 let _ = told.send(Ok(()));
-                work(connection, &waiting);
+                work(&connection, &waiting);
             }
             Err(error) => drop(told.send(Err(error))),
         };
@@ -68,13 +74,29 @@ impl Owner {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        self.send(access, work)?.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Has `work` done soon, with the next transaction or by itself; what is asked after it comes after it.
+    pub fn leave<T, F>(&self, work: F) -> Result<(), StoreError>
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.send(Access::WriteSoon, work).map(drop)
+    }
+
+    fn send<T, F>(&self, access: Access, work: F) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Asked { access, work: Some(work), result: None, reply });
-        self.jobs.try_send(job).map_err(|error| match error {
+        self.jobs.try_send(job).map(|()| answer).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Full(self.queue),
             TrySendError::Disconnected(_) => ended(),
-        })?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        })
     }
 }
 
@@ -100,22 +122,43 @@ where
 }
 
 /// Takes what waits, commits it together, answers; until nobody can ask any more.
-fn work(mut connection: Connection, waiting: &Receiver<Box<dyn Job>>) {
+fn work(connection: &Connection, waiting: &Receiver<Box<dyn Job>>) {
     while let Ok(first) = waiting.recv() {
-        let mut group = vec![first];
-        group.extend(waiting.try_iter().take(GROUP - 1));
-        let committed = commit(&mut connection, &mut group).map_err(|error| StoreError::Failed(error.to_string()));
+        let mut group = gather(first, waiting);
+        let committed = commit(connection, &mut group).map_err(|error| StoreError::Failed(error.to_string()));
         group.into_iter().for_each(|job| job.reply(committed.clone()));
     }
 }
 
+/// What waits; and if nobody waits for any of it, what comes soon.
+fn gather(first: Box<dyn Job>, waiting: &Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+    let mut group = vec![first];
+    let mut awaited = group[0].access() != Access::WriteSoon;
+    let end = Instant::now() + LINGER;
+    while group.len() < GROUP {
+        let left = if awaited { Duration::ZERO } else { end.saturating_duration_since(Instant::now()) };
+        let next = if left.is_zero() { waiting.try_recv().ok() } else { waiting.recv_timeout(left).ok() };
+        let Some(job) = next else { break };
+        awaited |= job.access() != Access::WriteSoon;
+        group.push(job);
+    }
+    group
+}
+
 /// All or none: what fails is the file, not the question, so it fails for all.
-fn commit(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    let writes = group.iter().any(|job| job.access() == Access::Write);
-    let behavior = if writes { TransactionBehavior::Immediate } else { TransactionBehavior::Deferred };
-    let transaction = Transaction::new(connection, behavior)?;
-    group.iter_mut().try_for_each(|job| job.run(&transaction))?;
-    transaction.commit()
+fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    let writes = group.iter().any(|job| job.access() != Access::Read);
+    execute(connection, if writes { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
+    let done = group.iter_mut().try_for_each(|job| job.run(connection)).and_then(|()| execute(connection, "COMMIT"));
+    if done.is_err() && !connection.is_autocommit() {
+        execute(connection, "ROLLBACK")?;
+    }
+    done
+}
+
+/// Prepared once, unlike the statements of rusqlite's own transactions.
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 fn ended() -> StoreError {

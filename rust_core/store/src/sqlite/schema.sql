@@ -1,21 +1,16 @@
 -- Money in nano-dollars, times in milliseconds since 1970, months as 202611.
 
--- What a month costs; scope is 'mesh' or 'tenant:NAME'.
+-- What a month costs, by kind: 0 all tenants together, 1 a tenant, 2 a model of a tenant; names that a kind has not
+-- are empty.  One table, because a transaction costs as much as the pages it changes.
 CREATE TABLE IF NOT EXISTS totals (
     month INTEGER NOT NULL,
-    scope TEXT NOT NULL,
-    spent INTEGER NOT NULL,
-    reserved INTEGER NOT NULL,
-    PRIMARY KEY (month, scope)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE IF NOT EXISTS models (
-    month INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
     tenant TEXT NOT NULL,
     model TEXT NOT NULL,
     calls INTEGER NOT NULL,
     spent INTEGER NOT NULL,
-    PRIMARY KEY (month, tenant, model)
+    reserved INTEGER NOT NULL,
+    PRIMARY KEY (month, kind, tenant, model)
 ) STRICT, WITHOUT ROWID;
 
 -- One line per priced call; outcome 0: under way.

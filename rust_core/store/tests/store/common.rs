@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::runtime::{Builder, Runtime};
-use waypost_store::{Ask, Caps, Money, Month, Place, ReserveError, Standing, Store};
+use waypost_store::{Ask, Caps, Money, Month, Place, ReserveError, Settings, Standing, Store};
 
 pub const TENANT: &str = "acme";
 pub const MODEL: &str = "gpt";
@@ -93,8 +93,10 @@ pub fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts")
 }
 
+/// With more patience than routers have: a busy machine is no failure.
 pub async fn open(place: &Place) -> Store {
-    Store::open(place, "router").await.expect("it opens")
+    let settings = Settings { timeout: Duration::from_secs(60), ..Settings::default() };
+    Store::open_with(place, "router", settings).await.expect("it opens")
 }
 
 pub fn month() -> Month {

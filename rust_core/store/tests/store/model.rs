@@ -1,6 +1,6 @@
 //! Both databases against the rules written down in the simplest way.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use proptest::{
     collection::vec,
@@ -48,7 +48,11 @@ fn a_server_keeps_the_rules() {
     let (runtime, cases) = (runtime(), Cell::new(0));
     check(|steps| {
         cases.set(cases.get() + 1);
-        let settings = Settings { prefix: format!("case-{}", cases.get()), ..Settings::default() };
+        let settings = Settings {
+            prefix: format!("case-{}", cases.get()),
+            timeout: Duration::from_secs(60),
+            ..Settings::default()
+        };
         let store = runtime.block_on(Store::open_with(&server.place(), "router", settings)).expect("it opens");
         follow(&runtime, &store, &steps);
     });

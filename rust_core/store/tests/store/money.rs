@@ -75,6 +75,18 @@ fn settling_again_changes_nothing() {
 }
 
 #[test]
+fn what_is_settled_soon_is_seen_by_others_without_being_waited_for() {
+    everywhere(async |place| {
+        let (store, other) = (open(&place).await, open(&place).await);
+        let (ticket, _) = store.reserve(ask(40)).await.expect("it fits");
+        store.settle_soon(ticket, Money(30), Outcome::Cancelled).expect("it is taken");
+        while money(&other).await != (30, 0) {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
 fn what_cost_more_than_was_held_is_booked_as_it_is() {
     everywhere(async |place| {
         let store = open(&place).await;
