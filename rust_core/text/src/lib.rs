@@ -7,6 +7,7 @@
 
 mod file;
 mod fold;
+mod pieces;
 mod traffic;
 mod wordpiece;
 

@@ -208,9 +208,12 @@ impl Rules {
         }
         let mut faults = Vec::new();
         let mut note = |wrong: bool, fault: Fault| faults.extend(wrong.then_some(fault));
+        let broken = !subject.has_tool_calls && format::is_broken(subject.schema, answer);
+        // JSON that is whole has come to an end, however alike its items are.
+        let whole = subject.schema.is_some() && !broken;
         note(self.refusals && !subject.has_tool_calls && refusal::is(subject.prompt, answer), Fault::Refusal);
-        note(self.repetition && repetition::is(answer), Fault::Repetition);
-        note(!subject.has_tool_calls && format::is_broken(subject.schema, answer), Fault::Format);
+        note(self.repetition && !whole && repetition::is(answer), Fault::Repetition);
+        note(broken, Fault::Format);
         self.brand.check(answer, &mut note);
         note(echo::is(subject.prompt, answer), Fault::Echo);
         faults
