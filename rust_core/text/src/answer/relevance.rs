@@ -116,7 +116,7 @@ const EMPTY: &[&str] = &[
 /// let prompt = "How do I descale a coffee machine?";
 /// let good = relevance(prompt, "Fill the tank of the coffee machine with water and descaling liquid, then run it.");
 /// let bad = relevance(prompt, "The committee will meet again on Thursday to vote on the new parking regulations.");
-/// assert!(good > 0.5 && bad < 0.4);
+/// assert!(good > 0.5 && bad < 0.5);
 /// ```
 pub fn relevance(prompt: &str, answer: &str) -> f32 {
     let (asked, said) = (stems(head(prompt, SEEN)), stems(head(answer, SEEN)));
