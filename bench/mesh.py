@@ -42,10 +42,11 @@ class Mesh:
 
 @contextmanager
 def running(toml: str) -> Iterator[Mesh]:
-    """Runs `waypost up` on the configuration `toml`; its router gets a free port."""
+    """Runs `waypost up` on the configuration `toml`; its router gets a free port, and keeps no answers unless told to,
+    so that every call is worked on."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "waypost.toml"
-        path.write_text(toml)
+        path.write_text(toml if "[router.cache]" in toml else f"{toml}\n[router.cache]\nenabled = false\n")
         command = [sys.executable, "-m", "waypost", "up", "--config", str(path), "--json", "--lifeline"]
         command += ["--listen", "127.0.0.1:0"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -66,10 +67,18 @@ def _ready(process: subprocess.Popen[str]) -> Mesh:
 
 
 def load(
-    address: str, path: str, payloads: Sequence[bytes], clients: int, seconds: float, rate: float | None = None
+    address: str,
+    path: str,
+    payloads: Sequence[bytes],
+    clients: int,
+    seconds: float,
+    rate: float | None = None,
+    key: str | None = None,
 ) -> tuple[NDArray[np.float64], float]:
     """Latencies of the calls and the time they took, in seconds; a failed call ends the bench."""
-    latencies, _, codes, elapsed = _core.load(address, path, payloads, clients=clients, duration_s=seconds, rate=rate)
+    latencies, _, codes, elapsed = _core.load(
+        address, path, payloads, clients=clients, duration_s=seconds, rate=rate, key=key
+    )
     if set(codes) != {0}:
         raise RuntimeError(f"{address}: calls failed: {codes}")
     return latencies, elapsed

@@ -360,6 +360,7 @@ class Plane:
         """A running router, once all its instances are ready."""
         addresses = [worker.address for worker in workers]
         settings = {"instance": "router", "version": "0.1.0", "listen": f"unix:{self.folder}/router.sock"}
+        settings["cache"] = {"enabled": False}
         node = self._node("router", _core.Router(json.dumps(settings | {"instances": addresses, **config})))
         becomes(node, *["ready"] * len(workers))
         return node

@@ -11,6 +11,11 @@ from waypost.v1 import generate_pb2
 GREEDY = generate_pb2.Sampling(temperature=0.0)
 
 
+def keeping(plane: Plane, *workers: Node, **cache: Any) -> Node:
+    """A router that keeps answers."""
+    return plane.router(*workers, cache=cache)
+
+
 def ask(text: str = "Once", **fields: Any) -> generate_pb2.GenerateRequest:
     return generate_pb2.GenerateRequest(raw=text, **fields)
 
@@ -24,7 +29,7 @@ def kept(node: Node, request: Any) -> str | None:
 
 def test_the_same_text_is_embedded_once(plane: Plane) -> None:
     session = Session()
-    router = plane.router(plane.worker(plane.model(session), vector_cache=0))
+    router = keeping(plane, plane.worker(plane.model(session), vector_cache=0))
     first, second = router.call(embed("abc")), router.call(embed("abc"))
     assert (vectors(first) == vectors(second)).all()
     assert session.ran == ["abc"]
@@ -32,7 +37,7 @@ def test_the_same_text_is_embedded_once(plane: Plane) -> None:
 
 
 def test_an_answer_depends_on_everything_but_the_route(plane: Plane) -> None:
-    router = plane.router(plane.worker(plane.hash_model(), plane.hash_model("other")))
+    router = keeping(plane, plane.worker(plane.hash_model(), plane.hash_model("other")))
     assert kept(router, embed("a", model="hash")) == "miss"
     assert kept(router, embed("a", model="hash", route=hints(session="s", priority=3))) == "hit"
     assert kept(router, embed("a", model="other")) == "miss"
@@ -45,7 +50,7 @@ def test_an_answer_depends_on_everything_but_the_route(plane: Plane) -> None:
 def test_only_what_is_the_same_each_time_is_kept(plane: Plane) -> None:
     one = plane.writer("one")
     with authors(one) as (author,):
-        router = plane.router(plane.worker(one))
+        router = keeping(plane, plane.worker(one))
         assert [kept(router, ask()) for _ in range(2)] == [None, None]
         assert [kept(router, ask(sampling=GREEDY)) for _ in range(2)] == ["miss", "hit"]
         assert [kept(router, ask(sampling=generate_pb2.Sampling(seed=1))) for _ in range(2)] == ["miss", "hit"]
@@ -56,7 +61,7 @@ def test_calls_that_ask_the_same_at_once_wait_for_the_first(plane: Plane) -> Non
     """Where that one leaves, the next asks."""
     session = Session()
     session.gate.clear()
-    router = plane.router(plane.worker(plane.model(session), vector_cache=0))
+    router = keeping(plane, plane.worker(plane.model(session), vector_cache=0))
     calls = [router.start(embed("abc")) for _ in range(4)]
     assert session.next() == "abc"
     eventually(lambda: router.status()["in_flight"] == 4)
@@ -67,25 +72,25 @@ def test_calls_that_ask_the_same_at_once_wait_for_the_first(plane: Plane) -> Non
 
 
 def test_a_failure_is_not_kept(plane: Plane) -> None:
-    router = plane.router(plane.worker(plane.model(Session()), limits={"max_text_bytes": 4}))
+    router = keeping(plane, plane.worker(plane.model(Session()), limits={"max_text_bytes": 4}))
     assert [router.failure(embed("too long")).reason for _ in range(2)] == ["TEXT_TOO_LARGE"] * 2
     assert router.status()["cache"]["hits"] == 0
 
 
 def test_an_answer_is_good_for_a_while(plane: Plane) -> None:
-    router = plane.router(plane.worker(plane.hash_model()), cache={"ttl_s": 0.0})
+    router = keeping(plane, plane.worker(plane.hash_model()), ttl_s=0.0)
     assert [kept(router, embed("a")) for _ in range(2)] == ["miss", "miss"]
 
 
 def test_models_of_two_versions_are_not_kept(plane: Plane) -> None:
     """Who would answer decides what."""
     old, new = plane.hash_model(version="1"), plane.hash_model(version="2")
-    router = plane.router(plane.worker(old, name="a"), plane.worker(new, name="b"))
+    router = keeping(plane, plane.worker(old, name="a"), plane.worker(new, name="b"))
     assert [kept(router, embed("a")) for _ in range(2)] == [None, None]
 
 
 def test_what_is_kept_is_bounded(plane: Plane) -> None:
-    router = plane.router(plane.worker(plane.hash_model()), cache={"max_bytes": 20_000})
+    router = keeping(plane, plane.worker(plane.hash_model()), max_bytes=20_000)
     for number in range(200):
         router.call(embed(f"text {number}"))
     assert router.status()["cache"]["bytes"] <= 20_000

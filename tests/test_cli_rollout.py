@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -128,6 +129,30 @@ def test_an_unknown_rollout_is_named_with_those_there_are(rollouts: Rollouts) ->
     assert "no rollout 'reader'; there is none" in rollouts.run("promote", "reader").err
     rollouts.start()
     assert "no rollout 'reader'; there is writer" in rollouts.run("step", "reader").err
+
+
+def test_a_report_is_made_of_the_journal_at_home(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of the answers that were compared; the command says where it is."""
+    asked = []
+
+    def write(name: str, journal: Path, shadows: Path, folder: Path) -> Path:
+        asked.extend([name, journal, shadows, folder])
+        return folder / "report.md"
+
+    monkeypatch.setenv("WAYPOST_HOME", str(tmp_path))
+    monkeypatch.setattr("router.rollout_report.write", write)
+    done = run("rollout", "report", "writer", "--out", "there")
+    assert done.out == "there/report.md is written\n"
+    log = tmp_path / "log"
+    assert asked == ["writer", log / "rollouts.jsonl", log / "shadows.jsonl", Path("there")]
+
+
+def test_a_report_of_nothing_says_who_knows(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another machine than the router's, for instance."""
+    monkeypatch.setenv("WAYPOST_HOME", str(tmp_path))
+    done = run("rollout", "report", "writer", "--out", str(tmp_path / "out"))
+    assert (done.code, done.out) == (1, "")
+    assert "has nothing of a rollout of 'writer'" in done.err
 
 
 def test_the_list_has_both_sides(rollouts: Rollouts) -> None:

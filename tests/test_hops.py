@@ -139,9 +139,7 @@ def test_a_poor_answer_is_asked_of_the_tier_above(plane: Plane) -> None:
     small, large = plane.writer("small", tier="simple"), plane.writer("large", tier="high")
     with authors(small, large) as (author, other):
         author.write = lambda request: "I'm sorry, but I can't help with that."
-        router = plane.router(
-            plane.worker(small, name="a"), plane.worker(large, name="b"), quality={"enabled": True}
-        )
+        router = plane.router(plane.worker(small, name="a"), plane.worker(large, name="b"), quality={"enabled": True})
         text, trailers = answer(router, ask(route=hints(tier=SIMPLE)))
         assert (text, trailers["waypost-hops"]) == ("by large", "small large")
         assert trailers["waypost-reason"].startswith("poor/")
@@ -159,9 +157,7 @@ def test_a_broken_schema_is_a_poor_answer(plane: Plane) -> None:
     small, large = plane.writer("small", tier="simple"), plane.writer("large", tier="high")
     with authors(small, large) as (_, other):
         other.write = lambda request: '{"n": 1}'
-        router = plane.router(
-            plane.worker(small, name="a"), plane.worker(large, name="b"), quality={"enabled": True}
-        )
+        router = plane.router(plane.worker(small, name="a"), plane.worker(large, name="b"), quality={"enabled": True})
         schema = json.dumps({"type": "object", "required": ["n"]})
         assert answer(router, ask(json_schema=schema, route=hints(tier=SIMPLE)))[0] == '{"n": 1}'
 

@@ -41,6 +41,17 @@ key_env = "PROVIDER_KEY"
 max_attempts = 2
 idle_timeout_s = 20.0
 
+# Of the same provider; a pause it asks for is this model's alone.
+[[workers.models]]
+name = "limited"
+backend = "remote"
+generate = {{ slots = 2, queue_limit = 1 }}
+[workers.models.remote]
+base_url = "{url}"
+model = "provider-limited"
+key_env = "PROVIDER_KEY"
+max_attempts = 1
+
 [[workers]]
 name = "canned"
 [[workers.models]]
@@ -144,11 +155,14 @@ def test_a_deadline_ends_it_too(mesh: Hosted) -> None:
 
 
 def test_rate_limits_say_when_to_come_back(mesh: Hosted) -> None:
-    """After the attempts, RESOURCE_EXHAUSTED with RetryInfo."""
-    mesh.plays(refuses(429, "slow down", retry_after="100"))
-    with pytest.raises(errors.Overloaded) as caught:
-        mesh.client.generate("Hello", model="big")
-    assert (caught.value.reason, caught.value.retry_after) == ("ERROR_REASON_RATE_LIMITED", 100.0)
+    """RESOURCE_EXHAUSTED with RetryInfo; until then the router answers so by itself."""
+    mesh.plays(refuses(429, "slow down", retry_after="100"), says("not yet"))
+    for _ in range(2):
+        with pytest.raises(errors.Overloaded) as caught:
+            mesh.client.generate("Hello", model="limited")
+        assert caught.value.reason == "ERROR_REASON_RATE_LIMITED"
+        assert 90.0 < caught.value.retry_after <= 100.0
+    assert len(mesh.provider.seen) == 1
 
 
 def test_a_provider_that_breaks_off_fails_the_call_and_no_more(mesh: Hosted) -> None:

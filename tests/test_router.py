@@ -50,8 +50,9 @@ def by(reply: Any) -> str:
 
 
 def trailers(call: Any) -> dict[str, str]:
-    """What the router adds to a reply."""
-    return {key: value for key, value in call.trailing_metadata() if key.startswith("waypost-")}
+    """What the router says of the instance that answered."""
+    told = ("waypost-instance", "waypost-reason", "waypost-attempts")
+    return {key: value for key, value in call.trailing_metadata() if key in told}
 
 
 def answering(name: str) -> Callable[..., embed_pb2.EmbedResponse]:

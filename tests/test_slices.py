@@ -114,7 +114,7 @@ def test_a_change_reaches_the_other_routers_of_a_store(plane: Plane) -> None:
 
 
 def test_a_shadow_s_answer_is_kept_and_not_returned(old_and_new: tuple[Node, Author, Author]) -> None:
-    router, _, new = old_and_new
+    router, *_ = old_and_new
     begin(router, 0.000001, shadow_share=1.0)
     text, trailers = answer(router, ask(model="writer"))
     assert text == "by old"

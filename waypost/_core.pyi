@@ -18,6 +18,7 @@ __all__ = [
     "build_profile",
     "hash_embed",
     "hash_features",
+    "judge_canary",
     "load",
     "shingle_keys",
     "version",
@@ -67,7 +68,7 @@ class LinearHead:
     def vector_dimensions(self) -> int | None: ...
     @property
     def quantiles(self) -> NDArray[np.float32] | None:
-        """101 ascending quantiles of the training texts' complexity, 1 - P(simple); None where the file does not tell."""
+        """101 ascending quantiles of the training texts' complexity, 1 - P(simple); None where it is not told."""
 
     def coverage(self, text: str) -> float | None:
         """How much the text is like the training set, 0 to 1; None where the file does not tell."""

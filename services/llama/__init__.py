@@ -43,7 +43,7 @@ def load(model: config.Model, sessions: int) -> Generator:
         context=parts.model.context,
         slots=parts.model.slots,
         answer=engine.answer,
-        tags=facts.tags or ("generate", "chat"),
+        tags=facts.tags or ("general", "generate", "chat"),
         adapters=parts.adapters.names,
     )
 

@@ -24,5 +24,5 @@ def load(model: Model, sessions: int) -> Generator:
         context=model.remote.context,
         slots=model.generate.slots,
         answer=partial(serve, model, Key.of(model.remote)),
-        tags=("generate", "chat", "remote"),
+        tags=("general", "generate", "chat", "remote"),
     )

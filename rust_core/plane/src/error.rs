@@ -50,7 +50,7 @@ pub enum Error {
     InstanceLost { instance: String },
     #[error("model {model:?} failed: {why}")]
     ModelFailed { model: String, why: String },
-    #[error("the provider of {model:?} limits the rate: try again in {retry_after:?}")]
+    #[error("the provider of {model:?} wants a pause: try again in {retry_after:?}")]
     RateLimited { model: String, retry_after: Duration },
     #[error("the provider of {model:?} failed: {why}")]
     ProviderFailed { model: String, why: String, retry_after: Duration },

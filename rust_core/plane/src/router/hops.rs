@@ -3,6 +3,8 @@
 //! The best answer seen is kept: where the last hop fails or is no better, a poor answer is more than none.  Nothing
 //! is tried again once a byte has gone to the client, so a stream is judged afterwards and for the record only.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tonic::{Code, Status};
 use waypost_decide::route::State;
@@ -23,6 +25,9 @@ use super::{
 };
 use crate::error::Error;
 
+/// Time that returning an answer in hand takes, amply.
+const TO_RETURN: Duration = Duration::from_millis(50);
+
 impl Call {
     /// The answer of whichever model gives one.
     pub async fn route(&mut self, wanted: &Wanted, message: &Bytes) -> Result<Answer, Status> {
@@ -30,7 +35,7 @@ impl Call {
         let mut state = state(wanted.features.as_ref());
         let mut best = None;
         while let Some(hop) = plan.next(wanted, &mut state) {
-            let ended = self.hop(&hop, wanted, message).await;
+            let Some(ended) = self.hop_in_time(&hop, wanted, message, best.as_ref()).await else { break };
             let trouble = ended.trouble;
             best = Some(better(best, ended));
             match trouble {
@@ -38,9 +43,24 @@ impl Call {
                 None => break,
             }
         }
-        let model = || wanted.asked.model.clone();
-        let none = || Error::NoInstance { model: model(), retry_after: RETRY_PAUSE }.into();
-        best.map_or_else(|| Err(none()), |ended: Ended| ended.answer)
+        let model = wanted.asked.model.clone();
+        let none = Error::NoInstance { model, retry_after: RETRY_PAUSE };
+        best.map_or_else(|| Err(none.into()), |ended: Ended| ended.answer)
+    }
+
+    /// With an answer in hand, if a poor one, the next model may not use up the time to return it.
+    async fn hop_in_time(
+        &mut self,
+        hop: &Hop,
+        wanted: &Wanted,
+        message: &Bytes,
+        best: Option<&Ended>,
+    ) -> Option<Ended> {
+        let asked = self.deadline.sooner(TO_RETURN);
+        match best.is_some_and(|ended| ended.answer.is_ok()) {
+            true => asked.run("hop", self.hop(hop, wanted, message)).await.ok(),
+            false => Some(self.hop(hop, wanted, message).await),
+        }
     }
 
     fn plan(&mut self, wanted: &Wanted) -> Result<Plan, Error> {

@@ -31,6 +31,8 @@ use crate::{
 
 /// Backend whose answers are nobody's: see `services/template.py`.
 const TEMPLATE: &str = "template";
+/// Tag of models that take what no specialist is called for.
+const GENERALIST: &str = "general";
 /// When a caller should try again whom no instance could take.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -104,14 +106,19 @@ impl Wanted {
     }
 
     fn tags_carried(&self, served: &Served) -> f64 {
+        let carries = |tag: &str| served.info.tags.iter().any(|own| own == tag);
         let found = self.features.iter().flat_map(|features| features.tags.iter().copied());
-        let optional = self.asked.route.optional_tags.iter().map(String::as_str).chain(found);
         let (mut all, mut carried) = (0_u32, 0_u32);
-        for tag in optional {
+        for tag in self.asked.route.optional_tags.iter().map(String::as_str).chain(found) {
             all += 1;
-            carried += u32::from(served.info.tags.iter().any(|own| own == tag));
+            carried += u32::from(carries(tag));
         }
-        f64::from(carried) / f64::from(all.max(1))
+        match (all, &self.features) {
+            (0, None) => 0.0,
+            // A prompt that calls for no specialist is the generalist's.
+            (0, Some(_)) => f64::from(u8::from(carries(GENERALIST))),
+            _ => f64::from(carried) / f64::from(all),
+        }
     }
 
     /// How much model the call gets: by the caller's word, or by what was read in the prompt.

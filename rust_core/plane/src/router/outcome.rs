@@ -13,6 +13,8 @@ use waypost_decide::stats::Verdict;
 use super::reply::{Broken, Reply};
 use crate::{error::Error, proto::v1::ErrorReason};
 
+/// A provider that failed and says so long is not to be asked meanwhile; less is its usual hiccup.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
 /// How long a provider is left alone that does not say how long.
 const PROVIDER_PAUSE: Duration = Duration::from_secs(30);
 
@@ -112,7 +114,7 @@ impl Outcome {
             Code::Unavailable if is_refusal(meta, ErrorReason::Draining) => Self::refused(code, Retry::Elsewhere),
             Code::Unavailable if is_refusal(meta, ErrorReason::ProviderFailed) => {
                 let failed = Self::new(code, Verdict::Failed, Retry::Again(Duration::ZERO));
-                Self { cool: retry_info(meta), ..failed }
+                Self { cool: retry_info(meta).filter(|pause| *pause >= LONG_PAUSE), ..failed }
             }
             Code::Unavailable => Self::new(code, Verdict::Failed, Retry::Again(Duration::ZERO)),
             Code::ResourceExhausted if is_refusal(meta, ErrorReason::QueueFull) => {

@@ -231,6 +231,8 @@ pub async fn router(workers: &[&Running], more: serde_json::Value) -> Router {
     let instances: Vec<String> = workers.iter().map(|worker| worker.address.to_string()).collect();
     let mut config = json!({
         "listen": "127.0.0.1:0", "instance": "router", "version": "test", "instances": instances, "seed": 7,
+        // The same question again and again is to reach the workers.
+        "cache": {"enabled": false},
     });
     let more = more.as_object().cloned().unwrap_or_default();
     config.as_object_mut().expect("is an object").extend(more);
