@@ -14,6 +14,11 @@ def home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "waypost"
 
 
+def log(name: str) -> Path:
+    """File of JSON lines at home: "decisions", "rollouts" (the judge's journal), "shadows" (answers compared)."""
+    return home() / "log" / f"{name}.jsonl"
+
+
 def runtime() -> Path:
     """`WAYPOST_RUNTIME`, else `waypost` below `XDG_RUNTIME_DIR`, else a folder of this user's below the temporary one.
 

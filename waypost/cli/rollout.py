@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -118,6 +119,28 @@ def step(
         if before.step + 1 >= len(before.steps):
             raise CommandError(f"{name} is at its last step: promote it, or roll it back")
         _tell(_set(client, replace(before, step=before.step + 1, reason=reason)), json)
+
+
+@group.command("report")
+def report(
+    name: Name,
+    out: Annotated[Path, typer.Option(help="Folder for the report and its plots.", file_okay=False)] = Path("report"),
+    json: Json = False,
+) -> None:
+    """Write what was tried, what both sides showed and how it ended, as Markdown with plots.
+
+    It is made of the journal that the router keeps in Waypost's home: run it on the router's machine.
+    """
+    from router import rollout_report
+    from waypost import places
+
+    try:
+        written = rollout_report.write(name, places.log("rollouts"), places.log("shadows"), out)
+    except rollout_report.NothingKnown as error:
+        raise CommandError(str(error)) from None
+    if json:
+        return show.as_json({"report": str(written)})
+    show.console().print(f"{written} is written", markup=False)
 
 
 def _in(client: Client, name: str, *states: str) -> Rollout:
