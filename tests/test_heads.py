@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.heads import card, frequencies, headfile, own
+from services.heads import calibrate, card, familiar, frequencies, headfile, own, ridge, strength
 from services.heads.errors import (
     BadRow,
     BadVectors,
@@ -25,8 +25,11 @@ from services.heads.errors import (
     UnknownHead,
     UnknownRecipe,
 )
+from services.heads.examples import Dataset, Examples, Source
+from services.heads.logistic import Block
 from services.heads.recipes import RECIPES, recipe
 from services.heads.shipped import document_frequencies, shipped, shipped_names
+from services.heads.spec import Spec
 from services.heads.train import TrainedHead, train
 from waypost import _core
 
@@ -43,6 +46,8 @@ REACHED = {
     ("sentiment", "accuracy"): 0.81,
     ("toxicity", "AUC neither"): 0.97,
 }
+APGR_REACHED = {strength.BY_PROMPT: 0.645, strength.BY_SUBJECT: 0.57}
+STRENGTH_HEADS = ("complexity", "complexity-hash")
 TOXICITY_HEADS = ("toxicity", "toxicity-hash")
 
 
@@ -237,8 +242,90 @@ def test_ordinary_texts_are_not_called_offensive(name: str) -> None:
 
 
 def test_heads_that_miss_their_mark_say_that_they_are_experimental() -> None:
-    """Jailbreaks of another source, and exam subjects never seen."""
-    assert [name for name in shipped_names() if log_of(name)["spec"]["experimental"]] == ["complexity", "jailbreak"]
+    """Jailbreaks of another source."""
+    assert [name for name in shipped_names() if log_of(name)["spec"]["experimental"]] == ["jailbreak", "jailbreak-hash"]
+
+
+@pytest.mark.parametrize("name", STRENGTH_HEADS)
+@pytest.mark.parametrize("part", APGR_REACHED)
+def test_a_strength_head_wins_back_what_it_must_and_more_than_length_does(name: str, part: str) -> None:
+    """On prompts, and on subjects, that it was not taught."""
+    figures = {(e["part"], e["name"]): e["value"] for e in log_of(name)["figures"] if e["vectors"] == "as trained"}
+    ours, longest = figures[part, "APGR, most complex first"], figures[part, "APGR, longest first"]
+    assert ours >= APGR_REACHED[part] and ours > longest
+
+
+@pytest.mark.parametrize("name", STRENGTH_HEADS)
+def test_a_strength_head_tells_what_it_was_trained_on(name: str) -> None:
+    """Exam questions are like it, random letters are not, and longer texts are taken for harder ones."""
+    head = _core.LinearHead(shipped(name))
+    assert head.quantiles is not None and (np.diff(head.quantiles) >= 0).all()
+    assert (head.coverage("Which of the following is the best definition of the term inflation?") or 0) > 0.8
+    assert (head.coverage("zxqv jkwp qqry vvbn wwst") or 0) < 0.2
+    priors = [head.length_prior("word " * count) or 0 for count in (1, 30, 100, 300)]
+    assert priors == sorted(priors) and priors[0] < priors[-1]
+
+
+def outcomes(rows: int = 400) -> Dataset:
+    """Made-up prompts of eight subjects where a strong model gains on long chains and on nothing else."""
+    draw = np.random.default_rng(3)
+    hard = draw.random(rows) < 0.3
+    texts = [f"{'chain of steps ' * (1 + 3 * each)}subject{i % 8} case {i}" for i, each in enumerate(hard)]
+    right = {"weak_right": ~hard, "strong_right": np.ones(rows, dtype=bool)}
+    labels = [strength.LABELS[0 if each else 1] for each in hard]
+    kept = Examples(texts, labels, [f"subject {i % 8}" for i in range(rows)], right)
+    return Dataset(kept, kept.rows(np.array([], dtype=np.intp)), [Source("made up", "none", "none")], "nothing")
+
+
+def strength_spec() -> Spec:
+    """Hashed words and the length."""
+    reports = ("apgr", "auc")
+    return Spec("strength", "Made up.", buckets=512, hashed_penalty=1e-2, length_weight=0.4, reports=reports)
+
+
+def test_a_strength_head_ranks_by_gain(tmp_path: Path) -> None:
+    """On unseen subjects too, and Rust computes the scores whose quantiles the file has."""
+    made = train(strength_spec(), outcomes(), None, 1, tmp_path)
+    figures: Any = made.log["figures"]
+    values = {entry["part"]: entry["value"] for entry in figures if entry["name"] == "APGR, most complex first"}
+    assert min(values.values()) > 0.8
+    head = _core.LinearHead(made.path)
+    complexity = head.score(None, outcomes().train.texts)[0][:, 0]
+    assert head.quantiles is not None
+    np.testing.assert_allclose(np.quantile(complexity, [0.1, 0.9]), head.quantiles[[10, 90]], atol=0.1)
+    assert headfile.load(made.path).familiar is not None
+
+
+def test_rust_and_training_count_the_same_coverage(tmp_path: Path) -> None:
+    """Of texts that were taught and texts that were not."""
+    made = train(strength_spec(), outcomes(), None, 1, tmp_path)
+    known, head = made.head.familiar, _core.LinearHead(made.path)
+    assert known is not None
+    for text in ("chain of steps subject3 case 7", "chain of thought", "steps", ""):
+        expected = (familiar.share(known.seen, _core.pair_keys(text)) - known.none) / (known.full - known.none)
+        assert head.coverage(text) == pytest.approx(min(max(expected, 0), 1), abs=1e-6)
+
+
+def test_ridge_solves_its_normal_equations() -> None:
+    """With a penalty per block and a free bias."""
+    draw = np.random.default_rng(0)
+    blocks = [Block("a", draw.normal(size=(50, 3)), 0.1), Block("b", draw.normal(size=(50, 2)), 2.0)]
+    targets = draw.normal(size=50) + 5
+    found = ridge.fit(blocks, targets)
+    residual = targets - found.logits(blocks)[:, 0]
+    assert residual.mean() == pytest.approx(0, abs=1e-3)
+    for block in blocks:
+        pull = np.asarray(block.matrix).T @ residual / 50
+        np.testing.assert_allclose(pull, block.penalty * found.blocks[block.name][0], atol=1e-3)
+
+
+def test_a_calibrated_score_is_a_probability() -> None:
+    """The line found is the one that the outcomes were drawn by."""
+    draw = np.random.default_rng(0)
+    scores = draw.normal(size=20000)
+    happened = draw.random(20000) < 1 / (1 + np.exp(-(0.8 * scores - 1.5)))
+    found = calibrate.line(calibrate.Scale(1.0, 0.0, 1.0, 0.0), scores, happened)
+    assert (found.slope, found.offset) == (pytest.approx(0.8, abs=0.07), pytest.approx(-1.5, abs=0.07))
 
 
 @pytest.mark.parametrize(

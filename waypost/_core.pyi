@@ -20,7 +20,7 @@ __all__ = [
     "hash_features",
     "judge_canary",
     "load",
-    "shingle_keys",
+    "pair_keys",
     "version",
     "word_keys",
 ]
@@ -39,8 +39,8 @@ def hash_features(
 def word_keys(text: str) -> NDArray[np.uint64]:
     """64-bit keys of the words, as the document frequencies count them."""
 
-def shingle_keys(text: str) -> NDArray[np.uint64]:
-    """64-bit keys of the words and pairs of neighbours, as a head's coverage is judged by."""
+def pair_keys(text: str) -> NDArray[np.uint64]:
+    """64-bit keys of the pairs of neighbouring words, as a head's coverage is judged by."""
 
 @final
 class Tokenizer:

@@ -48,7 +48,7 @@ def _reads(spec: Log) -> str:
     parts = [f"vectors of {spec['encoder']}"] if spec["encoder"] else []
     if spec["buckets"]:
         parts.append(f"words and characters hashed into {spec['buckets']:,} buckets")
-    if spec["scalars"]:
+    if spec["scalars"] or spec.get("length_weight"):
         parts.append("the length in bytes and words")
     return ", ".join(parts)
 
@@ -58,7 +58,8 @@ def _figures(log: Log) -> Iterator[str]:
     yield ""
     yield f"Held out: {log['data']['held_out_is']}."
     yield "Intervals are 95 %: Wilson for shares, bootstrap over rows otherwise."
-    yield "Measured before the held-out part was added for the shipped fit."
+    if log["data"]["held_out"]:
+        yield "Measured before the held-out part was added for the shipped fit."
     yield ""
     forms = list(dict.fromkeys(entry["vectors"] for entry in log["figures"]))
     columns = ["part", "figure", "rows", *(f"{form} [95 %]" for form in forms)]
@@ -82,11 +83,21 @@ def _training(log: Log) -> Iterator[str]:
     for source in data["sources"]:
         yield f"- Data: {source['title']}, {source['repository']}, licence: {source['licence']}."
     yield f"- Rows: {data['train']:,} to learn from, {data['held_out']:,} held out; data sha256 `{data['sha256']}`."
-    yield (
-        f"- Multinomial logistic regression, ridge penalty x {settings['scale']} chosen by "
-        f"{log['spec']['fold_count']}-fold cross-validation, temperature {settings['temperature']}, seed {log['seed']}."
-    )
+    yield f"- {_method(log['spec'], settings)}, seed {log['seed']}."
     yield f"- Versions: {', '.join(f'{name} {value}' for name, value in versions.items())}."
+
+
+def _method(spec: Log, settings: Log) -> str:
+    folds = f"{spec['fold_count']}-fold cross-validation"
+    if spec.get("length_weight") is not None:
+        return (
+            f"Ridge regression of the gain, right minus wrong, with the length's logarithm beside it at "
+            f"{spec['length_weight']} standard deviations; probabilities by Platt's method on {folds}"
+        )
+    return (
+        f"Multinomial logistic regression, ridge penalty x {settings['scale']} chosen by {folds}, "
+        f"temperature {settings['temperature']}"
+    )
 
 
 def _limitations(log: Log) -> Iterator[str]:

@@ -19,8 +19,27 @@ from safetensors import SafetensorError, safe_open
 from services.heads.errors import UnknownFormat
 
 FORMAT = "waypost.head.v1"
-_DTYPES = {"float32": "F32", "float16": "F16", "uint64": "U64", "uint32": "U32"}
+_DTYPES = {"float32": "F32", "float16": "F16", "uint64": "U64", "uint32": "U32", "uint8": "U8"}
 Tensors = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Familiar:
+    """The parts of a head file that say what it was trained on.
+
+    Attributes:
+        seen: bits of the pairs of neighbouring words that training had.
+        none: the share of seen ones in a text that has nothing in common with the training set.
+        full: the same for the middle one of texts of the same traffic.
+        scores: 101 quantiles of the complexity.
+        lengths: 101 quantiles of ln(1 + bytes).
+    """
+
+    seen: NDArray[np.uint8]
+    none: float
+    full: float
+    scores: NDArray[np.float32]
+    lengths: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,7 @@ class Head:
     energy_threshold: float | None = None
     experimental: bool = False
     encoder: str = ""
+    familiar: Familiar | None = None
 
     def metadata(self) -> dict[str, str]:
         values = {
@@ -49,10 +69,16 @@ class Head:
         }
         if self.energy_threshold is not None:
             values["energy_threshold"] = repr(self.energy_threshold)
+        if self.familiar is not None:
+            values |= {"coverage_none": repr(self.familiar.none), "coverage_full": repr(self.familiar.full)}
         return values
 
     def save(self, path: Path) -> None:
-        write_tensors(path, {"bias": self.bias, **self.matrices}, self.metadata())
+        write_tensors(path, {"bias": self.bias, **self.matrices, **self._remembered()}, self.metadata())
+
+    def _remembered(self) -> dict[str, NDArray[Any]]:
+        found = self.familiar
+        return {"seen": found.seen, "quantiles": found.scores, "lengths": found.lengths} if found else {}
 
 
 def load(path: Path) -> Head:
@@ -65,6 +91,7 @@ def load(path: Path) -> Head:
     if said.get("format") != FORMAT:
         raise UnknownFormat(path, f"{FORMAT} (safetensors written by `waypost train head`)")
     threshold = said.get("energy_threshold")
+    remembered = _familiar(tensors, said)
     return Head(
         name=said["name"],
         version=said["version"],
@@ -75,7 +102,16 @@ def load(path: Path) -> Head:
         energy_threshold=None if threshold is None else float(threshold),
         experimental=said["experimental"] == "true",
         encoder=said["encoder"],
+        familiar=remembered,
     )
+
+
+def _familiar(tensors: dict[str, NDArray[Any]], said: Mapping[str, str]) -> Familiar | None:
+    """Takes its parts out of `tensors`."""
+    if "seen" not in tensors:
+        return None
+    none, full = float(said["coverage_none"]), float(said["coverage_full"])
+    return Familiar(tensors.pop("seen"), none, full, tensors.pop("quantiles"), tensors.pop("lengths"))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:

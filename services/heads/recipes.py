@@ -135,24 +135,19 @@ JAILBREAK = Spec(
 )
 COMPLEXITY = Spec(
     name="complexity",
-    purpose="Model strength a prompt needs: a weak one answers (simple), only a strong one (medium), neither (high).",
+    purpose="Whether a prompt is worth a strong model: it answers rightly where a weak one does not (complex), or not "
+    "(simple). P(complex) is the prompt's complexity.",
     encoder=ENCODER,
-    buckets=16384,
-    scalars=True,
-    dense_penalty=1e-3,
-    hashed_penalty=1e-3,
-    scales=(0.3, 1.0, 3.0, 10.0),
+    length_weight=0.4,
+    dense_penalty=3e-3,
     reports=("apgr", "auc", "log_loss", "calibration_error"),
-    test_reports=("apgr", "auc", "log_loss"),
-    experimental=True,
     limitations=[
         ENGLISH,
-        "Experimental: most of what it knows is the topic. On subjects it never saw, sending the least simple prompts "
-        "to the strong model won back less than sending as many at random would (APGR below 0.5), and the longest "
-        "first won back more. Do not route by it where topics differ from these.",
-        "Multiple-choice exam questions answered by Mixtral-8x7B and GPT-4; chat, code and writing were not measured.",
-        "`simple` is the likeliest label for nearly every prompt: rank by its score, do not take the top label. Log "
-        "outcomes and train again on your own traffic.",
+        "Multiple-choice exam questions answered by Mixtral-8x7B and GPT-4; chat, code and writing were not measured. "
+        "Most of what it knows is which topics gain, and that is only worth something for like topics and like models: "
+        "log outcomes and train again on your own traffic.",
+        "`simple` is the likeliest label for nearly every prompt: rank by the complexity, do not take the top label.",
+        "Where coverage is low it guesses: take the length prior.",
     ],
 )
 
@@ -167,6 +162,8 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(TOXICITY, datasets.toxicity),
         Recipe(_without_encoder(TOXICITY, buckets=131072, hashed_penalty=3e-5), datasets.toxicity),
         Recipe(JAILBREAK, jailbreak.jailbreak),
+        Recipe(_without_encoder(JAILBREAK, buckets=131072), jailbreak.jailbreak),
         Recipe(COMPLEXITY, datasets.complexity),
+        Recipe(_without_encoder(COMPLEXITY, buckets=32768, hashed_penalty=3e-3), datasets.complexity),
     )
 }

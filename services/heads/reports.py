@@ -112,11 +112,10 @@ def recall_at_alarm_share(p: Predictions) -> Iterator[Figure]:
 
 
 def apgr(p: Predictions) -> Iterator[Figure]:
-    """Prompts sent to the strong model: the least simple first, the likeliest `medium` first, the longest first."""
+    """Prompts sent to the strong model: the most complex first, the longest first."""
     weak, strong = p.examples.columns["weak_right"], p.examples.columns["strong_right"]
     orders = {
-        "APGR, least simple first": -p.log_probabilities[:, p.labels.index("simple")],
-        "APGR, likeliest medium first": p.log_probabilities[:, p.labels.index("medium")],
+        "APGR, most complex first": p.log_probabilities[:, p.labels.index("complex")],
         "APGR, longest first": _lengths(p.examples),
     }
     for name, order in orders.items():

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import scipy
 
+from services.heads.calibrate import Calibration
 from services.heads.examples import Dataset
 from services.heads.metrics import Figure
 from services.heads.spec import Spec
@@ -41,7 +42,7 @@ def entries(
     spec: Spec,
     data: Dataset,
     seed: int,
-    settings: Settings,
+    settings: Settings | Calibration,
     labels: Sequence[str],
     measurements: Sequence[Measurement],
 ) -> dict[str, object]:

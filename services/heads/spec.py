@@ -16,6 +16,8 @@ class Spec:
         encoder: model and version whose vectors it reads, `name/version`; empty: hashed features alone.
         buckets: columns of hashed features, 0: none.
         scalars: whether the size of the text is a feature.
+        length_weight: of a head that judges model strength (`strength`): standard deviations of its score per standard
+            deviation of the text's length; None: an ordinary classifier.
         dense_penalty: ridge penalty of the encoder's columns.
         hashed_penalty: ridge penalty of the hashed columns.
         scales: factors for both penalties; the best by cross-validated log loss is taken.
@@ -35,6 +37,7 @@ class Spec:
     encoder: str = ""
     buckets: int = 0
     scalars: bool = False
+    length_weight: float | None = None
     dense_penalty: float = 1e-5
     hashed_penalty: float = 1e-5
     scales: Sequence[float] = (1.0,)

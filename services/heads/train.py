@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from services.heads import card, examples, features, runlog
+from services.heads import card, examples, features, runlog, strength
 from services.heads.examples import NEEDED_PER_LABEL, Dataset, Examples
 from services.heads.features import Embed
 from services.heads.headfile import Head
@@ -70,6 +70,12 @@ def train(
     Raises:
         HeadError: the data or the vectors cannot be trained on; the message says why and what to do.
     """
+    forms = {AS_TRAINED: embed, **(also or {})}
+    if spec.length_weight is not None:
+        told("cross-validating")
+        learnt = strength.learn(spec, data, forms, seed)
+        log = runlog.entries(spec, data, seed, learnt.settings, strength.LABELS, learnt.measurements)
+        return _write(learnt.head, log, out_dir)
     known = examples.distinct(data.train.known())
     labels = examples.check(known, "The training part", needed=TAUGHT_PER_LABEL)
     told("reading features")
@@ -80,7 +86,7 @@ def train(
 
     told("measuring on the held-out part")
     measured = _head(problem, problem.solve(), settings)
-    measurements = list(_measure(spec, measured, data, {AS_TRAINED: embed, **(also or {})}, seed))
+    measurements = list(_measure(spec, measured, data, forms, seed))
     told("fitting all examples")
     everything = problem.joined(_problem(spec, labels, _taught(data.held_out, labels), embed))
     shipped = _head(problem, everything.solve(), settings)

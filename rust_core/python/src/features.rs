@@ -48,10 +48,10 @@ pub fn word_keys<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyArray1<u64>> 
     PyArray1::from_vec(py, hash::word_keys(text))
 }
 
-/// 64-bit keys of a text's words and pairs of neighbours, as a head's coverage is judged by.
+/// 64-bit keys of a text's pairs of neighbouring words, as a head's coverage is judged by.
 #[pyfunction]
-pub fn shingle_keys<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyArray1<u64>> {
-    PyArray1::from_vec(py, hash::shingle_keys(text))
+pub fn pair_keys<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyArray1<u64>> {
+    PyArray1::from_vec(py, hash::pair_keys(text))
 }
 
 fn matrix<'py>(py: Python<'py>, data: Vec<f32>, rows: usize, width: usize) -> PyResult<Bound<'py, PyArray2<f32>>> {

@@ -19,7 +19,7 @@ mod _core {
     #[pymodule_export]
     use super::canary::judge_canary;
     #[pymodule_export]
-    use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, shingle_keys, word_keys};
+    use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, pair_keys, word_keys};
     #[pymodule_export]
     use super::generate::{Engine, Inbox, Job};
     #[pymodule_export]

@@ -50,32 +50,23 @@ pub fn word_keys(text: &str) -> Vec<u64> {
         .collect()
 }
 
-/// One key per word and per pair of neighbours, in order and with repetitions: what a head's coverage is judged by.
-pub fn shingle_keys(text: &str) -> Vec<u64> {
-    let (folded, mut keys) = (fold(text), Vec::with_capacity(text.len() / 2));
-    each_word_and_pair(&folded, |key, _| keys.push(key));
-    keys
+/// One key per pair of neighbouring words, in order and with repetitions: what a head's coverage is judged by.
+pub fn pair_keys(text: &str) -> Vec<u64> {
+    let folded = fold(text);
+    let starts = words(&folded).map(|(start, _)| start);
+    let ends = words(&folded).skip(1).map(|(_, end)| end);
+    starts.zip(ends).map(|(start, end)| xxh3_64_with_seed(&folded.as_bytes()[start..end], WORD_PAIR)).collect()
 }
 
 fn each_hash(text: &str, mut visit: impl FnMut(u64)) {
     let folded = fold(text);
-    let mut bounds = Vec::new();
-    each_word_and_pair(&folded, |hash, word| {
-        visit(hash);
-        if let Some((start, end)) = word {
-            each_run(&folded[start - 1..end + 1], &mut bounds, &mut visit);
-        }
-    });
-}
-
-// `visit` is told where the word is; of a pair, nothing.
-fn each_word_and_pair(folded: &str, mut visit: impl FnMut(u64, Option<(usize, usize)>)) {
-    let mut previous = None;
-    for (start, end) in words(folded) {
-        visit(xxh3_64_with_seed(&folded.as_bytes()[start..end], WORD), Some((start, end)));
+    let (mut previous, mut bounds) = (None, Vec::new());
+    for (start, end) in words(&folded) {
+        visit(xxh3_64_with_seed(&folded.as_bytes()[start..end], WORD));
         if let Some(before) = previous.replace(start) {
-            visit(xxh3_64_with_seed(&folded.as_bytes()[before..end], WORD_PAIR), None);
+            visit(xxh3_64_with_seed(&folded.as_bytes()[before..end], WORD_PAIR));
         }
+        each_run(&folded[start - 1..end + 1], &mut bounds, &mut visit);
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a head knows of the texts it was trained on: how like them a text is, and where its score lies among theirs.
 //!
 //! A linear model answers with the same confidence about what it has never seen, so a router asks first whether a text
-//! resembles the training set.  [`Coverage`] is a Bloom filter with one hash function (Bloom 1970) over words and pairs
-//! of words, the cheapest one-class model there is: the share of a text's n-grams that training saw, stretched so that
-//! 0 is what the filter's false positives alone give and 1 what unseen texts of the same traffic give.  Function words
-//! are seen by every corpus; pairs are what separates.
+//! resembles the training set.  [`Coverage`] is a Bloom filter with one hash function (Bloom 1970) over pairs of
+//! neighbouring words, the cheapest one-class model there is: the share of a text's pairs that training saw, stretched
+//! so that 0 is what the filter's false positives alone give and 1 what the middle one of unseen texts of the same
+//! traffic gives.  Single words tell little, as every corpus has the common ones.
 //!
 //! [`Ranks`] turns scores into shares of traffic: the 101 quantiles of the training texts' out-of-fold scores, and the
 //! same of their lengths.  The length prior is the score at the length's own rank, so that thresholds set for scores
@@ -15,6 +15,8 @@ use crate::file::{File, FileError};
 use crate::hash;
 
 const RANKS: usize = 101;
+/// Pairs that every text is taken to have beside its own, unseen: one lucky pair shall prove nothing.
+const DOUBT: usize = 2;
 const NUMBER: &str = "a number";
 const MORE: &str = "above `coverage_none`";
 
@@ -39,11 +41,11 @@ impl Coverage {
         }
     }
 
-    /// From 0, like nothing that was taught, to 1, like all of it; 0 for a text without words.
+    /// From 0, like nothing that was taught, to 1, like most of it; 0 for a text without a pair of words.
     pub(crate) fn of(&self, text: &str) -> f32 {
-        let keys = hash::shingle_keys(text);
+        let keys = hash::pair_keys(text);
         let seen = keys.iter().filter(|key| self.has(**key)).count();
-        let share = seen as f32 / keys.len().max(1) as f32;
+        let share = seen as f32 / (keys.len() + DOUBT) as f32;
         ((share - self.none) / (self.full - self.none)).clamp(0.0, 1.0)
     }
 

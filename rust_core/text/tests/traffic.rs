@@ -7,7 +7,7 @@ use safetensors::Dtype;
 use tensors::{Tensor, file};
 use waypost_text::LinearHead;
 use waypost_text::Scores;
-use waypost_text::hash::shingle_keys;
+use waypost_text::hash::pair_keys;
 use waypost_text::head::HeadError;
 
 const METADATA: [(&str, &str); 7] = [
@@ -38,7 +38,7 @@ fn steps(name: &'static str, low: f32, step: f32) -> Tensor {
 /// The filter of a training set of one text, by multiply and shift as its writer does.
 fn seen(text: &str) -> Tensor {
     let mut data = vec![0; BYTES];
-    for key in shingle_keys(text) {
+    for key in pair_keys(text) {
         let bit = (((key & 0xffff_ffff) * 8 * BYTES as u64) >> 32) as usize;
         data[bit / 8] |= 1 << (bit % 8);
     }
@@ -74,13 +74,23 @@ fn without_a_simple_label_complexity_is_what_is_not_the_first() {
 }
 
 #[test]
-fn coverage_falls_with_the_words_and_pairs_that_training_did_not_have() {
-    let head = head(&[bias(), seen("the cat sat on the mat")]);
+fn coverage_falls_with_the_pairs_of_words_that_training_did_not_have() {
+    let head =
+        head(&[bias(), seen("the cat sat on the mat and the dog lay on the rug in the sun all day and all night")]);
     let of = |text| head.coverage(text).unwrap();
-    assert_eq!(of("the cat sat on the mat"), 1.0);
+    let share = |seen: f32, all: f32| (seen / (all + 2.0) - 0.1) / 0.8;
+    assert!((of("the cat sat on the mat and the dog") - share(8.0, 8.0)).abs() < 1e-6);
+    assert!((of("the cat sat on the dog and the mat") - share(7.0, 8.0)).abs() < 1e-6, "`dog and` is new");
     assert_eq!(of("zebra quagga okapi"), 0.0);
-    assert!((of("sat the cat") - (4.0 / 5.0 - 0.1) / 0.8).abs() < 1e-6, "the pair `sat the` is new");
-    assert!(of("mat the on sat cat the") < of("the cat sat on a mat"));
+}
+
+#[test]
+fn a_short_text_proves_less_than_a_long_one() {
+    let text = "the cat sat on the mat and the dog lay on the rug";
+    let head = head(&[bias(), seen(text)]);
+    assert!(head.coverage("the cat") < head.coverage("the cat sat"));
+    assert!(head.coverage("the cat sat") < head.coverage(text));
+    assert_eq!(head.coverage("cat"), Some(0.0));
 }
 
 #[test]
