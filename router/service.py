@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import waypost
-from router import events, registry, tenants
+from router import events, registry, rollout_jobs, tenants
 from waypost import _core, cpus, places
 from waypost.config import Router, looks_like_path
 from waypost.life import Stop
@@ -41,14 +41,6 @@ def serve(config: Router, instances: Iterable[str], shipped: Shipped, announce: 
         router.drain(config.drain_s)
 
 
-NOT_YET: dict[str, Any] = {
-    "limits": {"instance_in_flight"},
-    **dict.fromkeys(("slow_start_s", "hedge", "tenants", "tenant_default", "tiers", "guard", "tags", "cache"), True),
-    **dict.fromkeys(("budget", "quality", "style", "routes", "rollout"), True),
-}
-"""Keys that the core does not read so far, as `model_dump` takes them."""
-
-
 def core_config(config: Router, instances: list[str], shipped: Shipped) -> str:
     """The configuration as `_core.Router` reads it: with tenants' keys in plain text, so it is never to be logged.
 
@@ -56,7 +48,7 @@ def core_config(config: Router, instances: list[str], shipped: Shipped) -> str:
         ConfigError: a tenant's key is not there.
     """
     own: dict[str, Any] = {"drain_s": True, "instances_file": True, "decisions": True}
-    plane = config.model_dump(exclude=own | NOT_YET) | {"instances": instances}
+    plane = config.model_dump(exclude=own) | {"instances": instances}
     plane |= {"instance": "router", "version": waypost.__version__}
     plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)
     outside: dict[str, Callable[[], Any]] = {
@@ -65,7 +57,7 @@ def core_config(config: Router, instances: list[str], shipped: Shipped) -> str:
         "guard": lambda: _with_head(plane["guard"], shipped),
         "budget": lambda: plane["budget"] | {"store": _store(config.budget.store)},
     }
-    return json.dumps(plane | {key: found() for key, found in outside.items() if key in plane})
+    return json.dumps(plane | {key: found() for key, found in outside.items()})
 
 
 def _with_head(section: dict[str, Any], shipped: Shipped) -> dict[str, Any]:
@@ -87,6 +79,7 @@ Job = Callable[[threading.Event], None]
 def _jobs(config: Router, router: Any, static: list[str], listed: list[str]) -> Iterator[Job]:
     sink = events.sink(config.decisions)
     yield lambda stop: events.drain(router, sink, stop)
+    yield from rollout_jobs.jobs(router, _core.judge_canary, _core.canary_traffic, config.rollout)
     if path := config.instances_file:
 
         def changed(found: list[str]) -> None:

@@ -94,3 +94,33 @@ def test_what_is_kept_is_bounded(plane: Plane) -> None:
     for number in range(200):
         router.call(embed(f"text {number}"))
     assert router.status()["cache"]["bytes"] <= 20_000
+
+
+def near(plane: Plane, **semantic: Any) -> dict[str, Any]:
+    """Prompts are compared by their hash vectors."""
+    return {"semantic": {"enabled": True, "model": "hash", "threshold": 0.7, "audit_share": 0.0, **semantic}}
+
+
+def test_prompts_that_mean_the_same_share_an_answer_and_their_opposites_do_not(plane: Plane) -> None:
+    one = plane.writer("one")
+    with authors(one) as (author,):
+        router = keeping(plane, plane.worker(one, plane.hash_model()), **near(plane))
+        assert kept(router, ask("What is the capital of France?")) == "miss"
+        assert kept(router, ask("what is the capital of France")) == "near"
+        assert kept(router, ask("What is not the capital of France?")) == "miss"
+        assert kept(router, ask("What is the capital of Ghana?")) == "miss"
+        assert kept(router, ask("What is the capital of France?", max_tokens=3)) == "miss"
+        assert kept(router, ask("What is the capital of France?", route=hints(tenant="acme"))) == "miss"
+    assert len(author.asked) == 5
+
+
+def test_a_share_of_what_would_be_shared_is_audited(plane: Plane) -> None:
+    """By asking again: an answer that has become another one is a false hit."""
+    one = plane.writer("one")
+    with authors(one) as (author,):
+        router = keeping(plane, plane.worker(one, plane.hash_model()), **near(plane, audit_share=1.0))
+        for text in ("yes it is", "yes it is", "quite another story"):
+            author.write = lambda request, text=text: text
+            assert kept(router, ask("Is the sky blue over Paris?")) == "miss"
+        cache = router.status()["cache"]
+    assert (cache["near_hits"], cache["audited"], cache["false_hits"]) == (0, 2, 1)

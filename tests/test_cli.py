@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from router import service
 from tests.commands import Run
 from waypost import config
 from waypost.v1 import classify_pb2, embed_pb2, mesh_pb2, rerank_pb2
@@ -81,11 +80,8 @@ def test_a_missing_key_comes_with_where_to_put_it(run: Run, mesh: Any, fail: Any
     assert "takes the key from the environment, as WAYPOST_KEY" in done.err
 
 
-def test_keys_that_the_router_cannot_find_are_told_before_anything_starts(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_that_the_router_cannot_find_are_told_before_anything_starts(run: Run, tmp_path: Path) -> None:
     """With the place in the configuration, and exit code 2."""
-    monkeypatch.setattr(service, "NOT_YET", {})
     path = tmp_path / "waypost.toml"
     tenant = '[[router.tenants]]\nname = "acme"\nkey_env = "NOBODY_SET_THIS"\n'
     path.write_text(tenant + '[[workers]]\nname = "a"\n[[workers.models]]\nname = "h"\nbackend = "hash"\n')

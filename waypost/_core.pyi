@@ -16,6 +16,7 @@ __all__ = [
     "Tokenizer",
     "Worker",
     "build_profile",
+    "canary_traffic",
     "hash_embed",
     "hash_features",
     "judge_canary",
@@ -277,6 +278,9 @@ class Router:
 
 def judge_canary(case_json: str) -> str:
     """The verdict on a canary, as JSON, by what both sides have shown: see `waypost_decide::sequential`."""
+
+def canary_traffic(question_json: str) -> str:
+    """Calls a second at which each of some changes is seen in time, as JSON: see `waypost_decide::traffic`."""
 
 def load(
     address: str,

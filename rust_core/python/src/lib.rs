@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::canary::judge_canary;
+    use super::canary::{canary_traffic, judge_canary};
     #[pymodule_export]
     use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, pair_keys, word_keys};
     #[pymodule_export]

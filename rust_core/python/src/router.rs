@@ -1,6 +1,6 @@
 //! `Router`: the plane's router, steered by Python.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{io, sync::OnceLock, time::Duration};
 
 use pyo3::{
     exceptions::{PyOSError, PyRuntimeError, PyValueError},
@@ -38,7 +38,11 @@ impl Router {
         let runtime = runtime::build("waypost-router", self.config.io_threads)?;
         let listen = self.config.listen.to_string();
         let started = runtime::wait(py, &runtime, router::Router::start(self.config.clone()));
-        let router = started.map_err(|error| PyOSError::new_err(format!("cannot listen on {listen}: {error}")))?;
+        let router = started.map_err(|error| match error.kind() {
+            // A head, a rule or the ledger, which says so itself.
+            io::ErrorKind::Other => PyOSError::new_err(error.to_string()),
+            _ => PyOSError::new_err(format!("cannot listen on {listen}: {error}")),
+        })?;
         let address = router.address().to_string();
         // A second start keeps the first one's events; `Running` refuses it.
         let _ = self.events.set(router.events());

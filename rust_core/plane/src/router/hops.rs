@@ -99,6 +99,7 @@ impl Call {
         match self.look_near(hop, wanted, message).await {
             Some(Near::Hit(reply)) => self.from_cache(reply, "near"),
             Some(Near::New(place, audited)) => {
+                self.missed();
                 let ended = self.ask(hop, wanted, message, lead).await;
                 self.keep_near(place, audited, &ended).await;
                 ended
@@ -128,6 +129,11 @@ impl Call {
         }
     }
 
+    fn missed(&mut self) {
+        self.signature.cache = Some("miss");
+        self.record().note(|event| event.cache = Some("miss"));
+    }
+
     fn from_cache(&mut self, reply: Reply, how: &'static str) -> Ended {
         self.signature.cache = Some(how);
         self.record().note(|event| event.cache = Some(how));
@@ -137,8 +143,7 @@ impl Call {
     /// Asks the model itself; what it answers well is kept by whoever leads.
     async fn ask(&mut self, hop: &Hop, wanted: &Wanted, message: &Bytes, lead: Option<Lead<'_>>) -> Ended {
         if lead.is_some() {
-            self.signature.cache = Some("miss");
-            self.record().note(|event| event.cache = Some("miss"));
+            self.missed();
         }
         let mut ended = self.forward(hop, wanted, message).await;
         ended = self.weigh(hop, wanted, ended).await;

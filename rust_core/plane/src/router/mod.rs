@@ -115,7 +115,8 @@ impl Plane {
     async fn new(config: RouterConfig, health: Health, flights: Flights) -> io::Result<Self> {
         let config = Arc::new(config);
         let clock = Clock::default();
-        let store = open(&config).await?;
+        let name = router_name(&config);
+        let store = open(&config, &name).await?;
         Ok(Self {
             registry: Arc::new(Registry::new(config.clone(), health, clock)),
             chooser: Chooser::new(config.clone(), clock),
@@ -125,7 +126,7 @@ impl Plane {
             tenants: Tenants::new(&config),
             reader: Reader::new(&config)?,
             routes: Routes::new(&config),
-            rollouts: Rollouts::new(store.clone(), router_name(&config)),
+            rollouts: Rollouts::new(store.clone(), name),
             cache: Cache::new(&config.cache),
             semantic: Semantic::new(&config.cache.semantic, config.cache.ttl),
             judge: Judge::new(&config.quality).map_err(io::Error::other)?,
@@ -150,14 +151,14 @@ impl Plane {
     }
 }
 
-async fn open(config: &RouterConfig) -> io::Result<Store> {
+async fn open(config: &RouterConfig, name: &str) -> io::Result<Store> {
     let place = Place::parse(&config.budget.store).map_err(io::Error::other)?;
-    Store::open(&place, &router_name(config)).await.map_err(io::Error::other)
+    Store::open(&place, name).await.map_err(io::Error::other)
 }
 
-/// Routers of one mesh share a store, where each must have a name of its own.
+/// Routers of one mesh share a store, where each life of each must have a name of its own.
 fn router_name(config: &RouterConfig) -> String {
-    format!("{}@{}", config.instance, config.listen)
+    format!("{}-{:08x}", config.instance, rand::random::<u32>())
 }
 
 /// A running router.
