@@ -6,6 +6,9 @@
 //! What is held is durable.  When a router dies before it settles, [`Store::sweep`] (any router's) books the whole
 //! amount as [`Outcome::Lost`], since the provider may have billed it; a router that comes back late corrects it.
 //!
+//! Call [`Store::sweep`] every few seconds and [`Store::purge`] now and then; [`Store::settle_soon`] is the way to settle
+//! where nobody waits for what it says.
+//!
 //! One [`Place`] is a SQLite file, which the routers of a machine share: one thread owns the connection and commits
 //! together whatever waits.  The other is a Redis server, for the routers of many machines.  SQLite runs with
 //! `synchronous=NORMAL`: what is committed survives the death of a process, not always a loss of power.  Redis is as

@@ -77,7 +77,7 @@ impl Redis {
         let mut script = self.about(&self.scripts.reserve, router, ticket);
         script.arg(clock::millis(ask.expires_at));
         for cap in [ask.caps.mesh, ask.caps.tenant] {
-            script.arg(cap.map(|cap| cap.0.to_string()).unwrap_or_default());
+            script.arg(cap.map(|cap| cap.min(Money::MAX).0.to_string()).unwrap_or_default());
         }
         let (held, spent, reserved, own, held_own): (bool, i64, i64, i64, i64) =
             self.connection.run(&script, Repeat::Once).await?;
@@ -98,7 +98,7 @@ impl Redis {
 
     pub async fn totals(&self, tenant: &str, month: Month) -> Result<Both, StoreError> {
         let mut command = redis::cmd("HMGET");
-        command.arg(self.key("totals", month)).arg("spent").arg("reserved");
+        command.arg(self.monthly("totals", month)).arg("spent").arg("reserved");
         command.arg(["spent:", tenant].concat()).arg(["reserved:", tenant].concat());
         let found: Vec<Option<i64>> = self.connection.query(&command).await?;
         let at = |index: usize| found.get(index).copied().flatten().unwrap_or(0);
@@ -107,12 +107,12 @@ impl Redis {
 
     pub async fn spend_by_model(&self, tenant: Option<&str>, month: Month) -> Result<Vec<ModelSpend>, StoreError> {
         let fields: Vec<(String, i64)> =
-            self.connection.query(redis::cmd("HGETALL").arg(self.key("models", month))).await?;
+            self.connection.query(redis::cmd("HGETALL").arg(self.monthly("models", month))).await?;
         Ok(ledger::by_model(&fields, tenant))
     }
 
     pub async fn ledger(&self, month: Month, limit: usize) -> Result<Vec<Call>, StoreError> {
-        ledger::newest(&self.connection, &self.key("ledger", ""), month, limit).await
+        ledger::newest(&self.connection, &self.key("ledger"), month, limit).await
     }
 
     pub async fn sweep(&self, now: u64) -> Result<u64, StoreError> {
@@ -130,18 +130,18 @@ impl Redis {
 
     pub async fn purge(&self, before: u64) -> Result<u64, StoreError> {
         let mut command = redis::cmd("XTRIM");
-        self.connection.query(command.arg(self.key("ledger", "")).arg("MINID").arg(before)).await
+        self.connection.query(command.arg(self.key("ledger")).arg("MINID").arg(before)).await
     }
 
     pub async fn document(&self, key: &str) -> Result<Option<Document>, StoreError> {
         let mut command = redis::cmd("HGET");
-        let found: Option<String> = self.connection.query(command.arg(self.key("documents", "")).arg(key)).await?;
+        let found: Option<String> = self.connection.query(command.arg(self.key("documents")).arg(key)).await?;
         found.map(|text| ledger::document(&text)).transpose()
     }
 
     pub async fn documents(&self, prefix: &str) -> Result<Vec<(String, Document)>, StoreError> {
         let mut command = redis::cmd("HGETALL");
-        let found: Vec<(String, String)> = self.connection.query(command.arg(self.key("documents", ""))).await?;
+        let found: Vec<(String, String)> = self.connection.query(command.arg(self.key("documents"))).await?;
         let chosen = found.into_iter().filter(|(key, _)| key.starts_with(prefix));
         let read = chosen.map(|(key, text)| ledger::document(&text).map(|document| (key, document)));
         let mut documents = read.collect::<Result<Vec<_>, _>>()?;
@@ -156,10 +156,12 @@ impl Redis {
         if written { Ok(revision) } else { Err(PutError::Conflict { actual: revision }) }
     }
 
-    fn key(&self, kind: &str, month: impl ToString) -> String {
-        let month = month.to_string();
-        let parts = [self.root.as_str(), kind, &month];
-        parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(":")
+    fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.root)
+    }
+
+    fn monthly(&self, name: &str, month: Month) -> String {
+        format!("{}:{name}:{month}", self.root)
     }
 
     /// The script, with the arguments that tell it the call.

@@ -10,7 +10,8 @@ if outcome then return {outcome == UNDER_WAY and 1 or 0, unpack(totals(call))} e
 local before = totals(call)
 for scope, cap in ipairs(caps) do
   local used = before[2 * scope - 1] + before[2 * scope]
-  if cap ~= '' and used + call.reserved > tonumber(cap) then return {0, unpack(before)} end
+  -- Not used + reserved > cap: the sum may be too large to be whole.
+  if cap ~= '' and tonumber(call.reserved) > cap - used then return {0, unpack(before)} end
 end
 
 redis.call('HSET', record, pairs_of(call, 'outcome', UNDER_WAY, 'cost', 0))

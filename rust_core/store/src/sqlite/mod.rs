@@ -43,7 +43,7 @@ impl Sqlite {
     }
 
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.0.ask(Access::Read, |it| it.query_row("SELECT 1 FROM totals LIMIT 1", [], |_| Ok(())).or_else(none)).await
+        self.0.ask(Access::Read, |it| it.query_row("SELECT EXISTS (SELECT 1 FROM totals)", [], |_| Ok(()))).await
     }
 
     pub async fn reserve(&self, router: &str, ticket: &Ticket) -> Result<Standing, ReserveError> {
@@ -52,11 +52,17 @@ impl Sqlite {
     }
 
     pub async fn settle(&self, router: &str, ticket: &Ticket, end: End) -> Result<Standing, StoreError> {
-        self.0.ask(Access::Write, settlement(router, ticket, end)).await
+        let (router, ticket) = (router.to_owned(), ticket.clone());
+        let settle = move |it: &Connection| {
+            money::settle(it, &router, &ticket, end)?;
+            money::totals(it, &ticket.ask().tenant, ticket.ask().month).map(|both| both.of_tenant(&ticket.ask().caps))
+        };
+        self.0.ask(Access::Write, settle).await
     }
 
     pub fn settle_soon(&self, router: &str, ticket: &Ticket, end: End) -> Result<(), StoreError> {
-        self.0.leave(settlement(router, ticket, end))
+        let (router, ticket) = (router.to_owned(), ticket.clone());
+        self.0.leave(move |it| money::settle(it, &router, &ticket, end))
     }
 
     pub async fn totals(&self, tenant: &str, month: Month) -> Result<Both, StoreError> {
@@ -110,17 +116,4 @@ impl Sqlite {
             }
         }
     }
-}
-
-fn settlement(
-    router: &str,
-    ticket: &Ticket,
-    end: End,
-) -> impl FnOnce(&Connection) -> rusqlite::Result<Standing> + Send + 'static {
-    let (router, ticket) = (router.to_owned(), ticket.clone());
-    move |it| money::settle(it, &router, &ticket, end)
-}
-
-fn none(error: rusqlite::Error) -> rusqlite::Result<()> {
-    if error == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(error) }
 }

@@ -14,7 +14,7 @@ use crate::{
 /// What `calls.outcome` holds of a call under way.
 const UNDER_WAY: u8 = 0;
 
-/// Whose totals: the column of this name.
+/// Whose totals: the column of this name in `schema.sql`.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Mesh = 0,
@@ -51,12 +51,11 @@ pub fn reserve(
 }
 
 /// Ends the ticket's call, unless it has its end.
-pub fn settle(connection: &Connection, router: &str, ticket: &Ticket, end: End) -> rusqlite::Result<Standing> {
-    let ask = ticket.ask();
-    if let Some(change) = book(connection, router, ticket, end)? {
-        add(connection, ask, change, &[Kind::Mesh, Kind::Tenant, Kind::Model])?;
+pub fn settle(connection: &Connection, router: &str, ticket: &Ticket, end: End) -> rusqlite::Result<()> {
+    match book(connection, router, ticket, end)? {
+        Some(change) => add(connection, ticket.ask(), change, &[Kind::Mesh, Kind::Tenant, Kind::Model]),
+        None => Ok(()),
     }
-    Ok(totals(connection, &ask.tenant, ask.month)?.of_tenant(&ask.caps))
 }
 
 /// Ends up to `limit` calls that should have ended by `now`, at all that they hold.

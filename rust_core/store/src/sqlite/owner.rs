@@ -164,3 +164,57 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 fn ended() -> StoreError {
     StoreError::Failed("its thread ended".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn start() -> Owner {
+        let open = || Connection::open_in_memory().map_err(OpenError::from);
+        Owner::start(8, open, oneshot::channel().0).expect("a thread starts")
+    }
+
+    /// Asks without waiting for the answer.
+    fn ask<T: Send + 'static>(
+        owner: &Owner,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T, StoreError>> {
+        owner.send(Access::Write, work).expect("there is room")
+    }
+
+    fn rows(owner: &Owner) -> u32 {
+        let count = |it: &Connection| it.query_row("SELECT COUNT(*) FROM t", [], |row| row.get(0));
+        ask(owner, count).blocking_recv().expect("it answers").expect("it is read")
+    }
+
+    #[test]
+    fn what_waits_together_is_committed_or_fails_together() {
+        let owner = start();
+        let ((begin, begun), (go, held)) = (channel(), channel::<()>());
+        let first = ask(&owner, move |it| {
+            let _ = (begin.send(()), held.recv());
+            it.execute_batch("CREATE TABLE t (a)")
+        });
+        begun.recv().expect("it begins");
+        let good = ask(&owner, |it| it.execute_batch("INSERT INTO t VALUES (1)"));
+        let bad = ask(&owner, |it| it.execute_batch("INSERT INTO nowhere VALUES (1)"));
+        drop(go);
+        first.blocking_recv().expect("it answers").expect("it was alone");
+        assert!(matches!(good.blocking_recv(), Ok(Err(StoreError::Failed(_)))));
+        assert!(matches!(bad.blocking_recv(), Ok(Err(StoreError::Failed(_)))));
+        assert_eq!(rows(&owner), 0);
+    }
+
+    #[test]
+    fn what_is_left_is_done_before_what_is_asked_later() {
+        let owner = start();
+        ask(&owner, |it| it.execute_batch("CREATE TABLE t (a)"))
+            .blocking_recv()
+            .expect("it answers")
+            .expect("it is new");
+        owner.leave(|it| it.execute_batch("INSERT INTO t VALUES (1)")).expect("there is room");
+        assert_eq!(rows(&owner), 1);
+    }
+}

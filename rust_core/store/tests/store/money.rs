@@ -218,6 +218,18 @@ fn purging_forgets_lines_but_no_money_and_nothing_under_way() {
 }
 
 #[test]
+fn the_largest_amounts_are_counted_to_the_last() {
+    everywhere(async |place| {
+        let store = open(&place).await;
+        let asked = |amount| Ask { caps: mesh_cap(Money::MAX.0), ..ask(amount) };
+        let _most = store.reserve(asked(Money::MAX.0 - 1)).await.expect("it fits");
+        assert!(matches!(store.reserve(asked(2)).await, Err(ReserveError::Exceeded { .. })));
+        let _last = store.reserve(asked(1)).await.expect("it fits");
+        assert!(matches!(store.reserve(asked(1)).await, Err(ReserveError::Exceeded { .. })));
+    });
+}
+
+#[test]
 fn what_is_no_price_is_refused() {
     everywhere(async |place| {
         let store = open(&place).await;
