@@ -706,27 +706,27 @@ pub(super) fn stem(word: &str) -> String {
     if !word.is_ascii() || word.len() < 4 {
         return word.to_owned();
     }
-    let bare = strip_ending(word);
-    let undoubled = match bare.as_bytes() {
-        [.., a, b] if a == b && bare.len() < word.len() && !matches!(b, b's' | b'l' | b'e' | b'o') => {
-            &bare[..bare.len() - 1]
-        }
-        _ => bare,
-    };
-    let silent = undoubled.strip_suffix('e').filter(|rest| rest.len() > 2).unwrap_or(undoubled);
-    silent.strip_suffix('y').map_or_else(|| silent.to_owned(), |rest| format!("{rest}i"))
+    let singular = strip_plural(word);
+    let bare = strip_tense(singular);
+    let stem = bare.strip_suffix('e').filter(|rest| rest.len() > 2).unwrap_or(bare);
+    stem.strip_suffix('y').map_or_else(|| stem.to_owned(), |rest| format!("{rest}i"))
 }
 
-fn strip_ending(word: &str) -> &str {
-    let word = match word {
+fn strip_plural(word: &str) -> &str {
+    let hissing = ["sses", "shes", "ches", "xes", "zes"].iter().any(|ending| word.ends_with(ending));
+    match word {
         _ if word.ends_with("ss") || word.ends_with("us") || word.ends_with("is") => word,
-        _ if word.ends_with("ies") => return &word[..word.len() - 2],
-        _ if ["sses", "shes", "ches", "xes", "zes"].iter().any(|ending| word.ends_with(ending)) => {
-            &word[..word.len() - 2]
-        }
+        _ if word.ends_with("ies") || hissing => &word[..word.len() - 2],
         _ => word.strip_suffix('s').unwrap_or(word),
-    };
-    let vowel = |rest: &&str| rest.len() > 2 && rest.bytes().any(|byte| b"aeiouy".contains(&byte));
-    let verb = word.strip_suffix("ing").or_else(|| word.strip_suffix("ed")).filter(vowel);
-    verb.unwrap_or(word)
+    }
+}
+
+/// "planning" as "plan", but "selling" as "sell".
+fn strip_tense(word: &str) -> &str {
+    let spoken = |rest: &&str| rest.len() > 2 && rest.bytes().any(|byte| b"aeiouy".contains(&byte));
+    let Some(verb) = word.strip_suffix("ing").or_else(|| word.strip_suffix("ed")).filter(spoken) else { return word };
+    match verb.as_bytes() {
+        [.., a, b] if a == b && !b"sleo".contains(b) => &verb[..verb.len() - 1],
+        _ => verb,
+    }
 }

@@ -240,9 +240,9 @@ fn number(word: &str) -> Option<String> {
     if !word.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
+    // Zeros at the end stay: version 3.10 is not 3.1.
     let plain = word.trim_start_matches('0');
-    let plain = if word.contains('.') { plain.trim_end_matches('0').trim_end_matches('.') } else { plain };
-    Some(if plain.is_empty() { "0".to_owned() } else { plain.to_owned() })
+    Some(if plain.is_empty() { "0" } else { plain }.to_owned())
 }
 
 /// Symbols that say something; dashes and brackets do not.

@@ -41,7 +41,7 @@ pub(super) const PHRASES: &[(Of, f64, &str)] = &[
         0.55,
         concat!(
             "in java|in rust|in go|in swift|in ruby|in perl|in scala|in c|in r|using rust|using java|code review|",
-            "pull request|cron job|memory leak|linked lists|lambda function|code for|code to|code that|coding|",
+            "pull request|cron job|memory leak|linked lists|lambda function|code for|code to|code that|",
             "programming language",
         ),
     ),
@@ -49,7 +49,7 @@ pub(super) const PHRASES: &[(Of, f64, &str)] = &[
         Of::Code,
         0.4,
         concat!(
-            "code|programming|compile|compiler|algorithm|api|debug|debugging|git|json|yaml|mutex|deadlock|",
+            "coding|code|programming|compile|compiler|algorithm|api|debug|debugging|git|json|yaml|mutex|deadlock|",
             "linux command|command line|backend|frontend|test cases|test case|docker|docker image|docker images|",
             "container image|image processing|binary search|quicksort|hash table|data structure|software|my code|",
             "the code|this program|bash",
@@ -203,7 +203,7 @@ pub(super) const SHAPES: &[(Of, f64, &str)] = &[
     (
         Of::Code,
         0.6,
-        r#"(?-u:\b)[A-Za-z0-9_-]+\.(?:py|rs|js|ts|tsx|jsx|cpp|java|sh|sql|toml|yml|yaml|ipynb|php|rb|kt|swift|go)(?-u:\b)|===|!==|&&|\|\||</[a-z]+>|(?m:[;{]\s*$)"#,
+        r#"(?-u:\b)[A-Za-z0-9_-]+\.(?:py|rs|js|ts|tsx|jsx|cpp|java|sh|sql|toml|yml|yaml|ipynb|php|rb|kt|swift|go)(?-u:\b)|===|!==|&&|\|\||</[a-z]+>|(?m:[)\]}]\s*;\s*$|[{]\s*$)"#,
     ),
     (Of::Reasoning, 0.6, r#"\\(?:frac|sqrt|int|sum|lim|begin\{|mathbb|cdot|infty|pmod)|\$[^$\n]*[=^_\\][^$\n]*\$"#),
     (

@@ -131,6 +131,7 @@ impl Lexicon {
 /// Whether a match is neither preceded nor followed by more of a word.
 fn is_whole(text: &str, Range { start, end }: Range<usize>) -> bool {
     let bytes = text.as_bytes();
-    let inside = |at: usize| bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric());
-    !(inside(start) && start > 0 && inside(start - 1)) && !(inside(end - 1) && inside(end))
+    let inside = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let cuts = |at: usize| at > 0 && inside(at - 1) && inside(at);
+    !cuts(start) && !cuts(end)
 }
