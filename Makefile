@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Without what reads pictures and sounds.
 LLAMA := -DLLAVA_BUILD=OFF
-CRATES := -p waypost-text -p waypost-decide -p waypost-sample -p waypost-store -p waypost-plane
+CRATES := -p waypost-text -p waypost-decide -p waypost-sim -p waypost-sample -p waypost-store -p waypost-plane
 INSTALL_REDIS := test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null
 RUST := $(shell find rust_core proto -name '*.rs' -o -name '*.proto' -o -name Cargo.toml)
 

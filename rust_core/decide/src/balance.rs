@@ -1,12 +1,12 @@
 //! The second choice: which replica of the model.
 //!
 //! ```text
-//! views ▶ trust newcomers ▶ score ▶ leave the sick out ▶ and the full ▶ only one? session? else the policy
+//! views ▶ fill in what is not known ▶ score ▶ leave the sick out ▶ and the full ▶ only one? session? else the policy
 //! ```
 //!
 //! Only ready replicas count; of those the breaker, a pause and the exclusion by latency leave some out, never too
-//! many ([`mod@crate::outlier`]).  Then those at their limit are out: at 1.15 times the capacity an unlimited queue
-//! answered 2 % within a second, a limit of twice the slots 83 %.  When all that are well are full, that is the answer
+//! many ([`mod@crate::outlier`]).  Then those at their limit are out: beyond what can be served in time, waiting turns a
+//! clear refusal into a late failure ([`CALLS_PER_SLOT`]).  When all that are well are full, that is the answer
 //! ([`Nowhere::Full`]): calls are not sent to the sick because the well are busy.
 //!
 //! A session goes to its own replica, found by rendezvous hashing (Thaler and Ravishankar 1996): every router comes to
@@ -24,10 +24,16 @@ use crate::{
     stats::{Serving, Stats},
 };
 
+/// Calls at once at one instance for each of its slots, where nobody says otherwise.
+///
+/// One runs and two wait: with one waiting, half load with bursts and faults had 0.2 % of the calls refused, with two
+/// none, and at 1.15 times the capacity both answered 87 % within a second.
+pub const CALLS_PER_SLOT: u32 = 3;
+
 /// A replica, as it is when a call is to be placed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
-    /// For the policy.  A latency of zero is unknown; `score` is filled in by [`Balancer::choose`].
+    /// For the policy.  A latency of zero is unknown; [`Balancer::choose`] fills that in, and the score.
     pub load: Load,
     /// For leaving it out.
     pub health: Health,
@@ -37,6 +43,8 @@ pub struct View {
     pub weight: f64,
     /// So many times as slow it counts, being fresh: 1 and up.
     pub freshness: f64,
+    /// Share of its weight that the latency has left, 0 to 1: the rest goes to what is typical of the pool.
+    pub recency: f64,
     /// Hash of session and replica; the highest is the session's home.
     pub home: u64,
     /// The most calls at once there; beyond it, it is not chosen.
@@ -66,7 +74,9 @@ impl View {
     /// Of the model `serving` at the instance `stats`.
     pub fn of(stats: &mut Stats, serving: &Serving, offer: &Offer, now: Duration) -> Self {
         let success = stats.success(now);
-        let latency = serving.pace(now).max(stats.silence(now));
+        let (pace, recency) = serving.pace_left(now);
+        let silence = stats.silence(now);
+        let (latency, recency) = if silence > pace { (silence, 1.0) } else { (pace, recency) };
         // The policy adds one call to what is in flight; this call is `units` of them.
         let in_flight = stats.units.saturating_add(offer.units.max(1) - 1);
         Self {
@@ -80,6 +90,7 @@ impl View {
                 quality: serving.quality(now, offer.quality),
             },
             weight: offer.weight,
+            recency,
             freshness: stats.freshness(now),
             home: offer.home,
             limit: offer.limit,
@@ -170,7 +181,7 @@ impl Balancer {
             return Err(Nowhere::Nobody);
         }
         admitted.retain(|index| views[*index].has_room());
-        trust_newcomers(views);
+        fill_in(views);
         let scored = self.score(views);
         let mut propensities = vec![0.0; views.len()];
         let (index, reason) = self.pick(views, &admitted, session, &mut propensities).ok_or(Nowhere::Full)?;
@@ -211,12 +222,24 @@ fn home(views: &[View], admitted: &[usize]) -> Option<usize> {
     admitted.iter().copied().max_by_key(|index| views[*index].home)
 }
 
-/// A replica nothing is known of counts as quick as the quickest known: it is tried, and not swamped.
-fn trust_newcomers(views: &mut [View]) {
-    let known = views.iter().map(|view| view.load.latency).filter(|latency| !latency.is_zero());
-    let Some(quickest) = known.min() else { return };
-    for view in views.iter_mut().filter(|view| view.load.latency.is_zero()) {
-        view.load.latency = quickest;
+/// Fills in what is not known of a replica's latency, and what is no longer.
+///
+/// A newcomer counts as quick as the quickest known: it is tried, and not swamped.  Silence makes a replica neither
+/// quick nor slow but typical of its pool: an estimate that faded to nothing would send calls to whoever was not
+/// heard for longest, and among many routers, of which each hears little, that is the slow and the hung.  One that
+/// has only ever failed counts as slow as the slowest.
+fn fill_in(views: &mut [View]) {
+    let known = || views.iter().map(|view| view.load.latency).filter(|latency| !latency.is_zero());
+    let (Some(quickest), Some(slowest)) = (known().min(), known().max()) else { return };
+    // The harmonic mean, which a few slow ones do not move.
+    let rates: f64 = known().map(|latency| latency.as_secs_f64().recip()).sum();
+    let typical = known().count() as f64 / rates;
+    for View { load, recency, .. } in views {
+        load.latency = match load.latency {
+            Duration::ZERO if load.success == 1.0 => quickest,
+            Duration::ZERO => slowest,
+            latency => Duration::from_secs_f64(latency.as_secs_f64() * *recency + typical * (1.0 - *recency)),
+        };
     }
 }
 
@@ -243,6 +266,7 @@ mod tests {
         },
         weight: 1.0,
         freshness: 1.0,
+        recency: 1.0,
         home: 0,
         limit: 8,
     };
@@ -317,6 +341,23 @@ mod tests {
     }
 
     #[test]
+    fn one_that_only_ever_failed_is_no_newcomer_but_as_slow_as_the_slowest() {
+        let failed = View { load: Load { success: 0.9, latency: Duration::ZERO, ..IDLE.load }, ..IDLE };
+        let mut views = [latency(IDLE, 30), failed, latency(IDLE, 20)];
+        balancer(Policy::ExpectedCompletion).choose(&mut views, false, NOW).unwrap();
+        assert_eq!(views[1].load.latency, Duration::from_millis(30));
+    }
+
+    #[test]
+    fn silence_makes_a_replica_typical_neither_quick_nor_slow() {
+        let silent = |view| View { recency: 0.0, ..view };
+        let mut views = [silent(latency(IDLE, 10)), silent(latency(IDLE, 9000)), latency(IDLE, 40)];
+        balancer(Policy::ExpectedCompletion).choose(&mut views, false, NOW).unwrap();
+        let millis = views.map(|view| view.load.latency.as_millis());
+        assert_eq!(millis, [23, 23, 40]);
+    }
+
+    #[test]
     fn a_fresh_one_takes_less_than_its_share() {
         let fresh = View { freshness: 4.0, ..IDLE };
         let mut counts = [0u32; 2];
@@ -376,6 +417,7 @@ mod tests {
                 candidate: Candidate { queue_depth, uptime: success, ..IDLE.candidate },
                 weight,
                 freshness,
+                recency: 1.0,
                 home,
                 limit: 8,
             }

@@ -45,6 +45,12 @@ impl PeakEwma {
         self.last.map_or(self.initial, |last| Duration::from_secs_f64(last.seconds * self.weight(last.at, now)))
     }
 
+    /// The estimate as the last observation left it, and the share of its weight that it has left at `now`: for who
+    /// knows better than zero what to expect of an instance that is silent.
+    pub fn faded(&self, now: Duration) -> (Duration, f64) {
+        self.last.map_or((self.initial, 0.0), |last| (Duration::from_secs_f64(last.seconds), self.weight(last.at, now)))
+    }
+
     fn weight(&self, then: Duration, now: Duration) -> f64 {
         decayed(now.saturating_sub(then), self.decay)
     }
@@ -97,6 +103,14 @@ mod tests {
     fn silence_decays_the_estimate_by_a_factor_e_per_decay_time() {
         let left = fed(&[(0, 1000)]).get(DECAY).as_secs_f64();
         assert!((left - (-1f64).exp()).abs() < 1e-6, "{left}");
+    }
+
+    #[test]
+    fn what_it_was_and_what_is_left_of_it_make_the_estimate() {
+        let (was, left) = fed(&[(0, 1000)]).faded(DECAY);
+        assert_eq!(was, ms(1000));
+        assert!((was.as_secs_f64() * left - fed(&[(0, 1000)]).get(DECAY).as_secs_f64()).abs() < 1e-9);
+        assert_eq!(PeakEwma::new(DECAY, ms(3)).faded(DECAY), (ms(3), 0.0));
     }
 
     #[test]

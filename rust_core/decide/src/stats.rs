@@ -25,6 +25,10 @@ const P95_REFRESH: Duration = Duration::from_millis(100);
 const LATE_FACTOR: u32 = 4;
 /// and at least this long; a deadline before that is the caller's impatience.
 const LATE_FLOOR: Duration = Duration::from_secs(1);
+/// Being silent for so many times the usual latency is suspicious,
+const QUIET_FACTOR: u32 = 2;
+/// from here on: sooner than being late, as suspicion only sends the next call elsewhere.
+const QUIET_FLOOR: Duration = Duration::from_millis(100);
 /// An instance that was away for longer begins anew: caches are cold, and what was known of it has faded.
 const ABSENCE: Duration = DECAY;
 /// A fresh instance counts as so many times as slow; Envoy's slow start begins at the same tenth of the share.
@@ -255,7 +259,7 @@ impl Stats {
     /// for one that does not answer: without this, calls trickle into a hung instance as its average fades.
     pub fn silence(&self, now: Duration) -> Duration {
         let silence = now.saturating_sub(self.quiet_since);
-        let explained = self.awaiting == 0 || silence < self.lateness(now);
+        let explained = self.awaiting == 0 || silence < QUIET_FLOOR.max(self.latency.get(now) * QUIET_FACTOR);
         if explained { Duration::ZERO } else { silence }
     }
 
@@ -338,9 +342,14 @@ impl Serving {
         }
     }
 
-    /// Latency per unit of work; zero where nothing was heard yet.
+    /// Latency per unit of work; zero where nothing was heard yet, and fading to it.
     pub fn pace(&self, now: Duration) -> Duration {
         self.pace.get(now)
+    }
+
+    /// Latency per unit of work as it was left, and the share of its weight that it has left.
+    pub fn pace_left(&self, now: Duration) -> (Duration, f64) {
+        self.pace.faded(now)
     }
 
     /// Somebody, a validator or a user, says how good an answer was, 0 to 1.
@@ -421,10 +430,19 @@ mod tests {
         let mut stats = stats();
         assert_eq!(stats.silence(START), ms(0));
         stats.enter(START, 1);
-        assert_eq!(stats.silence(START + ms(999)), ms(0));
+        assert_eq!(stats.silence(START + ms(99)), ms(0));
         assert_eq!(stats.silence(START + ms(1500)), ms(1500));
         stats.heard(START + ms(1600), ms(1600));
         assert_eq!(stats.silence(START + ms(9000)), ms(0));
+    }
+
+    #[test]
+    fn who_is_slow_by_habit_is_not_silent_so_soon() {
+        let mut stats = stats();
+        answer(&mut stats, START, ms(400));
+        stats.enter(START + ms(400), 1);
+        assert_eq!(stats.silence(START + ms(1100)), ms(0));
+        assert_eq!(stats.silence(START + ms(1400)), ms(1000));
     }
 
     #[test]
