@@ -441,7 +441,7 @@ mod tests {
         let mut stats = stats();
         answer(&mut stats, START, ms(400));
         stats.enter(START + ms(400), 1);
-        assert_eq!(stats.silence(START + ms(1100)), ms(0));
+        assert_eq!(stats.silence(START + ms(1000)), ms(0));
         assert_eq!(stats.silence(START + ms(1400)), ms(1000));
     }
 
