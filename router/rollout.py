@@ -199,7 +199,7 @@ def decide(status: Json, verdict: Json) -> dict[str, Any] | None:
     if verdict["verdict"] == "regression":
         return {"state": "rolled_back", "reason": regression_words(verdict)}
     if verdict["verdict"] == "no_worse":
-        return _onward(rollout, f"no worse after {_calls(status, 'canary')} calls at {share(rollout):.0%}")
+        return _onward(rollout, f"no worse after {_calls(status, 'canary')} calls at {percent(share(rollout))}")
     if status["since_s"] >= rollout["step_limit_s"]:
         return {"state": "inconclusive", "reason": undecided_words(status, verdict)}
     return None
@@ -249,7 +249,7 @@ def undecided_words(status: Json, verdict: Json) -> str:
 def traffic_words(needed: list[float | None], rollout: Json, status: Json) -> str:
     """Which traffic shows what, and how much there is."""
     shown = ", ".join(_shows(needed))
-    where = f"At a share of {share(rollout):.0%}, {WITHIN_S / 60:.0f} minutes show {shown}"
+    where = f"At a share of {percent(share(rollout))}, {WITHIN_S / 60:.0f} minutes show {shown}"
     return f"{where}; there were {calls_per_second(status):.1f} calls/s"
 
 
@@ -262,4 +262,9 @@ def _shows(needed: list[float | None]) -> Iterator[str]:
 
 def figure(metric: str, mean: Any) -> str:
     """A mean as people know it: shares in per cent, scores as they are."""
-    return f"{100 * float(mean):.1f} %" if metric in ("errors", "slow") else f"{float(mean):.2f}"
+    return percent(float(mean), 1) if metric in ("errors", "slow") else f"{float(mean):.2f}"
+
+
+def percent(part: float, digits: int = 0) -> str:
+    """A share: "5 %"."""
+    return f"{100 * part:.{digits}f} %"

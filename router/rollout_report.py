@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from router.rollout import figure, share
+from router.rollout import figure, percent, share
 
 Json = Mapping[str, Any]
-Series = dict[str, tuple[list[float], list[float]]]
-"""Per line of a plot: minutes, and values."""
+Series = dict[str, list[float]]
+"""The values of each line of a plot."""
 
 SIDES = ("stable", "canary")
 ENDINGS = {
@@ -113,7 +113,7 @@ def _text(run: Run, pairs: Sequence[Json]) -> Iterator[str]:
     yield "## Steps\n"
     yield from _table(("share", "minutes", "calls, stable", "calls, canary", "calls/s", "ended"), _steps(run))
     for look in _last_looks(run):
-        yield f"\n## Both sides at {share(look['rollout']):.0%}\n"
+        yield f"\n## Both sides at {percent(share(look['rollout']))}\n"
         yield from _table(("", "stable", "canary", "difference"), _compared(look))
     if pairs:
         yield "\n## Answers to the same calls\n"
@@ -145,7 +145,7 @@ def _steps(run: Run) -> Iterator[tuple[str, ...]]:
         rate = sum(calls) / max(look["since_s"], 1.0)
         ended = endings[index] if index < len(endings) else "not yet"
         minutes = f"{look['since_s'] / 60:.1f}"
-        yield f"{share(look['rollout']):.0%}", minutes, f"{calls[0]}", f"{calls[1]}", f"{rate:.1f}", ended
+        yield percent(share(look["rollout"])), minutes, f"{calls[0]}", f"{calls[1]}", f"{rate:.1f}", ended
 
 
 def _compared(look: Json) -> Iterator[tuple[str, ...]]:
@@ -171,7 +171,7 @@ def _alike(pairs: Sequence[Json]) -> Iterator[tuple[str, ...]]:
         lost = sum(pair.get("kind") == kind and pair["similarity"] is None for pair in pairs)
         low, mean = np.quantile(alike, 0.05), np.mean(alike)
         same = np.mean(np.asarray(alike) >= 1 - 1e-6)
-        yield kind, f"{len(alike)}", f"{mean:.3f}", f"{low:.3f}", f"{min(alike):.3f}", f"{same:.0%}", f"{lost}"
+        yield kind, f"{len(alike)}", f"{mean:.3f}", f"{low:.3f}", f"{min(alike):.3f}", percent(float(same)), f"{lost}"
 
 
 def _similarities(pairs: Iterable[Json]) -> dict[str, list[float]]:
@@ -192,7 +192,9 @@ def _plots(run: Run, pairs: Sequence[Json], folder: Path) -> Iterator[str]:
         yield "\nNo plots: `pip install 'waypost[report]'` brings what draws them."
         return
     yield "\n## Over time\n"
-    yield from (_drawn(folder, *plot) for plot in _lines_over_time(run))
+    minutes = _minutes(run)
+    steps = [minutes[run.looks.index(look)] for look in _last_looks(run)[:-1]]
+    yield from (_drawn(folder, minutes, steps, *plot) for plot in _lines_over_time(run))
     for kind, alike in _similarities(pairs).items():
         yield _histogram(folder, kind, alike)
 
@@ -211,20 +213,25 @@ def _mean_of(metric: str) -> Callable[[Json], float]:
     return lambda side: side[metric]["sum"] / side[metric]["n"] if side[metric]["n"] else float("nan")
 
 
-def _over_time(run: Run, value: Callable[[Json], float]) -> Series:
+def _minutes(run: Run) -> list[float]:
     times = [datetime.fromisoformat(look["timestamp"]).timestamp() for look in run.looks]
-    minutes = [(time - times[0]) / 60 for time in times]
-    return {side: (minutes, [value(look[side]) for look in run.looks]) for side in SIDES}
+    return [(time - times[0]) / 60 for time in times]
 
 
-def _drawn(folder: Path, title: str, unit: str, series: Series) -> str:
+def _over_time(run: Run, value: Callable[[Json], float]) -> Series:
+    return {side: [value(look[side]) for look in run.looks] for side in SIDES}
+
+
+def _drawn(folder: Path, minutes: list[float], steps: list[float], title: str, unit: str, series: Series) -> str:
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(8, 3), layout="constrained")
     axes = drawing.subplots()
-    for name, (minutes, values) in series.items():
+    for name, values in series.items():
         axes.plot(minutes, values, label=name, marker="." if len(minutes) < 20 else "")
-    axes.set(title=title, xlabel="minutes", ylabel=unit)
+    for end in steps:
+        axes.axvline(end, color="grey", linestyle=":")
+    axes.set(title=f"{title} since each step began", xlabel="minutes", ylabel=unit)
     axes.grid(alpha=0.3)
     axes.legend()
     return _saved(drawing, folder, title)

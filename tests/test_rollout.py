@@ -134,7 +134,7 @@ def test_a_good_canary_goes_from_step_to_step_and_is_promoted() -> None:
     journal = Kept()
     ended = watched(Mesh(), journal=journal)
     assert (ended["state"], ended["step"]) == ("promoted", 2)
-    assert ended["reason"].startswith("no worse after") and ended["reason"].endswith("calls at 80%")
+    assert ended["reason"].startswith("no worse after") and ended["reason"].endswith("calls at 80 %")
     assert [line["rollout"]["step"] for line in journal.lines if "verdict" not in line] == [1, 2, 2]
 
 
@@ -295,7 +295,7 @@ def test_the_report_compares_the_answers_of_shadow_calls(tmp_path: Path) -> None
     pair = {"timestamp": "2999-01-01T00:00:00+00:00", "stable_model": "old", "canary_model": "new", "kind": "texts"}
     pairs = [pair | {"similarity": value} for value in (0.5, 1.0, None)] + [pair | {"canary_model": "x"}]
     text = report(tmp_path, Mesh(), pairs)
-    assert "| texts | 2 | 0.750 | 0.525 | 0.500 | 50% | 1 |" in text
+    assert "| texts | 2 | 0.750 | 0.525 | 0.500 | 50 % | 1 |" in text
     assert (tmp_path / "report" / "alike-texts.png").exists()
 
 
