@@ -24,6 +24,9 @@ CONFIG = """
 [router]
 listen = "127.0.0.1:0"
 probe_interval_s = 0.2
+# Every call is to reach a worker.
+[router.cache]
+enabled = false
 [router.decisions]
 to = "{folder}/decisions.jsonl"
 [[workers]]

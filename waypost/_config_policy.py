@@ -132,7 +132,7 @@ class Tiers(Section):
     """Prompts whose scores are remembered, per router: the thresholds are their quantiles."""
     adjust_s: Seconds = 5.0
     """Seconds between two moves of the thresholds."""
-    min_coverage: Share = 0.3
+    min_coverage: Share = 0.65
     """Share of a prompt's features that the head was trained on; below it the prompt's length decides."""
 
 

@@ -32,6 +32,9 @@ use super::{
 };
 use crate::{deadline::Deadline, error::Error, flight::Flight, headers};
 
+/// A caller's own name for its call is kept for feedback up to this length; a longer one is replaced.
+const NAME_BYTES: usize = 128;
+
 /// A call under way.
 pub struct Call {
     pub(super) plane: Arc<Plane>,
@@ -57,7 +60,8 @@ impl Call {
     /// A call has come in.
     pub fn new(plane: Arc<Plane>, method: &'static Method, request: Request<Incoming>) -> Self {
         let (parts, body) = request.into_parts();
-        let answer_id = parts.headers.get(headers::REQUEST_ID).cloned().unwrap_or_else(|| plane.names.next());
+        let brought = parts.headers.get(headers::REQUEST_ID).filter(|id| id.len() <= NAME_BYTES);
+        let answer_id = brought.cloned().unwrap_or_else(|| plane.names.next());
         let record = Record::new(&plane.events, method, &parts.headers, &answer_id, plane.config.policy.as_str());
         Self {
             method,

@@ -92,10 +92,11 @@ impl HopLine {
 }
 
 impl Event {
-    /// Attempts that nobody ended were ended with the call.
+    /// Attempts that nobody ended were ended with the call; where it was answered, another one won.
     fn close_attempts(&mut self) {
+        let code = if self.code == Code::Ok { Code::Cancelled } else { self.code };
         for tried in self.attempts.iter_mut().filter(|tried| tried.open) {
-            (tried.code, tried.latency) = (self.code, tried.begun.elapsed());
+            (tried.code, tried.latency) = (code, tried.begun.elapsed());
         }
     }
 }

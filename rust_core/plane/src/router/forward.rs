@@ -187,6 +187,10 @@ impl Call {
     /// Takes note of an attempt's end, and settles what it cost.
     fn judge(&mut self, delivery: Delivery, reply: &Result<Reply, Broken>, wanted: &Wanted) -> Outcome {
         let outcome = Outcome::of(reply);
+        // Of two that raced it is the one that came in.
+        let replica = delivery.attempt.replica.clone();
+        self.record().note(|event| event.chosen = Some(replica.served.instance.clone()));
+        self.signature.replica = Some(replica);
         if let Some(pause) = outcome.cool {
             delivery.attempt.replica.served.cool(self.plane.clock.now(), pause);
         }

@@ -41,6 +41,7 @@ impl Judge {
             forbid: config.brand.forbid.clone(),
             require: config.brand.require.clone(),
             max_chars: config.brand.max_chars,
+            relevant: config.relevance.to_the_point(),
             ..RulesSpec::default()
         })?;
         Ok(Some(Self { rules, floor: config.floor, relevance: config.relevance, model: config.model.clone() }))

@@ -242,7 +242,7 @@ impl Contender {
 /// Every model that can do the work, best first; in the order of their names where they are equal.
 pub fn contenders(snapshot: &Snapshot, wanted: &Wanted, weights: &Weights, now: Duration) -> Vec<Contender> {
     let mut all: Vec<_> = snapshot.models.iter().filter_map(|model| Contender::of(model, wanted)).collect();
-    if all.len() > 1 && wanted.is_interchangeable() {
+    if wanted.is_interchangeable() {
         let candidates: Vec<_> = all.iter().map(|contender| contender.candidate(wanted, now)).collect();
         let scores = score::score(&candidates, weights);
         all.iter_mut().zip(scores).for_each(|(contender, scored)| contender.scored = scored);

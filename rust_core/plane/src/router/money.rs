@@ -254,16 +254,12 @@ impl Spending {
         self.amount.to_usd()
     }
 
-    /// Beside the call: the answer need not wait for the ledger, which keeps the reservation until it hears.
+    /// The answer need not wait for the ledger, which keeps the reservation until it hears; one that is away keeps it
+    /// for good, and then it counts as spent: never less than the truth.
     fn write(&mut self, cost: Money, outcome: Outcome) {
-        let Some(ticket) = self.ticket.take() else { return };
-        let purse = self.purse.clone();
-        tokio::spawn(async move {
-            // A ledger that is away keeps the reservation, which then counts as spent: never less than the truth.
-            if let Ok(standing) = purse.store.settle(ticket, cost, outcome).await {
-                purse.heard(&standing);
-            }
-        });
+        if let Some(ticket) = self.ticket.take() {
+            let _ = self.purse.store.settle_soon(ticket, cost, outcome);
+        }
     }
 }
 

@@ -98,6 +98,17 @@ pub enum Relevance {
     Rerank,
 }
 
+impl Relevance {
+    /// From which value on an answer is to the point, each on its own scale: a question and its answer are about the
+    /// same, but not the same, so that their vectors are further apart than those of two wordings of one thing.
+    pub fn to_the_point(self) -> f32 {
+        match self {
+            Self::Off | Self::Hash | Self::Rerank => 0.5,
+            Self::Embed => 0.35,
+        }
+    }
+}
+
 /// What an answer of this house looks like.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

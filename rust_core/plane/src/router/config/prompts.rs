@@ -58,7 +58,7 @@ impl Default for Tiers {
             shares: Share::default(),
             window: 2000,
             adjust: Duration::from_secs(5),
-            min_coverage: 0.3,
+            min_coverage: 0.65,
         }
     }
 }
