@@ -47,22 +47,19 @@ def core_config(config: Router, instances: list[str], shipped: Shipped) -> str:
     Raises:
         ConfigError: a tenant's key is not there.
     """
-    own: dict[str, Any] = {"drain_s": True, "instances_file": True, "decisions": True}
+    own = {"drain_s", "instances_file", "decisions"}
     plane = config.model_dump(exclude=own) | {"instances": instances}
     plane |= {"instance": "router", "version": waypost.__version__}
     plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)
-    outside: dict[str, Callable[[], Any]] = {
-        "tenants": lambda: tenants.keyed(config.tenants),
-        "tiers": lambda: _with_head(plane["tiers"], shipped),
-        "guard": lambda: _with_head(plane["guard"], shipped),
-        "budget": lambda: plane["budget"] | {"store": _store(config.budget.store)},
-    }
-    return json.dumps(plane | {key: found() for key, found in outside.items()})
+    plane["tenants"] = tenants.keyed(config.tenants)
+    plane["tiers"]["head"] = _head(config.tiers.head, shipped)
+    plane["guard"]["head"] = _head(config.guard.head, shipped)
+    plane["budget"]["store"] = _store(config.budget.store)
+    return json.dumps(plane)
 
 
-def _with_head(section: dict[str, Any], shipped: Shipped) -> dict[str, Any]:
-    head = section["head"]
-    return section | {"head": head if looks_like_path(head) else str(shipped(head))}
+def _head(head: str, shipped: Shipped) -> str:
+    return head if looks_like_path(head) else str(shipped(head))
 
 
 def _store(store: str) -> str:

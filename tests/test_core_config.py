@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from router import service
 from services.heads.shipped import shipped
-from waypost import _core
+from waypost import _core, config
 from waypost.config import ConfigError, Router, Tenant
 
 
@@ -25,7 +26,7 @@ def handed(router: Router) -> Any:
     return json.loads(service.core_config(router, ["127.0.0.1:1"], lambda name: Path("/shipped") / name))
 
 
-def keyed(**key: str) -> Router:
+def keyed(**key: Any) -> Router:
     return Router(tenants=(Tenant(name="acme", monthly_usd=5.0, guard="block", **key),))
 
 
@@ -79,10 +80,54 @@ def test_a_key_is_never_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
         assert key not in str(caught.value)
 
 
-def test_the_core_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever of it the core reads so far: a key that it does not know is an error there."""
-    monkeypatch.undo()
-    _core.Router(service.core_config(Router(), [], lambda name: Path("/shipped") / name))
+FULL = """
+[router]
+policy = "weighted"
+[router.hedge]
+enabled = true
+[[router.tenants]]
+name = "acme"
+monthly_usd = 5.0
+burst = 10
+guard = "annotate"
+[router.guard]
+mode = "block"
+[router.cache.semantic]
+enabled = true
+model = "hash"
+[router.budget]
+store = "memory:"
+soft = [{ at = 0.5, most = "creative" }]
+[router.quality]
+enabled = true
+relevance = "rerank"
+brand = { forbid = ["(?i)as an ai"], max_chars = 400 }
+[router.style]
+prompt = "Be brief."
+models = ["hash"]
+[[router.routes]]
+name = "default"
+task = "rerank"
+hops = [{ model = "hash" }, { model = "b@stable", when = ["complex", "unsure"], all = true, max_share = 0.15 }]
+[[workers]]
+name = "local"
+[[workers.models]]
+name = "hash"
+backend = "hash"
+"""
+
+
+@pytest.mark.parametrize("text", [config.default_text(), FULL], ids=["default", "full"])
+def test_the_core_takes_it(text: str, tmp_path: Path) -> None:
+    """A key or a word that it does not know is an error there."""
+    router = config.check(tomllib.loads(text), base=tmp_path, origin="test").router
+    _core.Router(service.core_config(router, [], shipped))
+
+
+@pytest.mark.parametrize("policy", get_args(Router.model_fields["policy"].annotation))
+def test_the_core_has_every_policy(policy: str) -> None:
+    """By the name it has in the file."""
+    _core.Router(service.core_config(Router(policy=policy), [], shipped))  # type: ignore[arg-type]
 
 
 def test_shipped_heads_are_there() -> None:

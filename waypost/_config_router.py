@@ -111,8 +111,8 @@ class Router(Section):
     listen: Address = "127.0.0.1:50051"
     """ "host:port" (port 0: any free one) or "unix:/path"."""
     policy: Literal["expected_completion", "power_of_two", "score", "round_robin", "weighted"] = "expected_completion"
-    """How one of several instances of a model is chosen: which will be done first; the less busy of two drawn; the
-    better score of two drawn; in turns; in turns by the slots they tell."""
+    """How one of several instances of a model is chosen: which will be done first; which of two drawn will be; the
+    better score of two drawn; in turns; at random, in proportion to the slots they tell."""
     slow_start_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10.0
     """Seconds over which the share of a fresh instance grows to its due; 0: it has it at once."""
     seed: int | None = None

@@ -54,7 +54,7 @@ class Routing:
         tier: how much model the request was given.
         cost_usd: what the call came to; None of models without a price.
         budget_remaining_usd: left this month, of the tighter limit; None where there is none, or nothing was spent.
-        cache: "hit" or "miss"; empty where the answer may not be kept.
+        cache: "hit", "near" (kept for a prompt that means the same) or "miss"; empty where it may not be kept.
         guard: label and score of what the guard remarked.
         quality: how good the answer was found, 0 to 1; None where it was not judged.
     """

@@ -64,13 +64,16 @@ def _parts(answer: Generation) -> Iterable[str]:
     yield from _routing(answer.routing)
 
 
+KEPT = {"hit": "from the cache", "near": "from the cache, of a prompt that means the same"}
+
+
 def _routing(routing: Routing) -> Iterable[str]:
     if routing.tier:
         yield f"tier {routing.tier}"
     if routing.hops:
         yield f"after {', '.join(routing.hops[:-1])}"
-    if routing.cache == "hit":
-        yield "from the cache"
+    if kept := KEPT.get(routing.cache):
+        yield kept
     if routing.guard:
         yield f"the guard says {routing.guard}"
     if routing.request_id:
