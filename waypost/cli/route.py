@@ -62,9 +62,9 @@ def _show(found: Explanation) -> None:
     say = show.console()
     for name, value in _facts(found):
         say.print(f"[dim]{name:<10}[/dim] {value}", soft_wrap=True)
-    _show_hops(found)
-    _show_models(found)
-    _show_instances(found)
+    for shown, of in ((_show_hops, found.hops), (_show_models, found.models), (_show_instances, found.instances)):
+        if of:
+            shown(found)
     if found.cost_usd:
         say.print(f"at most {show.usd(found.cost_usd)} at the first")
     if found.error:
