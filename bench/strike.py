@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 import grpc
 import numpy as np
 
+import waypost
 from bench import mesh, processes, table, toxic
 from bench.texts import texts
 from waypost import _core
@@ -29,7 +31,7 @@ from waypost.v1 import embed_pb2
 
 PATH = "/waypost.v1.EmbedService/Embed"
 SECONDS, STRUCK_AT_S, STRUCK_S = 20.0, 5.0, 5.0
-CLIENTS, RATE, TIMEOUT_S = 64, 800.0, 10.0
+CLIENTS, RATE, TIMEOUT_S = 64, 400.0, 10.0
 DELAY_S = 0.5
 GOAL = 0.999
 
@@ -133,16 +135,23 @@ def signals(running: mesh.Mesh) -> list[Strike]:
 
 
 def late(stack: ExitStack) -> tuple[str, Strike]:
-    """A mesh of which one worker is behind a proxy, and the proxy's strike."""
-    far = stack.enter_context(processes.started("worker", WORKERS.format(replicas=1)))
-    proxy = stack.enter_context(toxic.slowed(far.address))
-    near = WORKERS.format(replicas=2).replace("struck", "near")
-    running = stack.enter_context(mesh.running(f'[router]\ninstances = ["{proxy.address}"]\n{near}'))
+    """A router before three workers that are all behind proxies, as equals, and the strike of one of these."""
+    workers = [stack.enter_context(processes.started("worker", WORKERS.format(replicas=1))) for _ in range(3)]
+    proxies = [stack.enter_context(toxic.slowed(worker.address)) for worker in workers]
+    listed = ", ".join(f'"{proxy.address}"' for proxy in proxies)
+    router = stack.enter_context(processes.started("router", f"[router]\ninstances = [{listed}]\n"))
 
     def delay(seconds: float) -> Act:
-        return lambda: setattr(proxy, "delay_s", seconds)
+        return lambda: setattr(proxies[0], "delay_s", seconds)
 
-    return running.address, Strike(f"{DELAY_S:g} s more each way, for {STRUCK_S:g} s", delay(DELAY_S), delay(0.0))
+    return router.address, Strike(f"{DELAY_S:g} s more each way, for {STRUCK_S:g} s", delay(DELAY_S), delay(0.0))
+
+
+def _ready(address: str) -> None:
+    """Returns once a router has all its workers."""
+    with waypost.Client(address) as client:
+        while sum(each.state == "ready" for each in client.instances()) < 3:
+            time.sleep(0.1)
 
 
 def main() -> None:
@@ -154,8 +163,10 @@ def main() -> None:
                 rows.append(load(running.address).row(strike.name))
     with ExitStack() as stack:
         address, strike = late(stack)
-        with struck(strike):
-            rows.append(load(address).row(strike.name))
+        _ready(address)
+        for each in (Strike("nothing, behind proxies", nothing, nothing), strike):
+            with struck(each):
+                rows.append(load(address).row(each.name))
     table.show(
         f"One of three workers is struck, {RATE:g} calls/s ({table.machine()})",
         ["strike", "calls", "answered", "failed", "p50 ms", "p99 ms", "longest, ms", f">= {GOAL:.1%}"],
