@@ -112,7 +112,9 @@ impl Reader {
         if let Some(tiers) = &self.tiers {
             features.place(&mut tiers.lock(), now, by, mode);
         }
-        features.afford(hint, most);
+        if features.afford(hint, most) && mode == Mode::Count {
+            self.tiers.as_ref().inspect(|tiers| tiers.lock().lowered());
+        }
         features
     }
 
@@ -178,12 +180,12 @@ impl Features {
         }
     }
 
-    /// Money moves what the router chose itself, never what the caller did.
-    fn afford(&mut self, hint: Tier, most: Option<TierName>) {
-        let Some(most) = most.map(Tier::from) else { return };
-        if hint == Tier::Unspecified && self.tier as i32 > most as i32 {
-            (self.tier, self.tier_reason) = (most, "budget");
-        }
+    /// Money moves what the router chose itself, never what the caller did; whether it did.
+    fn afford(&mut self, hint: Tier, most: Option<TierName>) -> bool {
+        let most = most.map(Tier::from).filter(|most| hint == Tier::Unspecified && self.tier as i32 > *most as i32);
+        let Some(most) = most else { return false };
+        (self.tier, self.tier_reason) = (most, "budget");
+        true
     }
 
     /// Refuses what the tenant's policy blocks.

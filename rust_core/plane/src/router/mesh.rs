@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Shares of the canary where a rollout names none.
-const DEFAULT_STEPS: [f64; 4] = [0.1, 0.3, 0.5, 0.8];
+const DEFAULT_STEPS: [f64; 3] = [0.1, 0.3, 0.8];
 const DEFAULT_STEP_LIMIT_S: f64 = 1800.0;
 
 /// The service.

@@ -59,7 +59,7 @@ pub struct Hop {
     #[serde(default = "most_complex")]
     pub complexity: f64,
     /// For "unsure": below this confidence.
-    #[serde(default = "half")]
+    #[serde(default = "fairly_sure")]
     pub confidence: f64,
     /// For "coverage_low": below this coverage.
     #[serde(default = "little_covered")]
@@ -106,8 +106,8 @@ fn most_complex() -> f64 {
     0.85
 }
 
-fn half() -> f64 {
-    0.5
+fn fairly_sure() -> f64 {
+    0.6
 }
 
 fn little_covered() -> f64 {
