@@ -18,6 +18,7 @@ The workers compute nothing: each holds an answer back for a time it is told (`b
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import tempfile
@@ -40,7 +41,7 @@ from waypost.v1 import generate_pb2
 
 PATH = "/waypost.v1.GenerateService/Generate"
 CLIENTS, RATE = 64, 150.0
-LOOK_S, READY_S = 1.0, 30.0
+LOAD_S, LOOK_S, READY_S = 5.0, 1.0, 30.0
 
 POLICIES = ("expected_completion", "score", "round_robin")
 WINDOW_S, BEFORE_S, SLOW_S, BACK_S, AFTER_S = 5.0, 20.0, 15.0, 15.0, 45.0
@@ -62,13 +63,15 @@ enabled = {quality}
 store = "memory:"
 """
 
-ROLLOUT_RATE, LIMIT_S = 60.0, 300.0
+ROLLOUT_RATE, LIMIT_S = 100.0, 900.0
 USUAL_LIMIT_S, THIN_LIMIT_S, THIN_RATE = 1800.0, 30.0, 2.0
 
 
-def prompts(model: str) -> list[bytes]:
-    """Requests for `model`."""
-    return [generate_pb2.GenerateRequest(model=model, raw=text).SerializeToString() for text in texts("short", 5000)]
+def prompts(model: str) -> Iterator[list[bytes]]:
+    """Requests for `model`, no two alike."""
+    for number in itertools.count():
+        asked = (f"{number} {text}" for text in texts("short", 2000))
+        yield [generate_pb2.GenerateRequest(model=model, raw=text).SerializeToString() for text in asked]
 
 
 @contextmanager
@@ -83,13 +86,15 @@ def router(workers: list[Paced], decisions: Path, policy: str = POLICIES[0], qua
 
 
 @contextmanager
-def loaded(address: str, payloads: list[bytes], rate: float) -> Iterator[threading.Event]:
-    """Calls at a rate, in short loads one after the other, until the block ends or the event is set."""
+def loaded(address: str, model: str, rate: float) -> Iterator[threading.Event]:
+    """Calls at a rate, in loads of some seconds one after the other, until the block ends or the event is set."""
     over = threading.Event()
 
     def send() -> None:
-        while not over.is_set():
-            _core.load(address, PATH, payloads, clients=CLIENTS, duration_s=LOOK_S, rate=rate)
+        for payloads in prompts(model):
+            if over.is_set():
+                break
+            _core.load(address, PATH, payloads, clients=CLIENTS, duration_s=LOAD_S, rate=rate)
 
     thread = threading.Thread(target=send)
     thread.start()
@@ -136,7 +141,7 @@ def slow_instance(policy: str) -> list[str]:
         with ExitStack() as stack:
             workers = [stack.enter_context(paced(f"w{number}", "m", Pace(FASTER))) for number in range(3)]
             address = stack.enter_context(router(workers, shares.decisions, policy))
-            with loaded(address, prompts("m"), RATE) as load:
+            with loaded(address, "m", RATE) as load:
                 load.wait(BEFORE_S)
                 shares.mark("slow")
                 workers[0].change(seconds=SLOWER)
@@ -188,7 +193,7 @@ def rollout(change: Change) -> list[str]:
         client = stack.enter_context(waypost.Client(address))
         began = time.monotonic()
         client.set_rollout(Rollout("writer", stable="old", canary="new", step_limit=change.step_limit_s))
-        with loaded(address, prompts("writer"), change.rate) as load:
+        with loaded(address, "writer", change.rate) as load:
             status = _ended(client, began, load)
         took = time.monotonic() - began
     return _outcome(change, status, took)

@@ -11,7 +11,7 @@ Clients go on until nothing has been answered for a while; every one calls its o
 is gone.
 
     python -m bench.budget                # SQLite, and Redis where it is installed
-    python -m bench.budget --attempts 3   # the worker tries again by itself, as it does by default
+    python -m bench.budget --attempts 1   # the worker does not try again by itself, as it does by default
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import waypost
 from bench import processes, table
@@ -55,8 +56,8 @@ LENGTHS = (32, 64, 128, 256)
 """Most tokens of an answer."""
 PAUSE_S = 0.1
 NO_RETRIES = [("grpc.enable_retries", 0)]
-REFUSED, LIMITED, BROKEN, STALLED = 0.003, 0.006, 0.012, 0.018
-"""Shares of the requests, each beginning where the last one ends."""
+REFUSED, LIMITED, STALLED, BROKEN, OFTEN = 0.003, 0.003, 0.006, 0.006, 0.25
+"""Shares of the requests that are refused, told to wait, never answered, and broken off: usually, and at worst."""
 
 WORKER = """
 [[workers]]
@@ -89,6 +90,7 @@ monthly_usd = {cap}
 class Bill:
     """What the provider has billed; only its own thread writes."""
 
+    broken: float
     seed: int = 1
     nanos: int = 0
     requests: Counter[str] = field(default_factory=Counter)
@@ -99,18 +101,19 @@ class Bill:
     async def act(self, stage: Stage) -> object:
         """Answers a request, or does not."""
         lot, latency = self._rng.random(), self._rng.gammavariate(2.0, 0.04)
-        if lot < LIMITED:
-            return await self._refuse(stage, 500 if lot < REFUSED else 429)
+        refused, limited, stalled, broken = accumulate((REFUSED, LIMITED, STALLED, self.broken))
+        if lot < limited:
+            return await self._refuse(stage, 500 if lot < refused else 429)
         body = await stage.request.json()
         prompt = 8 + sum(len(message["content"].split()) for message in body["messages"])
         answer = self._rng.randint(1, body["max_tokens"])
         self.nanos += prompt * PROMPT_NANOS + answer * ANSWER_NANOS
-        if lot < BROKEN:
-            self.requests["billed and broken off"] += 1
-            return stage.hang_up()
-        if lot < STALLED:
+        if lot < stalled:
             self.requests["billed and never answered"] += 1
             await asyncio.sleep(TIMEOUT_S * 2)
+            return stage.hang_up()
+        if lot < broken:
+            self.requests["billed and broken off"] += 1
             return stage.hang_up()
         await asyncio.sleep(latency)
         self.requests["billed and answered"] += 1
@@ -198,27 +201,35 @@ class Result:
         ]
 
 
-def case(name: str, store: str, attempts: int, kill: bool, cap_usd: float = CAP_USD) -> Result:
-    """Spends a budget; `kill`: one router dies on the way."""
-    bill = Bill()
+@dataclass(frozen=True)
+class Terms:
+    """What all cases have in common."""
+
+    attempts: int
+    cap_usd: float
+
+
+def case(name: str, store: str, terms: Terms, *, kill: bool = False, broken: float = BROKEN) -> Result:
+    """Spends a budget; `kill`: one router dies on the way; `broken`: so often the provider bills and breaks off."""
+    bill = Bill(broken)
     with ScriptedProvider(bill.act) as provider, ExitStack() as stack:
-        routers = _mesh(stack, provider.url, store, attempts, cap_usd)
+        routers = _mesh(stack, provider.url, store, terms)
         spree = Spree(routers)
         if kill:
-            stack.enter_context(_killing(routers[0], bill, cap_usd * KILL_AT))
+            stack.enter_context(_killing(routers[0], bill, terms.cap_usd * KILL_AT))
         ended = spree.run()
         before = Ledger.read(spree.clients[-1])
         after = _settled(spree.clients[-1])
         print(f"{name}: {dict(ended)}; provider: {dict(bill.requests)}", file=sys.stderr)
-        return Result(name, round(cap_usd * NANOS), bill.nanos, before, after, ended)
+        return Result(name, round(terms.cap_usd * NANOS), bill.nanos, before, after, ended)
 
 
-def _mesh(stack: ExitStack, url: str, store: str, attempts: int, cap_usd: float) -> list[processes.Process]:
+def _mesh(stack: ExitStack, url: str, store: str, terms: Terms) -> list[processes.Process]:
     prices = {"prompt_usd": PROMPT_NANOS * 1000 / NANOS, "answer_usd": ANSWER_NANOS * 1000 / NANOS}
-    configs = [WORKER.format(number=number, url=url, attempts=attempts, **prices) for number in range(WORKERS)]
+    configs = [WORKER.format(number=number, url=url, attempts=terms.attempts, **prices) for number in range(WORKERS)]
     workers = [stack.enter_context(processes.started("worker", config)) for config in configs]
     listed = ", ".join(f'"{worker.address}"' for worker in workers)
-    config = ROUTER.format(workers=listed, store=store, cap=cap_usd)
+    config = ROUTER.format(workers=listed, store=store, cap=terms.cap_usd)
     return [stack.enter_context(processes.started("router", config)) for _ in range(ROUTERS)]
 
 
@@ -270,12 +281,13 @@ def _wait(place: tuple[str, int]) -> None:
     raise RuntimeError("redis-server does not listen")
 
 
-def run(attempts: int, cap_usd: float = CAP_USD) -> list[Result]:
+def run(terms: Terms) -> list[Result]:
     """All cases."""
     with tempfile.TemporaryDirectory() as folder:
         results = [
-            case("SQLite", f"sqlite:{folder}/a.db", attempts, False, cap_usd),
-            case("SQLite, a router killed", f"sqlite:{folder}/b.db", attempts, True, cap_usd),
+            case("SQLite", f"sqlite:{folder}/a.db", terms),
+            case("SQLite, a router killed", f"sqlite:{folder}/b.db", terms, kill=True),
+            case(f"SQLite, {OFTEN:.0%} billed and broken off", f"sqlite:{folder}/c.db", terms, broken=OFTEN),
         ]
     if not shutil.which("redis-server"):
         print(
@@ -285,7 +297,7 @@ def run(attempts: int, cap_usd: float = CAP_USD) -> list[Result]:
         return results
     for name, kill in (("Redis", False), ("Redis, a router killed", True)):
         with redis() as store:
-            results.append(case(name, store, attempts, kill, cap_usd))
+            results.append(case(name, store, terms, kill=kill))
     return results
 
 
@@ -296,7 +308,7 @@ def main() -> None:
     parser.add_argument("--cap", type=float, default=CAP_USD, help="US dollars")
     options, _ = parser.parse_known_args()
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
-    results = run(options.attempts, options.cap)
+    results = run(Terms(options.attempts, options.cap))
     table.show(
         f"${options.cap:g} among {CLIENTS} clients, {ROUTERS} routers, {WORKERS} workers ({table.machine()})",
         [
