@@ -4,7 +4,7 @@
 //! views ▶ fill in what is not known ▶ score ▶ leave the sick out ▶ and the full ▶ only one? session? else the policy
 //! ```
 //!
-//! Only ready replicas count; of those the breaker, a pause and the exclusion by latency leave some out, never too
+//! Only ready replicas count; of those the breaker and the exclusion by latency leave some out, never too
 //! many ([`mod@crate::outlier`]).  Then those at their limit are out: beyond what can be served in time, waiting turns a
 //! clear refusal into a late failure ([`CALLS_PER_SLOT`]).  When all that are well are full, that is the answer
 //! ([`Nowhere::Full`]): calls are not sent to the sick because the well are busy.

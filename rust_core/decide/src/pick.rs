@@ -11,7 +11,7 @@
 //! one by construction.  For two choices it is exact: of `n (n-1) / 2` pairs a replica wins those with a worse one and
 //! half of those with its like.
 //!
-//! To add a policy: a variant of [`Policy`], a row of [`POLICIES`].
+//! To add a policy: a variant of [`Policy`], a row of `POLICIES`.
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -89,7 +89,7 @@ pub struct Load {
     pub in_flight: u32,
     /// Probability of an answer, as of [`crate::success::SuccessRate`].
     pub success: f64,
-    /// Additive score, as of [`crate::score::score`]; read by [`Policy::Score`] only.
+    /// Additive score, as of [`crate::score::score`].
     pub score: f64,
 }
 
@@ -135,7 +135,7 @@ impl Rival {
 #[derive(Clone, Debug, Default)]
 struct Odds {
     shares: Vec<f64>,
-    order: Vec<usize>,
+    order: Vec<(f64, usize)>,
     turn: usize,
 }
 
@@ -155,13 +155,13 @@ impl Odds {
         let pairs = (count * (count - 1)) as f64 / 2.0;
         self.shares.resize(count, 0.0);
         self.order.clear();
-        self.order.extend(0..count);
-        self.order.sort_unstable_by(|a, b| cost(&rivals[*a]).total_cmp(&cost(&rivals[*b])));
+        self.order.extend(rivals.iter().map(cost).zip(0..));
+        self.order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let mut worse = count;
-        for alike in self.order.chunk_by(|a, b| cost(&rivals[*a]).total_cmp(&cost(&rivals[*b])).is_eq()) {
+        for alike in self.order.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
             worse -= alike.len();
             let wins = worse as f64 + (alike.len() - 1) as f64 / 2.0;
-            alike.iter().for_each(|index| self.shares[*index] = wins / pairs);
+            alike.iter().for_each(|(_, index)| self.shares[*index] = wins / pairs);
         }
     }
 
@@ -221,12 +221,6 @@ impl Picker {
         let index = self.odds.at(self.random.random());
         Some((index, &self.odds.shares))
     }
-
-    /// The index of the chosen replica, all of the same weight and none fresh; none only where there is none.
-    pub fn pick(&mut self, loads: &[Load]) -> Option<usize> {
-        let rivals: Vec<Rival> = loads.iter().map(|load| Rival { load: *load, freshness: 1.0, weight: 1.0 }).collect();
-        self.draw(&rivals).map(|(index, _)| index)
-    }
 }
 
 #[cfg(test)]
@@ -236,9 +230,14 @@ mod tests {
 
     const IDLE: Load = Load { latency: Duration::from_millis(10), in_flight: 0, success: 1.0, score: 1.0 };
 
+    fn pick(picker: &mut Picker, loads: &[Load]) -> Option<usize> {
+        let rivals: Vec<Rival> = loads.iter().map(|load| Rival { load: *load, freshness: 1.0, weight: 1.0 }).collect();
+        picker.draw(&rivals).map(|(index, _)| index)
+    }
+
     fn picks(policy: Policy, loads: &[Load], count: usize) -> Vec<usize> {
         let mut picker = Picker::new(policy, 7);
-        (0..count).filter_map(|_| picker.pick(loads)).collect()
+        (0..count).filter_map(|_| pick(&mut picker, loads)).collect()
     }
 
     fn share(picks: &[usize], index: usize) -> f64 {
@@ -283,7 +282,7 @@ mod tests {
         let mut loads = [IDLE; 8];
         let mut picker = Picker::new(Policy::ExpectedCompletion, 7);
         for _ in 0..80 {
-            let index = picker.pick(&loads).unwrap();
+            let index = pick(&mut picker, &loads).unwrap();
             loads[index].in_flight += 1;
         }
         assert!(loads.iter().all(|load| load.in_flight == 10), "{loads:?}");
@@ -370,7 +369,7 @@ mod tests {
         #[test]
         fn a_pick_is_always_in_range(loads in prop::collection::vec(load(), 1..100), seed in any::<u64>()) {
             for policy in POLICIES.map(|row| row.policy) {
-                let pick = Picker::new(policy, seed).pick(&loads);
+                let pick = pick(&mut Picker::new(policy, seed), &loads);
                 prop_assert!(pick.is_some_and(|index| index < loads.len()));
             }
         }
@@ -393,7 +392,7 @@ mod tests {
 
         #[test]
         fn a_full_scan_finds_a_least_completion_time(loads in prop::collection::vec(load(), 1..=SCAN_LIMIT)) {
-            let pick = Picker::new(Policy::ExpectedCompletion, 7).pick(&loads).unwrap();
+            let pick = pick(&mut Picker::new(Policy::ExpectedCompletion, 7), &loads).unwrap();
             prop_assert!(loads.iter().all(|load| load.completion() >= loads[pick].completion()));
         }
 

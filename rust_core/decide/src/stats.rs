@@ -100,7 +100,6 @@ pub struct Stats {
     success: SuccessRate,
     breaker: Breaker,
     exclusion: Exclusion,
-    cool_until: Duration,
     slow_start: SlowStart,
     window: WindowedQuantile,
     p95: Option<Duration>,
@@ -121,7 +120,6 @@ impl Stats {
             success: SuccessRate::new(DECAY),
             breaker: Breaker::new(config.breaker_failures, config.open_for),
             exclusion: Exclusion::new(config.p95_limit, config.exclude_for),
-            cool_until: Duration::ZERO,
             slow_start: SlowStart::new(config.slow_start),
             window: WindowedQuantile::new(P95_WINDOW, P95_SLICES),
             p95: None,
@@ -180,11 +178,6 @@ impl Stats {
                 self.leave(now, units, verdict);
             }
         }
-    }
-
-    /// Its owner asked for a pause (a provider's 402 or 429): left out for so long, as far as others can stand in.
-    pub fn cool(&mut self, now: Duration, pause: Duration) {
-        self.cool_until = self.cool_until.max(now.saturating_add(pause));
     }
 
     fn judge(&mut self, now: Duration, verdict: Verdict) {
@@ -270,17 +263,12 @@ impl Stats {
 
     /// Whether it may be chosen, being `ready`.
     pub fn health(&self, now: Duration, ready: bool) -> Health {
-        Health { excluded_until: self.excluded_until(now), breaker_allows: self.breaker.allows(now), ready }
+        Health { excluded_until: self.exclusion.until(now), breaker_allows: self.breaker.allows(now), ready }
     }
 
-    /// Left out for failing, for being slow or for having asked for it.
+    /// Left out for failing or for being slow.
     pub fn is_ejected(&self, now: Duration) -> bool {
-        !self.breaker.allows(now) || self.excluded_until(now).is_some()
-    }
-
-    fn excluded_until(&self, now: Duration) -> Option<Duration> {
-        let cool_until = Some(self.cool_until).filter(|until| *until > now);
-        self.exclusion.until(now).max(cool_until)
+        !self.breaker.allows(now) || self.exclusion.until(now).is_some()
     }
 }
 
@@ -369,7 +357,6 @@ mod tests {
     use proptest::prelude::*;
 
     const START: Duration = Duration::from_secs(100);
-    const PAUSE: Duration = Duration::from_secs(30);
 
     fn ms(value: u64) -> Duration {
         Duration::from_millis(value)
@@ -453,23 +440,6 @@ mod tests {
         assert!(stats.is_ejected(heard));
         let later = heard + ms(5000);
         assert!(!stats.is_ejected(later) && stats.p95(later).is_none());
-    }
-
-    #[test]
-    fn a_pause_it_asked_for_leaves_it_out_and_no_shorter_one_cuts_it() {
-        let mut stats = stats();
-        stats.cool(START, PAUSE);
-        stats.cool(START, ms(1));
-        assert_eq!(stats.health(START, true).excluded_until, Some(START + PAUSE));
-        assert!(stats.is_ejected(START) && !stats.is_ejected(START + PAUSE));
-    }
-
-    #[test]
-    fn the_longer_of_pause_and_exclusion_holds() {
-        let mut stats = limited(ms(500));
-        answer(&mut stats, START, ms(900));
-        stats.cool(START + ms(900), PAUSE);
-        assert_eq!(stats.health(START + ms(900), true).excluded_until, Some(START + ms(900) + PAUSE));
     }
 
     #[test]

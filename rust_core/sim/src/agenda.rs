@@ -37,9 +37,13 @@ impl Agenda {
         self.noted += 1;
         self.events.push(Reverse((at, self.noted, event)));
     }
+}
 
-    /// The next thing that happens, and when.
-    pub fn next(&mut self) -> Option<(Duration, Event)> {
+/// What happens, and when.
+impl Iterator for Agenda {
+    type Item = (Duration, Event);
+
+    fn next(&mut self) -> Option<Self::Item> {
         self.events.pop().map(|Reverse((at, _, event))| (at, event))
     }
 }
@@ -54,7 +58,7 @@ mod tests {
         for (second, call) in [(2, 0), (1, 5), (1, 3)] {
             agenda.note(Duration::from_secs(second), Event::Arrival(call));
         }
-        let order: Vec<_> = std::iter::from_fn(|| agenda.next()).map(|(_, event)| event).collect();
+        let order: Vec<_> = agenda.map(|(_, event)| event).collect();
         assert_eq!(order, [Event::Arrival(5), Event::Arrival(3), Event::Arrival(0)]);
     }
 }
