@@ -77,6 +77,8 @@ class ProviderFailed(Refused):
     kind = "provider_failed"
     why: str
     retry_after_s: float = 1.0
+    unbilled: bool = False
+    """Nothing of it can be on the provider's bill."""
 
 
 @dataclass
@@ -85,6 +87,8 @@ class ModelFailed(Refused):
 
     kind = "model_failed"
     why: str
+    unbilled: bool = False
+    """Of a hosted model: nothing of it can be on the provider's bill."""
 
 
 @dataclass

@@ -108,16 +108,16 @@ def test_a_route_has_a_name_that_callers_can_ask_for(plane: Plane) -> None:
 
 
 def test_a_full_model_is_passed_over_and_a_lone_one_says_so(plane: Plane) -> None:
-    """At most twice its slots at once; beyond, the next hop, or RESOURCE_EXHAUSTED with a time to come back."""
+    """At most three times its slots at once; beyond, the next hop, or RESOURCE_EXHAUSTED with a time to come back."""
     one, two = plane.writer("one", queue_limit=9), plane.writer("two")
     route = chain({"model": "one"}, {"model": "two", "when": ["overloaded"]})
     with authors(two):
         router = plane.router(plane.worker(one, name="a"), plane.worker(two, name="b"), **route)
-        waiting = [router.start(ask()) for _ in range(2)]
-        eventually(lambda: router.status()["in_flight"] == 2 and router.instance("a")["in_flight"] == 2)
+        waiting = [router.start(ask()) for _ in range(3)]
+        eventually(lambda: router.status()["in_flight"] == 3 and router.instance("a")["in_flight"] == 3)
         assert answer(router, ask())[0] == "by two"
         failed = router.failure(ask(model="one"))
-        assert (failed.code, failed.reason, failed.metadata["limit"]) == (Code.RESOURCE_EXHAUSTED, "QUEUE_FULL", "2")
+        assert (failed.code, failed.reason, failed.metadata["limit"]) == (Code.RESOURCE_EXHAUSTED, "QUEUE_FULL", "3")
         assert failed.retry_after_s
         for call in waiting:
             call.cancel()
@@ -200,6 +200,21 @@ def test_the_cost_of_a_stream_is_read_from_its_last_message(plane: Plane) -> Non
         call = stub.GenerateStream(generate_pb2.GenerateStreamRequest(request=ask()), timeout=PATIENCE_S)
         assert "".join(each.text for each in call) == "by hosted"
         assert float(dict(call.trailing_metadata())["waypost-cost-usd"]) == pytest.approx(0.00003)
+
+
+def test_what_a_provider_refused_costs_nothing_and_what_it_broke_off_all_that_was_held(plane: Plane) -> None:
+    hosted = plane.writer("hosted", **PRICED)
+    with authors(hosted) as (author,):
+        router = plane.router(plane.worker(hosted), budget={"monthly_usd": 1.0})
+
+        def cost(why: Refused) -> float:
+            author.write = refuse(why)
+            call = router.start(ask())
+            assert call.exception()
+            return float(dict(call.trailing_metadata())["waypost-cost-usd"])
+
+        assert cost(ProviderFailed("HTTP 500", unbilled=True)) == 0.0
+        assert cost(ProviderFailed("broke off")) > 0.0001
 
 
 def test_beyond_the_budget_a_named_model_is_refused_and_the_chain_goes_on(plane: Plane) -> None:

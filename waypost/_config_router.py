@@ -43,7 +43,7 @@ class RouterLimits(Section):
     max_in_flight: Count = 4096
     """Calls under way in the whole router; one more fails at once with RESOURCE_EXHAUSTED, QUEUE_FULL."""
     instance_in_flight: Annotated[int, Field(ge=0)] = 0
-    """Calls under way at one instance; beyond it others are taken, or the call fails as above; 0: twice the slots that
+    """Calls under way at one instance; beyond it others are taken, or the call fails as above; 0: thrice the slots that
     the instance tells."""
     event_ring: Count = 65536
     """Decision events that wait to be written; beyond it they are counted and lost."""

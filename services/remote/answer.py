@@ -28,7 +28,8 @@ async def answer(job: Job, model: Model, remote: Remote, provider: Provider) -> 
     request = GenerateRequest.FromString(job.request)
     asked = ask(request, Endpoint(remote.model, model.generate.max_tokens, remote.schemas))
     gathered = Gathered()
-    async for attempt in attempts(remote.max_attempts, job.remaining_s):
+    priced = bool(model.cost_per_1k_tokens_usd or model.cost_per_1k_output_tokens_usd)
+    async for attempt in attempts(remote.max_attempts, job.remaining_s, priced=priced):
         with attempt:
             gathered = await _attempt(job, asked, request, provider)
     spent = Spent.on(request, gathered)

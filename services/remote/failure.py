@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from httpx import ConnectError, ConnectTimeout
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 from pydantic import ValidationError
 
@@ -21,9 +22,9 @@ from services.remote.hints import retry_after_s
 from services.schemas import shown
 
 PAUSE_S = 1.0
+"""What a caller is told where the provider says no time."""
 UNPAID_PAUSE_S = 60.0
 """How long a provider is left alone that wants money first."""
-"""What a caller is told where the provider says no time."""
 
 
 @dataclass(eq=False)
@@ -33,6 +34,11 @@ class Failure(Exception):
     refused: Refused
     again: bool = False
     pause_s: float | None = None
+
+    @property
+    def unbilled(self) -> bool:
+        """Whether nothing of the attempt can be on the provider's bill: it refused, or was never reached."""
+        return isinstance(self.refused, RateLimited) or getattr(self.refused, "unbilled", False)
 
     def final(self) -> Failure:
         """The same after part of the answer has been passed on."""
@@ -47,9 +53,10 @@ def understood(error: Exception, hide: Hide, field: str) -> Failure:
     if isinstance(error, APIStatusError):
         return _of_status(error, hide, field)
     if isinstance(error, APITimeoutError):
-        return Failure(ProviderFailed("it does not answer in time"), again=True)
+        return Failure(ProviderFailed("it does not answer in time", unbilled=_unreached(error)), again=True)
     if isinstance(error, APIConnectionError):
-        return Failure(ProviderFailed(f"the connection failed: {_cause(error, hide)}"), again=True)
+        words = f"the connection failed: {_cause(error, hide)}"
+        return Failure(ProviderFailed(words, unbilled=_unreached(error)), again=True)
     if isinstance(error, APIError):
         return Failure(ProviderFailed(f"it broke off its answer: {_words(error, hide)}"), again=True)
     return Failure(ProviderFailed(f"it sends what is no answer: {_garbage(error, hide)}"), again=True)
@@ -68,16 +75,22 @@ def _judged(error: APIStatusError, pause_s: float, hide: Hide, field: str) -> Fa
     status = error.status_code
     words = f"{_words(error, hide)} (HTTP {status})"
     if status in (401, 403):
-        return Failure(ModelFailed(f"its provider refuses our key (HTTP {status}): see key_env or key_file"))
+        words = f"its provider refuses our key (HTTP {status}): see key_env or key_file"
+        return Failure(ModelFailed(words, unbilled=True))
     if status == 402 or _is(error, "insufficient_quota"):
-        return Failure(ProviderFailed(f"it wants to be paid: {words}", max(pause_s, UNPAID_PAUSE_S)))
+        words = f"it wants to be paid: {words}"
+        return Failure(ProviderFailed(words, max(pause_s, UNPAID_PAUSE_S), unbilled=True))
     if status == 404:
-        return Failure(ModelFailed(f"its provider does not serve it: {words}"))
+        return Failure(ModelFailed(f"its provider does not serve it: {words}", unbilled=True))
     if status == 429:
         return Failure(RateLimited(pause_s), again=True)
     if status in (408, 409) or status >= 500:
-        return Failure(ProviderFailed(words, pause_s), again=True)
+        return Failure(ProviderFailed(words, pause_s, unbilled=True), again=True)
     return Failure(of_request(_body(error), words, field))
+
+
+def _unreached(error: APIConnectionError) -> bool:
+    return isinstance(error.__cause__, ConnectError | ConnectTimeout)
 
 
 def _is(error: APIError, code: str) -> bool:

@@ -11,6 +11,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::proto::v1::ErrorReason;
 
 const DOMAIN: &str = "waypost";
+/// Metadata of errors that cannot have cost anything.
+pub const BILLED: (&str, &str) = ("billed", "no");
 
 /// A failed call.  The message says what was wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -54,6 +56,9 @@ pub enum Error {
     RateLimited { model: String, retry_after: Duration },
     #[error("the provider of {model:?} failed: {why}")]
     ProviderFailed { model: String, why: String, retry_after: Duration },
+    /// The same, where nothing can be on a provider's bill.
+    #[error(transparent)]
+    Unbilled(Box<Error>),
     #[error("{subject} calls more often than it may: try again in {retry_after:?}")]
     RateExceeded { subject: String, retry_after: Duration },
     #[error(
@@ -121,6 +126,11 @@ impl Error {
             E::ModelFailed { model, .. } => (Code::Internal, R::ModelFailed, vec![("model", model.clone())]),
             E::RateLimited { model, .. } => (Code::ResourceExhausted, R::RateLimited, vec![("model", model.clone())]),
             E::ProviderFailed { model, .. } => (Code::Unavailable, R::ProviderFailed, vec![("model", model.clone())]),
+            E::Unbilled(error) => {
+                let (code, reason, mut metadata) = error.row();
+                metadata.push((BILLED.0, BILLED.1.to_string()));
+                (code, reason, metadata)
+            }
             E::RateExceeded { subject, .. } | E::BudgetExceeded { subject, .. } => {
                 (Code::ResourceExhausted, R::QuotaExceeded, vec![("subject", subject.clone())])
             }
@@ -143,6 +153,7 @@ impl Error {
             Self::EmptyInput { field } | Self::TooManyInputs { field, .. } => Some(field),
             Self::InvalidField { field, .. } => Some(field),
             Self::TextTooLarge { field, .. } | Self::TextTooLong { field, .. } => Some(field),
+            Self::Unbilled(error) => error.field(),
             _ => None,
         }
     }
@@ -154,6 +165,7 @@ impl Error {
             Self::RateLimited { retry_after, .. } | Self::ProviderFailed { retry_after, .. } => Some(*retry_after),
             Self::RateExceeded { retry_after, .. } | Self::LedgerUnreachable { retry_after, .. } => Some(*retry_after),
             Self::Draining { .. } | Self::InstanceLost { .. } => Some(RETRY_PAUSE),
+            Self::Unbilled(error) => error.retry_after(),
             _ => None,
         }
     }

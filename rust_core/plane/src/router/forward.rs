@@ -21,7 +21,7 @@ use super::{
     methods::Shape,
     models::{RETRY_PAUSE, Wanted},
     money::{Price, Tokens},
-    outcome::{Outcome, Retry, Trouble},
+    outcome::{self, Outcome, Retry, Trouble},
     plan::Hop,
     registry::Model,
     replicas::{NoPick, Picked},
@@ -194,8 +194,7 @@ impl Call {
         if let Some(pause) = outcome.cool {
             delivery.attempt.replica.served.cool(self.plane.clock.now(), pause);
         }
-        let message = reply.as_ref().ok().and_then(Reply::message);
-        let used = message.and_then(|message| Tokens::used(wanted.method.task, &message));
+        let used = reply.as_ref().ok().and_then(|reply| used(reply, wanted));
         self.end(delivery, outcome.code, outcome.verdict, used);
         outcome
     }
@@ -284,6 +283,14 @@ impl Call {
         let id = self.signature.answer_id.as_ref().map(HeaderValue::to_str);
         id.and_then(Result::ok).unwrap_or_default().to_string()
     }
+}
+
+/// What a reply says it came to; none where nobody knows.
+fn used(reply: &Reply, wanted: &Wanted) -> Option<Tokens> {
+    if reply.code() != Code::Ok {
+        return outcome::is_unbilled(reply.meta()).then(Tokens::default);
+    }
+    Tokens::used(wanted.method.task, &reply.message()?)
 }
 
 /// The first of two to be done, unless it went wrong and the other may not.

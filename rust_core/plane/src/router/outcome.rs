@@ -11,7 +11,10 @@ use tonic_types::StatusExt;
 use waypost_decide::stats::Verdict;
 
 use super::reply::{Broken, Reply};
-use crate::{error::Error, proto::v1::ErrorReason};
+use crate::{
+    error::{BILLED, Error},
+    proto::v1::ErrorReason,
+};
 
 /// A provider that failed and says so long is not to be asked meanwhile; less is its usual hiccup.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
@@ -130,6 +133,13 @@ impl Outcome {
             code => Self::new(code, verdict(code), Retry::No),
         }
     }
+}
+
+/// Whether a status says that nothing can have been billed.
+pub fn is_unbilled(meta: &HeaderMap) -> bool {
+    let (key, no) = BILLED;
+    let details = Status::from_header_map(meta).and_then(|status| status.get_details_error_info());
+    details.is_some_and(|info| info.metadata.get(key).is_some_and(|billed| billed == no))
 }
 
 /// What a status says about the instance that sent it.

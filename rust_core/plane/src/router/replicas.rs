@@ -12,7 +12,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use waypost_decide::{
     Weights,
-    balance::{Balancer, Choice, Nowhere, Offer, Reason, View},
+    balance::{Balancer, CALLS_PER_SLOT, Choice, Nowhere, Offer, Reason, View},
     score::Scored,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -26,9 +26,6 @@ use super::{
     registry::{Model, Replica},
 };
 use crate::deadline::Deadline;
-
-/// Calls at an instance for each that it can work on at once: as many again wait, so that it never idles.
-const CALLS_PER_SLOT: u32 = 2;
 
 /// A replica that was considered.
 #[derive(Clone, Debug)]

@@ -44,7 +44,7 @@ const SHADOW_RING: usize = 1024;
 /// A copy may take so long.
 const SHADOW_PATIENCE: Duration = Duration::from_secs(60);
 /// Calls of the stable side that its p95 is taken from.
-const REFERENCE_CALLS: u32 = 20;
+const REFERENCE_CALLS: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(3600);
 const SLICES: usize = 12;
 /// The shadow's slice is another one than the canary's.

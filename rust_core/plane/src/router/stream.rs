@@ -134,6 +134,9 @@ impl Passage {
 
     fn finish(&mut self, mut trailers: HeaderMap) -> Frame<Bytes> {
         let code = code_of(&trailers);
+        if code != Code::Ok && outcome::is_unbilled(&trailers) {
+            self.used.get_or_insert_default();
+        }
         self.end(code, outcome::verdict(code));
         let message = reply::message_of(&trailers);
         self.call.sign(&mut trailers, code, message);

@@ -53,7 +53,11 @@ pub fn reserve(
 /// Ends the ticket's call, unless it has its end.
 pub fn settle(connection: &Connection, router: &str, ticket: &Ticket, end: End) -> rusqlite::Result<()> {
     match book(connection, router, ticket, end)? {
-        Some(change) => add(connection, ticket.ask(), change, &[Kind::Mesh, Kind::Tenant, Kind::Model]),
+        Some(change) => {
+            add(connection, ticket.ask(), change, &[Kind::Mesh, Kind::Tenant])?;
+            // Of a model only what was spent is counted.
+            add(connection, ticket.ask(), Change { reserved: 0, ..change }, &[Kind::Model])
+        }
         None => Ok(()),
     }
 }

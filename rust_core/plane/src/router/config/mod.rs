@@ -134,7 +134,7 @@ pub struct Limits {
     pub max_receive_bytes: usize,
     /// Calls inside, over all clients.
     pub max_in_flight: usize,
-    /// Calls at one instance's model; 0: twice the slots it tells, where it tells any.
+    /// Calls at one instance's model; 0: three times the slots it tells, where it tells any.
     pub instance_in_flight: u32,
     /// Decision events kept until somebody reads them; beyond it they are counted and lost.
     pub event_ring: usize,

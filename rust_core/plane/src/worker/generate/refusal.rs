@@ -11,13 +11,37 @@ use crate::error::Error;
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)] // named as in the errors
 pub enum Refusal {
-    InvalidField { field: String, actual: String, expected: String },
-    TextTooLong { field: String, limit: usize, actual: usize },
-    AdapterNotFound { adapter: String, known: String },
-    NotCapable { why: String },
-    RateLimited { retry_after_s: f64 },
-    ProviderFailed { why: String, retry_after_s: f64 },
-    ModelFailed { why: String },
+    InvalidField {
+        field: String,
+        actual: String,
+        expected: String,
+    },
+    TextTooLong {
+        field: String,
+        limit: usize,
+        actual: usize,
+    },
+    AdapterNotFound {
+        adapter: String,
+        known: String,
+    },
+    NotCapable {
+        why: String,
+    },
+    RateLimited {
+        retry_after_s: f64,
+    },
+    ProviderFailed {
+        why: String,
+        retry_after_s: f64,
+        #[serde(default)]
+        unbilled: bool,
+    },
+    ModelFailed {
+        why: String,
+        #[serde(default)]
+        unbilled: bool,
+    },
     Deadline {},
 }
 
@@ -33,13 +57,17 @@ impl Refusal {
             Self::AdapterNotFound { adapter, known } => Error::AdapterNotFound { model, adapter, known },
             Self::NotCapable { why } => Error::NotCapable { why },
             Self::RateLimited { retry_after_s } => Error::RateLimited { model, retry_after: pause(retry_after_s) },
-            Self::ProviderFailed { why, retry_after_s } => {
-                Error::ProviderFailed { model, why, retry_after: pause(retry_after_s) }
+            Self::ProviderFailed { why, retry_after_s, unbilled } => {
+                billed(!unbilled, Error::ProviderFailed { model, why, retry_after: pause(retry_after_s) })
             }
-            Self::ModelFailed { why } => Error::ModelFailed { model, why },
+            Self::ModelFailed { why, unbilled } => billed(!unbilled, Error::ModelFailed { model, why }),
             Self::Deadline {} => Error::Deadline { stage: "generation" },
         }
     }
+}
+
+fn billed(maybe: bool, error: Error) -> Error {
+    if maybe { error } else { Error::Unbilled(Box::new(error)) }
 }
 
 /// A provider may say anything; a day is for ever.
