@@ -202,6 +202,16 @@ def test_the_cost_of_a_stream_is_read_from_its_last_message(plane: Plane) -> Non
         assert float(dict(call.trailing_metadata())["waypost-cost-usd"]) == pytest.approx(0.00003)
 
 
+def test_counting_tokens_costs_nothing_and_may_have_tools(plane: Plane) -> None:
+    hosted = plane.writer("hosted", **PRICED)
+    router = plane.router(plane.worker(hosted), budget={"monthly_usd": 0.0})
+    tool = generate_pb2.Tool(name="weather", description="of a place")
+    call = router.start(generate_pb2.GenerateServiceCountTokensRequest(raw="Once", tools=[tool]))
+    hosted.next().count(7)
+    assert call.result().tokens == 7
+    assert "waypost-cost-usd" not in dict(call.trailing_metadata())
+
+
 def test_what_a_provider_refused_costs_nothing_and_what_it_broke_off_all_that_was_held(plane: Plane) -> None:
     hosted = plane.writer("hosted", **PRICED)
     with authors(hosted) as (author,):

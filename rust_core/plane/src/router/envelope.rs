@@ -140,7 +140,7 @@ pub fn decode(method: &Method, frame: &Bytes) -> Result<Asked, Status> {
     let message = frame.get(PREFIX..end).unwrap_or_default();
     let asked = match (method.shape, method.task) {
         (Shape::Unary, Task::Classify) => ClassifyEnvelope::decode(message).map(Asked::from),
-        (Shape::Unary, Task::Generate) => GenerateEnvelope::decode(message).map(Asked::from),
+        (Shape::Unary, Task::Generate) if method.works => GenerateEnvelope::decode(message).map(Asked::from),
         (Shape::Unary, _) => Envelope::decode(message).map(Asked::from),
         (_, Task::Generate) => GenerateStreamEnvelope::decode(message).map(|e| e.request.unwrap_or_default().into()),
         _ => StreamEnvelope::decode(message).map(|e| e.request.unwrap_or_default().into()),

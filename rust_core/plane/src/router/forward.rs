@@ -133,7 +133,7 @@ impl Call {
         wanted: &Wanted,
         info: &crate::proto::v1::ModelInfo,
     ) -> Result<Option<super::money::Spending>, Error> {
-        let price = Price::of(info);
+        let price = wanted.price(info);
         let Some(tenant) = self.tenant.as_ref().filter(|_| !price.is_free()) else { return Ok(None) };
         let most = price.cost(Tokens::most(wanted, info));
         let left = self.deadline.left(Instant::now());

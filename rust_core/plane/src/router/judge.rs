@@ -102,6 +102,6 @@ impl Judge {
 
 /// Cosine of two unit vectors, little-endian float32 each.
 pub fn dot(a: &[u8], b: &[u8]) -> f32 {
-    let floats = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect::<Vec<_>>();
-    floats(a).iter().zip(floats(b)).map(|(x, y)| x * y).sum()
+    let pairs = a.as_chunks().0.iter().zip(b.as_chunks().0);
+    pairs.map(|(x, y)| f32::from_le_bytes(*x) * f32::from_le_bytes(*y)).sum()
 }

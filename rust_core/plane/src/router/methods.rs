@@ -26,10 +26,12 @@ pub struct Method {
     pub shape: Shape,
     /// Doing it twice changes nothing: it may be tried elsewhere after an attempt of unknown outcome.
     pub idempotent: bool,
+    /// The model is asked to work, which may have a price; counting tokens has none.
+    pub works: bool,
 }
 
 const fn unary(path: &'static str, service: &'static str, task: Task) -> Method {
-    Method { path, service, task, shape: Shape::Unary, idempotent: true }
+    Method { path, service, task, shape: Shape::Unary, idempotent: true, works: true }
 }
 
 const EMBED: &str = "waypost.v1.EmbedService";
@@ -41,7 +43,7 @@ const RETRIEVE: &str = "waypost.v1.RetrieveService";
 /// The table.
 pub static METHODS: [Method; 11] = [
     unary("/waypost.v1.EmbedService/Embed", EMBED, Task::Embed),
-    unary("/waypost.v1.EmbedService/CountTokens", EMBED, Task::Embed),
+    Method { works: false, ..unary("/waypost.v1.EmbedService/CountTokens", EMBED, Task::Embed) },
     Method { shape: Shape::Both, ..unary("/waypost.v1.EmbedService/EmbedStream", EMBED, Task::Embed) },
     unary("/waypost.v1.ClassifyService/Classify", CLASSIFY, Task::Classify),
     unary("/waypost.v1.RerankService/Rerank", RERANK, Task::Rerank),
@@ -51,7 +53,7 @@ pub static METHODS: [Method; 11] = [
         idempotent: false,
         ..unary("/waypost.v1.GenerateService/GenerateStream", GENERATE, Task::Generate)
     },
-    unary("/waypost.v1.GenerateService/CountTokens", GENERATE, Task::Generate),
+    Method { works: false, ..unary("/waypost.v1.GenerateService/CountTokens", GENERATE, Task::Generate) },
     unary("/waypost.v1.RetrieveService/UpsertDocuments", RETRIEVE, Task::Retrieve),
     unary("/waypost.v1.RetrieveService/QueryDocuments", RETRIEVE, Task::Retrieve),
     unary("/waypost.v1.RetrieveService/DeleteDocuments", RETRIEVE, Task::Retrieve),

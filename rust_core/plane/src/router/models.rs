@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    proto::v1::{Task, Tier},
+    proto::v1::{ModelInfo, Task, Tier},
 };
 
 /// Backend whose answers are nobody's: see `services/template.py`.
@@ -91,8 +91,13 @@ impl Wanted {
 
     /// US dollars it may come to at most.
     pub fn cost(&self, served: &Served) -> f64 {
-        let price = Price::of(&served.info);
+        let price = self.price(&served.info);
         if price.is_free() { 0.0 } else { price.cost(Tokens::most(self, &served.info)) }
+    }
+
+    /// What the call costs at a model.
+    pub fn price(&self, info: &ModelInfo) -> Price {
+        if self.method.works { Price::of(info) } else { Price::default() }
     }
 
     fn is_affordable(&self, served: &Served) -> bool {

@@ -403,8 +403,8 @@ impl Rollouts {
         });
         self.replace(rollouts.collect(), now);
         let entries: Vec<_> = self.table.read().values().cloned().collect();
-        for entry in entries {
-            self.exchange(&entry, now).await;
+        for entry in entries.iter().filter(|entry| entry.rollout.state == State::Running) {
+            self.exchange(entry, now).await;
         }
     }
 
