@@ -67,7 +67,7 @@ def test_a_canary_that_fails_is_counted_and_not_felt(old_and_new: tuple[Node, Au
     router, _, new = old_and_new
     begin(router, 0.5)
     new.write = refuse(ModelFailed("broken"))
-    for _ in range(300):
+    for _ in range(120):
         assert answer(router, ask(model="writer"))[0] == "by old"
     shown = status(router)
     assert shown["canary"]["errors"] == shown["canary"]["calls"] > 5
@@ -106,7 +106,7 @@ def test_a_change_reaches_the_other_routers_of_a_store(plane: Plane) -> None:
         begin(one, 0.5)
         eventually(lambda: json.loads(two.core.rollouts()))
         for router in (one, two):
-            for _ in range(300):
+            for _ in range(60):
                 answer(router, ask(model="writer"))
         counted = lambda node: status(node)["stable"]["calls"] + status(node)["canary"]["calls"]  # noqa: E731
         own = counted(one)

@@ -20,7 +20,7 @@ use super::{
     instance::Instance,
     methods::Shape,
     models::{RETRY_PAUSE, Wanted},
-    money::{Price, Tokens},
+    money::{Price, Spending, Tokens},
     outcome::{self, Outcome, Retry, Trouble},
     plan::Hop,
     registry::Model,
@@ -28,7 +28,7 @@ use super::{
     reply::{Broken, Reply},
     style,
 };
-use crate::{error::Error, headers};
+use crate::{error::Error, headers, proto::v1::ModelInfo};
 
 /// How a hop ended.
 pub struct Ended {
@@ -128,14 +128,10 @@ impl Call {
         Ok(Delivery { attempt, link, spending, row: row.unwrap_or_default() })
     }
 
-    async fn reserve(
-        &self,
-        wanted: &Wanted,
-        info: &crate::proto::v1::ModelInfo,
-    ) -> Result<Option<super::money::Spending>, Error> {
+    async fn reserve(&self, wanted: &Wanted, info: &ModelInfo) -> Result<Option<Spending>, Error> {
         let price = wanted.price(info);
         let Some(tenant) = self.tenant.as_ref().filter(|_| !price.is_free()) else { return Ok(None) };
-        let most = price.cost(Tokens::most(wanted, info));
+        let most = price.cost(Tokens::most(wanted, info, self.plane.config.style.prompt.len()));
         let left = self.deadline.left(Instant::now());
         self.plane.purse.reserve(tenant, &info.name, most, &self.request_id(), left).await.map(Some)
     }

@@ -92,7 +92,7 @@ impl Wanted {
     /// US dollars it may come to at most.
     pub fn cost(&self, served: &Served) -> f64 {
         let price = self.price(&served.info);
-        if price.is_free() { 0.0 } else { price.cost(Tokens::most(self, &served.info)) }
+        if price.is_free() { 0.0 } else { price.cost(Tokens::most(self, &served.info, 0)) }
     }
 
     /// What the call costs at a model.

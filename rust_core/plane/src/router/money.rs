@@ -23,8 +23,10 @@ use crate::{
     proto::v1::{GenerateUsage, ModelInfo, Task, TextUsage},
 };
 
-/// Tokens a chat template adds to a message, at most.
+/// Tokens a chat template adds to a message, at most,
 const MESSAGE_TOKENS: usize = 32;
+/// and to the whole: a system message of its own, words about tools.
+const TEMPLATE_TOKENS: usize = 256;
 /// Tokens of an answer where neither request nor model sets a limit.
 const UNLIMITED_TOKENS: u32 = 8192;
 /// A reservation outlives its call's deadline by this, before it counts as lost.
@@ -70,12 +72,12 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// The most a call can come to: a token is a byte at least.
-    pub fn most(wanted: &Wanted, info: &ModelInfo) -> Self {
+    /// The most a call can come to, where `added` bytes are put to its prompt: a token is a byte at least.
+    pub fn most(wanted: &Wanted, info: &ModelInfo, added: usize) -> Self {
         let Some(prompt) = &wanted.asked.prompt else {
             return Self { prompt: (wanted.bytes + MESSAGE_TOKENS) as u64, answer: 0 };
         };
-        let read = wanted.bytes + MESSAGE_TOKENS * (1 + prompt.messages());
+        let read = wanted.bytes + added + TEMPLATE_TOKENS + MESSAGE_TOKENS * (1 + prompt.messages());
         Self { prompt: read as u64, answer: longest(prompt, info).into() }
     }
 
@@ -267,5 +269,60 @@ impl Drop for Spending {
     fn drop(&mut self) {
         let amount = self.amount;
         self.write(amount, Outcome::Lost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        proto::v1::{GenerateResponse, GenerateStreamResponse},
+        router::style::framed,
+    };
+
+    const USAGE: GenerateUsage =
+        GenerateUsage { prompt_tokens: 12, cached_tokens: 3, completion_tokens: 34, dropped_tokens: 0 };
+
+    fn stream() -> Vec<u8> {
+        let piece = |text: &str| GenerateStreamResponse { text: text.into(), ..Default::default() };
+        let last = GenerateResponse { usage: Some(USAGE), ..Default::default() };
+        let last = GenerateStreamResponse { r#final: Some(last), ..Default::default() };
+        [piece("Once"), piece(&"upon a time ".repeat(50)), last].iter().flat_map(|each| framed(each).to_vec()).collect()
+    }
+
+    #[test]
+    fn an_answer_s_price_is_the_prompt_s_where_it_has_none_of_its_own() {
+        let mut info = ModelInfo { cost_per_1k_tokens_usd: 1.0, ..Default::default() };
+        let tokens = Tokens { prompt: 1000, answer: 500 };
+        assert_eq!(Price::of(&info).cost(tokens), 1.5);
+        info.cost_per_1k_output_tokens_usd = 4.0;
+        assert_eq!(Price::of(&info).cost(tokens), 3.0);
+        assert!(Price::of(&ModelInfo::default()).is_free());
+    }
+
+    #[test]
+    fn the_usage_of_every_kind_of_reply_is_found() {
+        let generated = GenerateResponse { usage: Some(USAGE), ..Default::default() }.encode_to_vec();
+        assert_eq!(Tokens::used(Task::Generate, &generated), Some(Tokens { prompt: 12, answer: 34 }));
+        let text = |tokens| TextUsage { tokens, truncated: false };
+        let embedded = crate::proto::v1::EmbedResponse { usage: vec![text(3), text(4)], ..Default::default() };
+        assert_eq!(Tokens::used(Task::Embed, &embedded.encode_to_vec()), Some(Tokens { prompt: 7, answer: 0 }));
+        assert_eq!(Tokens::used(Task::Generate, &[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_usage_of_a_stream_is_found_however_it_is_cut(cuts in prop::collection::vec(0usize..700, 0..12)) {
+            let (whole, mut meter, mut at, mut found) = (stream(), Meter::default(), 0, None);
+            let mut ends: Vec<_> = cuts.into_iter().map(|cut| cut.min(whole.len())).chain([whole.len()]).collect();
+            ends.sort_unstable();
+            for end in ends {
+                found = meter.pass(&Bytes::copy_from_slice(&whole[at..end])).or(found);
+                at = end;
+            }
+            prop_assert_eq!(found, Some(Tokens { prompt: 12, answer: 34 }));
+        }
     }
 }

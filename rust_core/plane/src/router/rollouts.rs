@@ -4,7 +4,8 @@
 //! all within a poll and two who decide at once cannot both be right.  What the sides have shown is counted here and
 //! published beside it; who judges reads the sum over the routers.
 //!
-//! Counting begins at each step when the stable side's p95 is known: "slow" means slower than that.
+//! "Slow" means slower than the stable side's p95 as it was at the beginning of the step; until that is known no call
+//! of either side counts as slow.
 
 use std::{
     collections::HashMap,
@@ -169,13 +170,12 @@ impl Arm {
     pub fn ended(&self, latency: Duration, failed: bool, now: Duration) {
         let mut shown = self.shown.lock();
         shown.latencies.observe(now, latency);
-        let reference = self.reference.load(Relaxed);
-        if reference == 0 {
-            return self.set_reference(&mut shown, now);
-        }
         shown.counts.calls += 1;
         shown.counts.errors += u64::from(failed);
-        shown.counts.slow += u64::from(latency > Duration::from_nanos(reference));
+        match self.reference.load(Relaxed) {
+            0 => self.set_reference(&mut shown, now),
+            reference => shown.counts.slow += u64::from(latency > Duration::from_nanos(reference)),
+        }
     }
 
     fn set_reference(&self, shown: &mut Shown, now: Duration) {
