@@ -87,17 +87,18 @@ def drain(ring: Ring, sink: Sink, stop: threading.Event) -> None:
     while True:
         last = stop.wait(LINGER_S)
         if lines := ring.next_events(BATCH, 0.0 if last else 1.0):
-            _write(sink, lines)
+            write(sink, lines, "events")
         dropped = _count_dropped(ring, dropped)
         if last and not lines:
             return
 
 
-def _write(sink: Sink, lines: list[str]) -> None:
+def write(sink: Sink, lines: list[str], what: str) -> None:
+    """Writes lines; where that fails it says how many of `what` are lost: a full disk must not end the bookkeeping."""
     try:
         sink.write(lines)
-    except OSError as error:  # a full disk must not end the router's bookkeeping
-        log.error("events not written", events=len(lines), error=str(error))
+    except OSError as error:
+        log.error(f"{what} not written", **{what: len(lines)}, error=str(error))
 
 
 def _count_dropped(ring: Ring, before: int) -> int:

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from router.events import Sink
+from router.events import Sink, write
 
 log = structlog.get_logger()
 
@@ -180,7 +180,7 @@ class Watcher:
 
     def _write(self, entry: Json) -> None:
         line = {"event": "rollout", "timestamp": datetime.now(UTC).isoformat(), **entry}
-        self._journal.write([json.dumps(line)])
+        write(self._journal, [json.dumps(line)], "rollouts")
 
     def _warn_if_thin(self, status: Json) -> None:
         """Once per step, as soon as a minute has shown how much traffic there is."""

@@ -18,14 +18,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import numpy as np
-import structlog
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from router.events import Sink
+from router.events import Sink, write
 from waypost.v1 import classify_pb2, embed_pb2, generate_pb2, rerank_pb2
-
-log = structlog.get_logger()
 
 BATCH = 64
 WORDS = 1000
@@ -53,16 +50,9 @@ def drain(core: Core, sink: Sink, stop: threading.Event) -> None:
         last = stop.is_set()
         pairs = core.next_shadows(BATCH, 0.0 if last else 1.0)
         if pairs:
-            _write(sink, [json.dumps(compared(pair)) for pair in pairs])
+            write(sink, [json.dumps(compared(pair)) for pair in pairs], "shadows")
         if last and not pairs:
             return
-
-
-def _write(sink: Sink, lines: list[str]) -> None:
-    try:
-        sink.write(lines)
-    except OSError as error:  # a full disk must not end the comparison
-        log.error("shadows not written", shadows=len(lines), error=str(error))
 
 
 def compared(pair: Pair) -> dict[str, Any]:

@@ -249,6 +249,22 @@ def test_one_rollout_that_cannot_be_judged_does_not_stop_the_others() -> None:
     assert [(line["event"], line["rollout"]) for line in logs] == [("rollout not moved", "chat")]
 
 
+def test_a_full_disk_keeps_nobody_from_rolling_back() -> None:
+    """The journal's lines are lost, and that is told."""
+
+    class Full:
+        def write(self, lines: list[str]) -> None:
+            raise OSError("No space left on device")
+
+    mesh = Mesh(canary=Side(errors=0.9))
+    mesh.pass_time(60)
+    with capture_logs() as logs:
+        watcher(mesh, journal=Full()).look()
+    assert mesh.rollout["state"] == "rolled_back"
+    assert "rollouts not written" in {line["event"] for line in logs}
+    assert "rollout not moved" not in {line["event"] for line in logs}
+
+
 def test_a_router_that_leaves_has_no_rollouts() -> None:
     """Looking at them is no failure."""
 

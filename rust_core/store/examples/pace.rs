@@ -1,7 +1,7 @@
 //! What does it cost to reserve and settle?
 //!
 //! ```text
-//! cargo run --release -p waypost-store --example pace -- sqlite:/tmp/pace.db 1 16 64
+//! cargo run --release -p waypost-store --example pace -- sqlite:pace.db 1 16 64
 //! ```
 //!
 //! For each number of clients at once: pairs of reserve and settle per second, how long a pair takes, and the CPU that

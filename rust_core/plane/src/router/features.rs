@@ -28,7 +28,7 @@ pub struct Features {
     pub complexity: f64,
     /// The share of recent prompts that need less.
     pub quantile: f64,
-    /// How sure that is, 0 to 1: how far the score lies from the nearest threshold, as the head sees it.
+    /// How sure that is, 0 to 1: the probability of the head's likeliest label, one half where length decides.
     pub confidence: f64,
     /// How much of it is like the head's training data.
     pub coverage: f64,

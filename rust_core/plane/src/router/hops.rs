@@ -99,7 +99,7 @@ impl Call {
         match self.look_near(hop, wanted, message).await {
             Some(Near::Hit(reply)) => self.from_cache(reply, "near"),
             Some(Near::New(place, audited)) => {
-                self.missed();
+                self.looked_up("miss");
                 let ended = self.ask(hop, wanted, message, lead).await;
                 self.keep_near(place, audited, &ended).await;
                 ended
@@ -129,21 +129,21 @@ impl Call {
         }
     }
 
-    fn missed(&mut self) {
-        self.signature.cache = Some("miss");
-        self.record().note(|event| event.cache = Some("miss"));
+    fn from_cache(&mut self, reply: Reply, how: &'static str) -> Ended {
+        self.looked_up(how);
+        Ended { answer: Ok(Answer::Whole(reply)), trouble: None }
     }
 
-    fn from_cache(&mut self, reply: Reply, how: &'static str) -> Ended {
+    /// What came of looking: "hit", "near" or "miss".
+    fn looked_up(&mut self, how: &'static str) {
         self.signature.cache = Some(how);
         self.record().note(|event| event.cache = Some(how));
-        Ended { answer: Ok(Answer::Whole(reply)), trouble: None }
     }
 
     /// Asks the model itself; what it answers well is kept by whoever leads.
     async fn ask(&mut self, hop: &Hop, wanted: &Wanted, message: &Bytes, lead: Option<Lead<'_>>) -> Ended {
         if lead.is_some() {
-            self.missed();
+            self.looked_up("miss");
         }
         let mut ended = self.forward(hop, wanted, message).await;
         ended = self.weigh(hop, wanted, ended).await;
