@@ -25,25 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17waypost/v1/common.proto\x12\nwaypost.v1\x1a\x1egoogle/protobuf/duration.proto\"\xcb\x01\n\nRouteHints\x12\x15\n\rrequired_tags\x18\x01 \x03(\t\x12\x15\n\roptional_tags\x18\x02 \x03(\t\x12\x1e\n\x04tier\x18\x03 \x01(\x0e\x32\x10.waypost.v1.Tier\x12\x0f\n\x07session\x18\x04 \x01(\t\x12\x14\n\x0cmax_cost_usd\x18\x05 \x01(\x01\x12&\n\x08priority\x18\x06 \x01(\x0e\x32\x14.waypost.v1.Priority\x12\x0e\n\x06tenant\x18\x07 \x01(\t\x12\x10\n\x08no_cache\x18\x08 \x01(\x08\"<\n\x08ServedBy\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\"\xb8\x01\n\x07Timings\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08tokenize\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tinference\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\".\n\tTextUsage\x12\x0e\n\x06tokens\x18\x01 \x01(\r\x12\x11\n\ttruncated\x18\x02 \x01(\x08*r\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTIER_SIMPLE\x10\x01\x12\x0f\n\x0bTIER_MEDIUM\x10\x02\x12\r\n\tTIER_HIGH\x10\x03\x12\x11\n\rTIER_CREATIVE\x10\x04\x12\x10\n\x0cTIER_PREMIUM\x10\x05*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03*R\n\nTruncation\x12\x1a\n\x16TRUNCATION_UNSPECIFIED\x10\x00\x12\x12\n\x0eTRUNCATION_END\x10\x01\x12\x14\n\x10TRUNCATION_START\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17waypost/v1/common.proto\x12\nwaypost.v1\x1a\x1egoogle/protobuf/duration.proto\"\xdd\x01\n\nRouteHints\x12\x15\n\rrequired_tags\x18\x01 \x03(\t\x12\x15\n\roptional_tags\x18\x02 \x03(\t\x12\x1e\n\x04tier\x18\x03 \x01(\x0e\x32\x10.waypost.v1.Tier\x12\x0f\n\x07session\x18\x04 \x01(\t\x12\x14\n\x0cmax_cost_usd\x18\x05 \x01(\x01\x12&\n\x08priority\x18\x06 \x01(\x0e\x32\x14.waypost.v1.Priority\x12\x0e\n\x06tenant\x18\x07 \x01(\t\x12\x10\n\x08no_cache\x18\x08 \x01(\x08\x12\x10\n\x08no_store\x18\t \x01(\x08\"<\n\x08ServedBy\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\"\xb8\x01\n\x07Timings\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08tokenize\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tinference\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\".\n\tTextUsage\x12\x0e\n\x06tokens\x18\x01 \x01(\r\x12\x11\n\ttruncated\x18\x02 \x01(\x08*r\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTIER_SIMPLE\x10\x01\x12\x0f\n\x0bTIER_MEDIUM\x10\x02\x12\r\n\tTIER_HIGH\x10\x03\x12\x11\n\rTIER_CREATIVE\x10\x04\x12\x10\n\x0cTIER_PREMIUM\x10\x05*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03*R\n\nTruncation\x12\x1a\n\x16TRUNCATION_UNSPECIFIED\x10\x00\x12\x12\n\x0eTRUNCATION_END\x10\x01\x12\x14\n\x10TRUNCATION_START\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'waypost.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TIER']._serialized_start=574
-  _globals['_TIER']._serialized_end=688
-  _globals['_PRIORITY']._serialized_start=690
-  _globals['_PRIORITY']._serialized_end=784
-  _globals['_TRUNCATION']._serialized_start=786
-  _globals['_TRUNCATION']._serialized_end=868
+  _globals['_TIER']._serialized_start=592
+  _globals['_TIER']._serialized_end=706
+  _globals['_PRIORITY']._serialized_start=708
+  _globals['_PRIORITY']._serialized_end=802
+  _globals['_TRUNCATION']._serialized_start=804
+  _globals['_TRUNCATION']._serialized_end=886
   _globals['_ROUTEHINTS']._serialized_start=72
-  _globals['_ROUTEHINTS']._serialized_end=275
-  _globals['_SERVEDBY']._serialized_start=277
-  _globals['_SERVEDBY']._serialized_end=337
-  _globals['_TIMINGS']._serialized_start=340
-  _globals['_TIMINGS']._serialized_end=524
-  _globals['_TEXTUSAGE']._serialized_start=526
-  _globals['_TEXTUSAGE']._serialized_end=572
+  _globals['_ROUTEHINTS']._serialized_end=293
+  _globals['_SERVEDBY']._serialized_start=295
+  _globals['_SERVEDBY']._serialized_end=355
+  _globals['_TIMINGS']._serialized_start=358
+  _globals['_TIMINGS']._serialized_end=542
+  _globals['_TEXTUSAGE']._serialized_start=544
+  _globals['_TEXTUSAGE']._serialized_end=590
 # @@protoc_insertion_point(module_scope)

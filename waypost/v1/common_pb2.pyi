@@ -46,7 +46,7 @@ TRUNCATION_END: Truncation
 TRUNCATION_START: Truncation
 
 class RouteHints(_message.Message):
-    __slots__ = ("required_tags", "optional_tags", "tier", "session", "max_cost_usd", "priority", "tenant", "no_cache")
+    __slots__ = ("required_tags", "optional_tags", "tier", "session", "max_cost_usd", "priority", "tenant", "no_cache", "no_store")
     REQUIRED_TAGS_FIELD_NUMBER: _ClassVar[int]
     OPTIONAL_TAGS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +55,7 @@ class RouteHints(_message.Message):
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     NO_CACHE_FIELD_NUMBER: _ClassVar[int]
+    NO_STORE_FIELD_NUMBER: _ClassVar[int]
     required_tags: _containers.RepeatedScalarFieldContainer[str]
     optional_tags: _containers.RepeatedScalarFieldContainer[str]
     tier: Tier
@@ -63,7 +64,8 @@ class RouteHints(_message.Message):
     priority: Priority
     tenant: str
     no_cache: bool
-    def __init__(self, required_tags: _Optional[_Iterable[str]] = ..., optional_tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[Tier, str]] = ..., session: _Optional[str] = ..., max_cost_usd: _Optional[float] = ..., priority: _Optional[_Union[Priority, str]] = ..., tenant: _Optional[str] = ..., no_cache: _Optional[bool] = ...) -> None: ...
+    no_store: bool
+    def __init__(self, required_tags: _Optional[_Iterable[str]] = ..., optional_tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[Tier, str]] = ..., session: _Optional[str] = ..., max_cost_usd: _Optional[float] = ..., priority: _Optional[_Union[Priority, str]] = ..., tenant: _Optional[str] = ..., no_cache: _Optional[bool] = ..., no_store: _Optional[bool] = ...) -> None: ...
 
 class ServedBy(_message.Message):
     __slots__ = ("model", "version", "instance")

@@ -75,6 +75,31 @@ class MeshServiceStub:
                 request_serializer=waypost_dot_v1_dot_mesh__pb2.SetRolloutRequest.SerializeToString,
                 response_deserializer=waypost_dot_v1_dot_mesh__pb2.SetRolloutResponse.FromString,
                 _registered_method=True)
+        self.LoadModel = channel.unary_unary(
+                '/waypost.v1.MeshService/LoadModel',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.LoadModelRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.LoadModelResponse.FromString,
+                _registered_method=True)
+        self.UnloadModel = channel.unary_unary(
+                '/waypost.v1.MeshService/UnloadModel',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.UnloadModelRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.UnloadModelResponse.FromString,
+                _registered_method=True)
+        self.CreateToken = channel.unary_unary(
+                '/waypost.v1.MeshService/CreateToken',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.CreateTokenRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.CreateTokenResponse.FromString,
+                _registered_method=True)
+        self.ListTokens = channel.unary_unary(
+                '/waypost.v1.MeshService/ListTokens',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.ListTokensRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.ListTokensResponse.FromString,
+                _registered_method=True)
+        self.RevokeToken = channel.unary_unary(
+                '/waypost.v1.MeshService/RevokeToken',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.RevokeTokenRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.RevokeTokenResponse.FromString,
+                _registered_method=True)
 
 
 class MeshServiceServicer:
@@ -137,6 +162,43 @@ class MeshServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LoadModel(self, request, context):
+        """Takes a model back into this router's service.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadModel(self, request, context):
+        """Takes a model out of this router's service: calls that name it fail, others go elsewhere; those under way end.  A
+        router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateToken(self, request, context):
+        """Makes a token, whose secret is told this once and is kept nowhere.  From the first token on, every call needs one.
+        A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTokens(self, request, context):
+        """All tokens, without their secrets.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeToken(self, request, context):
+        """Ends a token at once, at every router of the mesh within a second.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MeshServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +241,31 @@ def add_MeshServiceServicer_to_server(servicer, server):
                     servicer.SetRollout,
                     request_deserializer=waypost_dot_v1_dot_mesh__pb2.SetRolloutRequest.FromString,
                     response_serializer=waypost_dot_v1_dot_mesh__pb2.SetRolloutResponse.SerializeToString,
+            ),
+            'LoadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadModel,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.LoadModelRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.LoadModelResponse.SerializeToString,
+            ),
+            'UnloadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadModel,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.UnloadModelRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.UnloadModelResponse.SerializeToString,
+            ),
+            'CreateToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateToken,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.CreateTokenRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.CreateTokenResponse.SerializeToString,
+            ),
+            'ListTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTokens,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.ListTokensRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.ListTokensResponse.SerializeToString,
+            ),
+            'RevokeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeToken,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.RevokeTokenRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.RevokeTokenResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +485,141 @@ class MeshService:
             '/waypost.v1.MeshService/SetRollout',
             waypost_dot_v1_dot_mesh__pb2.SetRolloutRequest.SerializeToString,
             waypost_dot_v1_dot_mesh__pb2.SetRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/LoadModel',
+            waypost_dot_v1_dot_mesh__pb2.LoadModelRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.LoadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/UnloadModel',
+            waypost_dot_v1_dot_mesh__pb2.UnloadModelRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.UnloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/CreateToken',
+            waypost_dot_v1_dot_mesh__pb2.CreateTokenRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.CreateTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/ListTokens',
+            waypost_dot_v1_dot_mesh__pb2.ListTokensRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.ListTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/RevokeToken',
+            waypost_dot_v1_dot_mesh__pb2.RevokeTokenRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.RevokeTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -106,6 +106,35 @@ impl MeshService for Mesh {
         let set = self.0.rollouts.set(Rollout::try_from(asked)?, self.0.clock.now()).await?;
         Ok(Response::new(v1::SetRolloutResponse { rollout: Some(set.into()) }))
     }
+
+    async fn load_model(&self, _: Request<v1::LoadModelRequest>) -> Result<Response<v1::LoadModelResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/LoadModel".into() }.into())
+    }
+
+    async fn unload_model(
+        &self,
+        _: Request<v1::UnloadModelRequest>,
+    ) -> Result<Response<v1::UnloadModelResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/UnloadModel".into() }.into())
+    }
+
+    async fn create_token(
+        &self,
+        _: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/CreateToken".into() }.into())
+    }
+
+    async fn list_tokens(&self, _: Request<v1::ListTokensRequest>) -> Result<Response<v1::ListTokensResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/ListTokens".into() }.into())
+    }
+
+    async fn revoke_token(
+        &self,
+        _: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/RevokeToken".into() }.into())
+    }
 }
 
 impl Mesh {

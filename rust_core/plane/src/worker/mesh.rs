@@ -77,6 +77,35 @@ impl MeshService for Mesh {
     async fn set_rollout(&self, _: Request<v1::SetRolloutRequest>) -> Result<Response<v1::SetRolloutResponse>, Status> {
         Err(of_the_router("SetRollout"))
     }
+
+    async fn load_model(&self, _: Request<v1::LoadModelRequest>) -> Result<Response<v1::LoadModelResponse>, Status> {
+        Err(of_the_router("LoadModel"))
+    }
+
+    async fn unload_model(
+        &self,
+        _: Request<v1::UnloadModelRequest>,
+    ) -> Result<Response<v1::UnloadModelResponse>, Status> {
+        Err(of_the_router("UnloadModel"))
+    }
+
+    async fn create_token(
+        &self,
+        _: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        Err(of_the_router("CreateToken"))
+    }
+
+    async fn list_tokens(&self, _: Request<v1::ListTokensRequest>) -> Result<Response<v1::ListTokensResponse>, Status> {
+        Err(of_the_router("ListTokens"))
+    }
+
+    async fn revoke_token(
+        &self,
+        _: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        Err(of_the_router("RevokeToken"))
+    }
 }
 
 fn of_the_router(call: &str) -> Status {

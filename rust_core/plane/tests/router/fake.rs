@@ -224,6 +224,35 @@ impl mesh_service_server::MeshService for Worker {
     async fn set_rollout(&self, _: Request<v1::SetRolloutRequest>) -> Result<Response<v1::SetRolloutResponse>, Status> {
         Err(Status::unimplemented("a worker's"))
     }
+
+    async fn load_model(&self, _: Request<v1::LoadModelRequest>) -> Result<Response<v1::LoadModelResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn unload_model(
+        &self,
+        _: Request<v1::UnloadModelRequest>,
+    ) -> Result<Response<v1::UnloadModelResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn create_token(
+        &self,
+        _: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn list_tokens(&self, _: Request<v1::ListTokensRequest>) -> Result<Response<v1::ListTokensResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn revoke_token(
+        &self,
+        _: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
 }
 
 /// A router with these instances and, merged over the defaults, this configuration.
