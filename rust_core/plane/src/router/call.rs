@@ -13,7 +13,6 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header, uri::PathAndQuery};
-use hyper::body::Incoming;
 use tonic::{Code, Status, body::Body};
 use waypost_decide::Permit;
 
@@ -22,6 +21,7 @@ use super::{
     delivery::{Answer, Delivery},
     envelope,
     events::Record,
+    inbound::Inbound,
     methods::{Method, Shape},
     models::{RETRY_PAUSE, Wanted},
     reply::Reply,
@@ -43,7 +43,7 @@ pub struct Call {
     pub(super) headers: HeaderMap,
     pub(super) path: PathAndQuery,
     /// What follows the first message of a stream.
-    pub(super) rest: Option<Incoming>,
+    pub(super) rest: Option<Inbound>,
     /// Whose call it is, once that is known.
     pub(super) tenant: Option<Arc<Tenant>>,
     /// The delivery whose answer is in passage.
@@ -58,7 +58,7 @@ pub struct Call {
 
 impl Call {
     /// A call has come in.
-    pub fn new(plane: Arc<Plane>, method: &'static Method, request: Request<Incoming>) -> Self {
+    pub fn new(plane: Arc<Plane>, method: &'static Method, request: Request<Inbound>) -> Self {
         let (parts, body) = request.into_parts();
         let brought = parts.headers.get(headers::REQUEST_ID).filter(|id| id.len() <= NAME_BYTES);
         let answer_id = brought.cloned().unwrap_or_else(|| plane.names.next());

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, uri::PathAndQuery};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use super::{
     attempt::Attempt,
+    inbound::Inbound,
     link::{Link, ReplyBody},
     methods::Shape,
     money::Spending,
@@ -51,13 +51,13 @@ pub struct Delivery {
 
 impl Delivery {
     /// Sends it and waits for the answer, or its beginning; `rest` is what follows the first message.
-    pub async fn send(mut self, parcel: &Parcel, rest: &mut Option<Incoming>) -> (Self, Result<Answer, Broken>) {
+    pub async fn send(mut self, parcel: &Parcel, rest: &mut Option<Inbound>) -> (Self, Result<Answer, Broken>) {
         let result = exchange(self.link.take(), parcel, rest).await;
         (self, result)
     }
 }
 
-async fn exchange(link: Option<Link>, parcel: &Parcel, rest: &mut Option<Incoming>) -> Result<Answer, Broken> {
+async fn exchange(link: Option<Link>, parcel: &Parcel, rest: &mut Option<Inbound>) -> Result<Answer, Broken> {
     let mut link = link.ok_or(Broken::Unsent)?;
     let opened = link.open(parcel.path.clone(), parcel.headers.clone());
     let (response, mut stream) = opened.map_err(|_| Broken::Unsent)?;

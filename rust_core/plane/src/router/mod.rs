@@ -40,6 +40,7 @@ mod features;
 mod feedback;
 mod forward;
 mod hops;
+mod inbound;
 mod instance;
 mod judge;
 mod link;

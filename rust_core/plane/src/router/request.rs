@@ -2,14 +2,13 @@
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tonic::Status;
 
-use super::envelope::frame_length;
+use super::{envelope::frame_length, inbound::Inbound};
 use crate::error::Error;
 
 /// The only message of a request, with its prefix.
-pub async fn whole(body: &mut Incoming, limit: usize) -> Result<Bytes, Status> {
+pub async fn whole(body: &mut Inbound, limit: usize) -> Result<Bytes, Status> {
     let start = first(body, limit).await?;
     let length = frame_length(&start, limit)?;
     if length != Some(start.len()) || next_data(body).await?.is_some() {
@@ -19,7 +18,7 @@ pub async fn whole(body: &mut Incoming, limit: usize) -> Result<Bytes, Status> {
 }
 
 /// All that came with the first message of a request, which is whole in it.
-pub async fn first(body: &mut Incoming, limit: usize) -> Result<Bytes, Status> {
+pub async fn first(body: &mut Inbound, limit: usize) -> Result<Bytes, Status> {
     let start = next_data(body).await?.ok_or_else(|| malformed("no message"))?;
     if is_whole(&start, limit)? {
         return Ok(start);
@@ -36,7 +35,7 @@ fn is_whole(start: &[u8], limit: usize) -> Result<bool, Status> {
 }
 
 /// Trailers, which a request has no use for, count as its end.
-async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, Status> {
+async fn next_data(body: &mut Inbound) -> Result<Option<Bytes>, Status> {
     while let Some(frame) = body.frame().await {
         match frame.map_err(|error| malformed(&error.to_string()))?.into_data() {
             Ok(data) if data.is_empty() => {}

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tonic::{body::Body, service::Routes};
 use tower::Service;
 
-use super::{Plane, call::Call, methods};
+use super::{Plane, call::Call, inbound::Inbound, methods};
 
 /// One for all connections.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ impl Service<Request<Incoming>> for RouterService {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         match methods::find(request.uri().path()) {
             Some(method) => {
-                let call = Call::new(self.plane.clone(), method, request);
+                let call = Call::new(self.plane.clone(), method, request.map(Inbound::Wire));
                 Box::pin(async move { Ok(call.serve().await) })
             }
             None => Box::pin(Routes::clone(&self.routes).call(request)),

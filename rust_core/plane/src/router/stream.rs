@@ -15,7 +15,6 @@ use h2::SendStream;
 use http::{HeaderMap, Response};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, body::Body};
@@ -23,6 +22,7 @@ use waypost_decide::stats::Verdict;
 
 use super::{
     call::Call,
+    inbound::Inbound,
     link::ReplyBody,
     money::{Meter, Tokens},
     outcome,
@@ -48,7 +48,7 @@ pub struct Pump(#[allow(dead_code)] AbortOnDropHandle<()>);
 
 impl Pump {
     /// Begins to carry `rest` to `stream`.
-    pub fn start(rest: Incoming, stream: SendStream<Bytes>) -> Self {
+    pub fn start(rest: Inbound, stream: SendStream<Bytes>) -> Self {
         Self(AbortOnDropHandle::new(tokio::spawn(async move {
             // The worker's reply tells of any failure; there is nobody else to tell.
             let _ = carry(rest, stream).await;
@@ -56,7 +56,7 @@ impl Pump {
     }
 }
 
-async fn carry(mut rest: Incoming, mut stream: SendStream<Bytes>) -> Result<(), h2::Error> {
+async fn carry(mut rest: Inbound, mut stream: SendStream<Bytes>) -> Result<(), h2::Error> {
     while let Some(frame) = rest.frame().await {
         match frame.map(Frame::into_data) {
             Ok(Ok(data)) => carry_data(data, &mut stream).await?,
