@@ -9,7 +9,7 @@ CRATES := -p waypost-text -p waypost-decide -p waypost-sim -p waypost-sample -p 
 INSTALL_REDIS := test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null
 RUST := $(shell find rust_core proto -name '*.rs' -o -name '*.proto' -o -name Cargo.toml)
 
-.PHONY: help setup demo test lint redis test-rust test-python bench image-test proto clean
+.PHONY: help setup demo test lint redis test-rust test-python test-clients bench image-test proto clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -34,7 +34,7 @@ $(VENV)/.ready: $(VENV)/.llama Cargo.toml Cargo.lock $(RUST)
 demo: setup ## Start a mesh, send it real requests, stop it.
 	$(BIN)/waypost demo
 
-test: setup lint test-rust test-python ## Everything that must pass.
+test: setup lint test-rust test-python test-clients ## Everything that must pass.
 
 lint: setup ## Style and types.
 	$(BIN)/ruff check .
@@ -53,6 +53,12 @@ test-rust: redis ## The pure crates, in the profile that is shipped.
 
 test-python: setup ## Behaviour, against real servers.
 	$(BIN)/python -m pytest
+
+test-clients: setup ## The clients in Go, TypeScript, Java and Rust; test-client-go is one of them alone.
+	$(BIN)/python -m clients.run
+
+test-client-%: setup
+	$(BIN)/python -m clients.run $*
 
 bench: setup ## All figures of bench/README.md.
 	$(BIN)/pip install -q --group bench

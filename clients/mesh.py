@@ -1,9 +1,10 @@
-"""The mesh that the clients of all languages are tested against: `golden/mesh.toml`, with or without keys.
+"""The mesh that the clients of all languages are tested against, `golden/mesh.toml`, and further doors to it.
 
-    with running() as mesh, running(KEYS) as keyed:
-        ...  # mesh.address
+    with running() as mesh, door(mesh, tenants=[ACME]) as keyed:
+        ...  # mesh.address, keyed.address
 
-Its hosted model is asked of `clients/provider.py`.
+A door is one more router before the same workers, configured otherwise.  The mesh's hosted model is asked of
+`clients/provider.py`.
 """
 
 from __future__ import annotations
@@ -20,49 +21,52 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 import waypost
 from clients.provider import provider
 
 GOLDEN = Path(__file__).parent / "golden"
 KEY_ENV = "WAYPOST_GOLDEN_KEY"
 KEY = "golden-key"
-STOP_S = 30.0
+ACME = {"name": "acme", "key_env": KEY_ENV}
+"""A tenant whose calls need `KEY`."""
+PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """A mesh that runs."""
+    """A mesh, or a door to one, that runs."""
 
     address: str
+    config: Path
 
 
 @contextmanager
-def running(**router: Any) -> Iterator[Mesh]:
-    """Starts it, with these keys of `[router]` besides; it ends with the block."""
+def running() -> Iterator[Mesh]:
+    """Starts it; it ends with the block."""
     with provider() as hosted, TemporaryDirectory(prefix="waypost-") as folder:
-        path = Path(folder) / "mesh.json"
-        path.write_text(json.dumps(_config(hosted.url, router)))
-        with _process(path) as process:
-            mesh = Mesh(_ready(process))
-            if not router:
-                _spend(mesh.address)
-            yield mesh
+        config = _written(Path(folder), _config(hosted.url))
+        with _serving(config, "up", "grpc") as address:
+            _spend(address)
+            yield Mesh(address, config)
 
 
-def keyed() -> dict[str, Any]:
-    """What makes it ask for a key: `KEY`, of the tenant "acme"."""
-    return {"tenants": [{"name": "acme", "key_env": KEY_ENV}]}
+@contextmanager
+def door(mesh: Mesh, root: bytes | None = None, **router: Any) -> Iterator[Mesh]:
+    """A router with these keys of `[router]`; `root` is the authority of its certificate, where it has one."""
+    with waypost.Client(mesh.address) as client:
+        workers = [instance.address for instance in client.instances()]
+    with TemporaryDirectory(prefix="waypost-") as folder:
+        config = _written(Path(folder), {"router": {"decisions": {"to": "none"}, "instances": workers, **router}})
+        with _serving(config, "router", "address") as address:
+            _await(address, root)
+            yield Mesh(address, config)
 
 
-def _spend(address: str) -> None:
-    """Has the one call of the tenant "throttled", so that every further one is refused."""
-    with waypost.Client(address) as client:
-        client.embed(["mine"], model="hash", tenant="throttled")
-
-
-def _config(url: str, router: dict[str, Any]) -> dict[str, Any]:
+def _config(url: str) -> dict[str, Any]:
     config = tomllib.loads((GOLDEN / "mesh.toml").read_text())
-    config["router"] |= router
     for model in (model for worker in config["workers"] for model in worker["models"]):
         if "remote" in model:
             model["remote"]["base_url"] = url
@@ -71,24 +75,45 @@ def _config(url: str, router: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
+def _written(folder: Path, config: dict[str, Any]) -> Path:
+    path = folder / "mesh.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
 @contextmanager
-def _process(config: Path) -> Iterator[subprocess.Popen[str]]:
+def _serving(config: Path, command: str, announced: str) -> Iterator[str]:
+    """A process of `waypost`; yields the address that its first line announces under this key."""
     env = os.environ | {"WAYPOST_RUNTIME": str(config.parent / "run"), KEY_ENV: KEY}
-    command = (sys.executable, "-P", "-m", "waypost", "up", "--config", str(config))
-    options = ("--listen", "127.0.0.1:0", "--json", "--lifeline")
+    options = ("--config", str(config), "--listen", "127.0.0.1:0", "--json", "--lifeline")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(
-        (*command, *options), env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as up:
+        (sys.executable, "-P", "-m", "waypost", command, *options), env=env, text=True, **pipes
+    ) as process:
         try:
-            yield up
+            assert process.stdout
+            yield json.loads(process.stdout.readline() or _did_not_start(command))[announced]
         finally:
-            up.terminate()
-            up.wait(timeout=STOP_S)
+            process.terminate()
+            process.wait(timeout=PATIENCE_S)
 
 
-def _ready(process: subprocess.Popen[str]) -> str:
-    assert process.stdout
-    line = process.stdout.readline()
-    if not line:
-        raise SystemExit("the mesh did not start: the lines above say why")
-    return json.loads(line)["grpc"]
+def _did_not_start(command: str) -> str:
+    raise SystemExit(f"`waypost {command}` did not start: the lines above say why")
+
+
+def _spend(address: str) -> None:
+    """Has the one call of the tenant "throttled", so that every further one is refused."""
+    with waypost.Client(address) as client:
+        client.embed(["mine"], model="hash", tenant="throttled")
+
+
+def _await(address: str, root: bytes | None) -> None:
+    """Until the router has found its workers: nothing but its health says so to those without a key."""
+    secure = grpc.ssl_channel_credentials(root) if root else None
+    channel = grpc.secure_channel(address, secure) if secure else grpc.insecure_channel(address)
+    request = health_pb2.HealthCheckRequest(service="models/hash")
+    with channel:
+        for health in health_pb2_grpc.HealthStub(channel).Watch(request, wait_for_ready=True, timeout=PATIENCE_S):
+            if health.status == health_pb2.HealthCheckResponse.SERVING:
+                return
