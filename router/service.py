@@ -47,11 +47,12 @@ def core_config(config: Router, instances: list[str], shipped: Shipped) -> str:
     Raises:
         ConfigError: a tenant's key is not there.
     """
-    own = {"drain_s", "instances_file", "decisions"}
+    own = {"drain_s", "instances_file", "decisions", "audit", "auth", "insecure", "tls", "worker_tls"}
     plane = config.model_dump(exclude=own) | {"instances": instances}
     plane |= {"instance": "router", "version": waypost.__version__}
     plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)
     plane["tenants"] = tenants.keyed(config.tenants)
+    del plane["tenant_default"]["max_in_flight"]
     plane["tiers"]["head"] = _head(config.tiers.head, shipped)
     plane["guard"]["head"] = _head(config.guard.head, shipped)
     plane["budget"]["store"] = _store(config.budget.store)

@@ -131,7 +131,7 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 PROBLEMS: list[tuple[str, str]] = [
     ('[router]\nlistn = "a:1"', 'router.listn = "a:1": no such key; did you mean listen?'),
-    ("[router]\nqqq = 1", "router.qqq = 1: no such key; remove it; there is listen, policy"),
+    ("[router]\nqqq = 1", "router.qqq = 1: no such key; remove it; there is listen, tls"),
     ('[router]\nlisten = "nowhere"', 'router.listen = "nowhere": neither "host:port" nor "unix:/path"'),
     ('[router]\nlisten = "a:65536"', 'router.listen = "a:65536": neither'),
     ('[router]\nlisten = "unix:run/a"', 'router.listen = "unix:run/a": not an absolute path'),
@@ -156,10 +156,6 @@ PROBLEMS: list[tuple[str, str]] = [
         'router.tenants[0].key_file = "./a": beside key_env; keep one of them',
     ),
     (f'{TENANT}key_file = "a"', 'router.tenants[0].key_file = "a": not a path; write ./a'),
-    (
-        f'{TENANT}key_env = "A"\n[[router.tenants]]\nname = "b"',
-        "router.tenants[1].key_env: missing, where other tenants have a key; give it one too",
-    ),
     (f'{TENANT}guard = "on"', "router.tenants[0].guard = \"on\": not 'inherit', 'off'"),
     ("[router.tenant_default]\nname = 1", "router.tenant_default.name = 1: no such key"),
     ("[router.tiers.shares]\nsimple = 0.7", 'router.tiers.shares = {"simple": 0.7}: 1.1 in sum; make simple, medium'),
@@ -179,7 +175,7 @@ PROBLEMS: list[tuple[str, str]] = [
         'router.budget.store = "sqlite:": a database without a path; write sqlite:/',
     ),
     ('[router.budget]\nstore = "redis://"', 'router.budget.store = "redis://": neither a file nor a Redis address'),
-    ('[router.budget]\nstore = "redis://a:x/0"', 'router.budget.store = "redis://a:x/0": neither a file'),
+    ('[router.budget]\nstore = "redis://a:x/0"', 'router.budget.store = "redis://a:…": neither a file'),
     ('[router.budget]\nstore = "redis://a:1/b"', "a Redis address whose database is no number; write"),
     ("[router.budget]\nmonthly_usd = -1", "router.budget.monthly_usd = -1: below 0"),
     (
@@ -269,6 +265,51 @@ PROBLEMS: list[tuple[str, str]] = [
         '[[workers]]\nname = "b"\nmodels = []\nlimits = { max_texts = 9, queue_limit = 9 }',
         "workers[1].limits.queue_limit = 9: not above max_texts = 9",
     ),
+    (f'{TENANT}role = "root"', "router.tenants[0].role = \"root\": not 'infer', 'operate' or 'admin'"),
+    (f"{TENANT}max_in_flight = -1", "router.tenants[0].max_in_flight = -1: below 0"),
+    (
+        '[router]\nlisten = "0.0.0.0:50051"',
+        'router.listen = "0.0.0.0:50051": plain text, for everybody who can reach it; add [router.tls], or',
+    ),
+    ('[router]\nlisten = "mesh.example.com:50051"', "plain text, for everybody who can reach it"),
+    ('[router]\nlisten = "[::]:50051"', "plain text, for everybody who can reach it"),
+    (
+        '[[workers]]\nname = "b"\nlisten = "10.0.0.7:7"\nmodels = []',
+        'workers[1].listen = "10.0.0.7:7": plain text, for everybody who can reach it; add [workers[1].tls]',
+    ),
+    (
+        '[[workers]]\nname = "b"\nlisten = "10.0.0.7:7"\nmodels = []\ntls = { cert = "c", key = "k" }',
+        "workers[1].tls.client_ca: missing: anybody could call this worker, and be believed; name the authority",
+    ),
+    (
+        '[[workers]]\nname = "b"\nlisten = "127.0.0.1:7"\nmodels = []\ntls = { cert = "c", key = "k" }',
+        "router.worker_tls: missing, where workers[1] has tls; add [router.worker_tls]",
+    ),
+    (
+        '[[workers]]\nname = "b"\nlisten = "127.0.0.1:7"\nmodels = []\n[router.worker_tls]',
+        "workers[1].tls: missing, where the router calls by router.worker_tls; add it",
+    ),
+    (
+        '[[workers]]\nname = "b"\nlisten = "127.0.0.1:7"\nmodels = []\ntls = { cert = "c", key = "k", client_ca = "a" }'
+        '\n[router.worker_tls]\nca = "a"',
+        "router.worker_tls.cert: missing, where workers[1] wants a certificate of its router; name its file",
+    ),
+    ('[router.worker_tls]\ncert = "c"', "router.worker_tls.key: missing, where there is a cert; name its file"),
+    ('[router.worker_tls]\nkey = "k"', "router.worker_tls.cert: missing, where there is a key; name its file"),
+    ('[router.tls]\ncert = "c.pem"', "router.tls.key: missing; add it"),
+    ('[router.tls]\ncert = "c.pem"\nkey = "k.pem"', 'router.tls.cert = "c.pem": no such file; correct the path'),
+    ('[router.tls]\ncert = "c.pem"\nkey = "k.pem"', 'router.tls.key = "k.pem": no such file; correct the path'),
+    ('[router.worker_tls]\nca = "ca.pem"', 'router.worker_tls.ca = "ca.pem": no such file; correct the path'),
+    (
+        '[router.tls]\ncert = "c"\nkey = "k"\nclient_names = ["r"]',
+        'router.tls.client_names = ["r"]: not looked at without client_ca; name the authority',
+    ),
+    (
+        '[router]\nlisten = "unix:/run/a"\n[router.tls]\ncert = "c"\nkey = "k"',
+        "not for a Unix socket, which other machines cannot reach; remove it, or listen at host:port",
+    ),
+    (f'[router.auth]\noperator_socket = "/{"a" * 120}"', "longer than a socket's 107 bytes"),
+    ("[router.audit]\nkeep = 0", "router.audit.keep = 0: below 1"),
 ]
 
 
@@ -335,14 +376,107 @@ def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path: Path, text: str |
     assert str(path) in str(caught.value)
 
 
+TLS = """
+[router]
+listen = "0.0.0.0:50051"
+tls = { cert = "server.pem", key = "keys/server.key", client_ca = "ca.pem", client_names = ["gateway"] }
+worker_tls = { ca = "ca.pem", cert = "server.pem", key = "keys/server.key" }
+[[workers]]
+name = "b"
+listen = "0.0.0.0:50061"
+tls = { cert = "server.pem", key = "keys/server.key", client_ca = "ca.pem" }
+models = [{ name = "b", backend = "hash" }]
+"""
+
+
+def test_certificates_are_found_beside_the_file(tmp_path: Path) -> None:
+    """Whether or not their names have a slash; with them other machines may call."""
+    (tmp_path / "keys").mkdir()
+    for name in ("server.pem", "keys/server.key", "ca.pem"):
+        (tmp_path / name).touch()
+    loaded = config.load(written(tmp_path, TLS))
+    assert loaded.router.tls
+    assert loaded.router.tls.key == str(tmp_path / "keys/server.key")
+    assert loaded.workers[0].tls
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.9.9.9:1", "localhost:1", "[::1]:1", "unix:/run/a"])
+def test_the_machine_s_own_addresses_need_no_tls(tmp_path: Path, listen: str) -> None:
+    """Nobody is on the way."""
+    assert config.load(written(tmp_path, f'[router]\nlisten = "{listen}"\n' + WORKER)).router.listen == listen
+
+
+def test_plain_text_for_other_machines_must_be_wanted(tmp_path: Path) -> None:
+    """In the file, or by the command line, whose address is checked as the file's is."""
+    own = WORKER.replace('"local"', '"local"\nlisten = "0.0.0.0:2"\ninsecure = true')
+    wanted = config.load(written(tmp_path, '[router]\nlisten = "0.0.0.0:1"\ninsecure = true\n' + own))
+    assert (wanted.router.insecure, wanted.workers[0].insecure) == (True, True)
+    path = written(tmp_path, own.replace("insecure = true", ""))
+    with pytest.raises(ConfigError, match="2 problems"):
+        config.load(path, listen="0.0.0.0:1")
+    loaded = config.load(path, listen="0.0.0.0:1", insecure=True)
+    assert (loaded.router.listen, loaded.workers[0].insecure) == ("0.0.0.0:1", True)
+    with pytest.raises(ConfigError, match='neither "host:port"'):
+        config.load(path, listen="nowhere", insecure=True)
+
+
+def test_a_worker_s_address_of_the_command_line_is_checked_too(tmp_path: Path) -> None:
+    """Where it listens for other machines it must know its router."""
+    (worker,) = config.load(written(tmp_path, WORKER)).workers
+    config.check_listener(worker, "unix:/run/a")
+    with pytest.raises(ConfigError, match=r'worker local.listen = "0.0.0.0:1": plain text'):
+        config.check_listener(worker, "0.0.0.0:1")
+    config.check_listener(worker.model_copy(update={"insecure": True}), "0.0.0.0:1")
+
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[router.budget]\nstore = "redis://:{SECRET}@10.0.0.1:6379/none"',
+        f'[router.budget]\nstore = "redis://user:{SECRET}/@10.0.0.1:x/0"',
+        f'[router.budget]\nstore = "redis://:{SECRET}"',
+        f'[router.budget]\nstore = "redis:{SECRET}@10.0.0.1"',
+        f'[router.budget]\nstore = "rediss://10.0.0.1/0?password={SECRET}"',
+        f'[router.budget]\nstor = "redis://:{SECRET}@10.0.0.1/0"',
+        f'[router.bugdet]\nstore = "redis://:{SECRET}@10.0.0.1/0"',
+        f'{TENANT}key = "{SECRET}"',
+        f'[[router.tenant]]\nname = "acme"\nkey = "{SECRET}"',
+        f'[router.auth]\ntokens = []\ntoken = "{SECRET}"',
+        f'[router.tls]\ncert = "c"\nkey = "-----BEGIN PRIVATE KEY-----{SECRET}"',
+        model("remote", f'{REMOTE}\napi_key = "{SECRET}"'),
+        model("remote", f'[workers.models.remote]\nmodel = "m"\nbase_url = "ftp://me:{SECRET}@host"'),
+    ],
+)
+def test_problems_do_not_tell_secrets(tmp_path: Path, text: str) -> None:
+    """Neither where one belongs, in an address that is wrong, nor where it stands by mistake."""
+    found = problems(tmp_path, text_first(text))
+    assert SECRET not in "".join(found), found
+
+
+def test_what_is_no_secret_is_shown(tmp_path: Path) -> None:
+    """The place of a wrong address, without the login before it."""
+    (found,) = problems(tmp_path, text_first('[router.budget]\nstore = "redis://:pw@10.0.0.1:6379/none"'))
+    assert found.startswith('router.budget.store = "redis://…@10.0.0.1:6379/none": a Redis address whose database')
+
+
 def test_every_shape_of_nonsense_is_answered_with_problems(tmp_path: Path) -> None:
     """The checks between fields survive values of any type in any place."""
     nonsense: list[Any] = [1, "x", [], {}, [1], [[]], {"x": 1}, True]
     keys = ["router", "workers", "name", "models", "listen", "heads", "weights", "source", "replicas"]
+    keys += ["tls", "worker_tls", "auth", "audit", "insecure", "cert", "client_names"]
     keys += ["tenants", "tiers", "guard", "budget", "quality", "style", "cache", "routes", "hops", "soft", "shares"]
     for value in nonsense:
         for key in keys:
-            inside = {"tiers": {key: value}, "budget": {"soft": [{key: value}]}, "routes": [{"hops": [{key: value}]}]}
+            inside = {
+                "tls": {key: value},
+                "worker_tls": {key: value},
+                "tiers": {key: value},
+                "budget": {"soft": [{key: value}]},
+                "routes": [{"hops": [{key: value}]}],
+            }
             for raw in (
                 {key: value},
                 {"router": {key: value}},

@@ -1,4 +1,4 @@
-"""What the operating manual shows is what can be run."""
+"""What the manuals of operating and of security show is what can be run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from services import template
 from tests.inbox import answering, chat
 from waypost import config
 
-TEXT = (Path(__file__).parents[1] / "docs" / "operating.md").read_text()
+DOCS = Path(__file__).parents[1] / "docs"
+TEXT = "".join((DOCS / name).read_text() for name in ("operating.md", "security.md"))
 TOML = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 JINJA = re.findall(r"```jinja\n(.*?)```", TEXT, re.DOTALL)
 
@@ -24,7 +25,7 @@ def test_configurations_are_valid(tmp_path: Path, text: str) -> None:
     for name in re.findall(r'"\./(.*?)"', text):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    loaded = config.check(tomllib.loads(text), base=tmp_path, origin="operating.md")
+    loaded = config.check(tomllib.loads(text), base=tmp_path, origin="the manual")
     assert loaded.workers
 
 
@@ -41,7 +42,7 @@ def test_the_manual_shows_every_section_of_the_router() -> None:
     """And each key that is shown is one the router has: see above."""
     shown = set(re.findall(r"^\[+router\.(\w+)", "".join(TOML), re.MULTILINE))
     sections = {name for name, field in config.Router.model_fields.items() if isinstance(field.default, BaseModel)}
-    assert sections | {"tenants", "routes"} == shown | {"decisions"}
+    assert sections | {"tenants", "routes", "tls", "worker_tls"} == shown | {"decisions"}
 
 
 def test_the_manual_has_examples_of_every_generating_backend() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from waypost import _config_router_checks
+from waypost import _config_router_checks, _config_security_checks
 from waypost._config_problems import ABSENT, Problem, Table, duplicates, models, table, tables
 
 
 def cross_problems(raw: Table, base: Path) -> list[Problem]:
     """What is wrong between fields of the parsed file."""
-    return [problem for check in (*CHECKS, *_config_router_checks.CHECKS) for problem in check(raw, base)]
+    checks = (*CHECKS, *_config_router_checks.CHECKS, *_config_security_checks.CHECKS)
+    return [problem for check in checks for problem in check(raw, base)]
 
 
 def _serves_nothing(raw: Table, base: Path) -> Iterator[Problem]:

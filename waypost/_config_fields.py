@@ -13,8 +13,11 @@ MIB = 1024 * 1024
 
 
 def _resolved(value: str, info: ValidationInfo) -> str:
-    if not looks_like_path(value):
-        return value
+    return beside(value, info) if looks_like_path(value) else value
+
+
+def beside(value: str, info: ValidationInfo) -> str:
+    """A path, relative to the configuration's file."""
     base = (info.context or {}).get("base", Path.cwd())
     return str(base / Path(value).expanduser())
 
@@ -32,6 +35,7 @@ def looks_like_path(value: str) -> bool:
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 Address = Annotated[str, AfterValidator(_checked_address)]
 NameOrPath = Annotated[str, Field(min_length=1), AfterValidator(_resolved)]
+File = Annotated[str, Field(min_length=1), AfterValidator(beside)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]

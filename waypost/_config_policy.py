@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, Strict, ValidationInfo
 
 from waypost._config_fields import MIB, Amount, Count, Name, NameOrPath, Seconds, Section, Share, Strings
+from waypost._config_security import Role
 
 Tier = Literal["simple", "medium", "high", "creative", "premium"]
 GuardMode = Literal["off", "annotate", "block"]
@@ -77,8 +78,8 @@ Store = Annotated[str, AfterValidator(_checked_store)]
 class Tenant(Section):
     """Somebody for whom calls are made: who brings its key is this tenant, whatever the request says.
 
-    With any key in the file every call needs one: others fail with UNAUTHENTICATED.  Without keys the name in the
-    request is believed.
+    With any key in the file, or any token, every call needs one: others fail with UNAUTHENTICATED.  Else the name in
+    the request is believed.
     """
 
     name: Name
@@ -87,6 +88,11 @@ class Tenant(Section):
     """Environment variable of the router with the tenant's key, which callers send as `authorization: Bearer …`."""
     key_file: NameOrPath | None = None
     """File with the key, instead."""
+    role: Role = "infer"
+    """What the key allows: "infer": to ask models; "operate": also to see and steer the mesh; "admin": also to give out
+    tokens and take them back."""
+    max_in_flight: Whole = 0
+    """Calls under way at each router; more fail at once with RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no limit."""
     calls_per_second: Amount = 0.0
     """Calls per second at each router, over time; more fail at once with RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no
     limit."""
@@ -102,6 +108,8 @@ class Tenant(Section):
 class TenantDefault(Section):
     """Limits of each tenant that is not listed, and of calls without one; see `Tenant`."""
 
+    max_in_flight: Whole = 0
+    """Calls under way at each router; more fail at once with RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no limit."""
     calls_per_second: Amount = 0.0
     """Calls per second at each router, over time; more fail at once with RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no
     limit."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        place = self.key if self.value is ABSENT else f"{self.key} = {_shown(self.value)}"
+        place = self.key if self.value is ABSENT else f"{self.key} = {_shown(redacted(self.key, self.value))}"
         return f"{place}: {self.wrong}; {self.fix}"
 
 
@@ -98,6 +99,35 @@ def _key(location: tuple[str | int, ...]) -> str:
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+_SECRET = re.compile(r"(?:^|\.)(?:\w*_)?(?:key|token|secret|password)(?:\[\d+\])*$", re.IGNORECASE)
+"""Keys whose values are likely to be secrets, where no such key belongs."""
+_URL = re.compile(r"(redis[a-z]*:/*|[a-z][a-z0-9+.-]*:/+)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def redacted(key: str, value: Any) -> Any:
+    """A value without what may be a secret, in whatever place it stands by mistake: problems end up in logs."""
+    if isinstance(value, dict):
+        return {name: redacted(f"{key}.{name}", each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redacted(key, each) for each in value]
+    if not isinstance(value, str):
+        return value
+    is_file = key.endswith("tls.key") and "-----" not in value
+    return "…" if _SECRET.search(key) and not is_file else _without_login(value)
+
+
+def _without_login(value: str) -> str:
+    """An address without user and password, also where it is too wrong to be taken apart as one."""
+    found = _URL.match(value)
+    scheme, rest = found.groups() if found else ("", value)
+    login, at, place = rest.rpartition("@")
+    if at and (scheme or ":" in login):
+        rest = f"…@{place}"
+    elif scheme and not scheme.lower().startswith("http"):
+        rest = ":".join([rest.partition(":")[0], *["…"] * (":" in rest)])
+    return scheme + (rest.partition("?")[0] if scheme else rest)
 
 
 def _fields(root: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:

@@ -23,6 +23,7 @@ from waypost._config_policy import (
     TenantDefault,
     Tiers,
 )
+from waypost._config_security import Audit, Auth, ClientTls, ServerTls
 
 
 class Weights(Section):
@@ -110,6 +111,11 @@ class Router(Section):
 
     listen: Address = "127.0.0.1:50051"
     """ "host:port" (port 0: any free one) or "unix:/path"."""
+    tls: ServerTls | None = None
+    """Absent: plain text."""
+    insecure: bool = False
+    """Whether plain text may be spoken on other addresses than the machine's own: everybody on the way can read it."""
+    auth: Auth = Auth()
     policy: Literal["expected_completion", "power_of_two", "score", "round_robin", "weighted"] = "expected_completion"
     """How one of several instances of a model is chosen: which will be done first; which of two drawn will be; the
     better score of two drawn; in turns; at random, in proportion to the slots they tell."""
@@ -131,6 +137,8 @@ class Router(Section):
     """Workers elsewhere, beside those of this file."""
     instances_file: NameOrPath | None = None
     """A file of further addresses, one a line, read again whenever it changes."""
+    worker_tls: ClientTls | None = None
+    """How workers at "host:port" are called; absent: in plain text.  Those at Unix sockets always are."""
     weights: Weights = Weights()
     limits: RouterLimits = RouterLimits()
     retry: Retry = Retry()
@@ -138,6 +146,7 @@ class Router(Section):
     breaker: Breaker = Breaker()
     outlier: Outlier = Outlier()
     decisions: Decisions = Decisions()
+    audit: Audit = Audit()
     tenants: Annotated[tuple[Tenant, ...], Strict(False)] = ()
     tenant_default: TenantDefault = TenantDefault()
     tiers: Tiers = Tiers()

@@ -34,19 +34,6 @@ def _unfit_keys(raw: Table, base: Path) -> Iterator[Problem]:
             yield Problem(f"{place}.key_file", file, "not a path", f"write ./{file}")
 
 
-def _locked_out_tenants(raw: Table, base: Path) -> Iterator[Problem]:
-    """With any key, every call needs one."""
-    tenants = list(_tenants(raw))
-    keyless = [(place, tenant) for place, tenant in tenants if not _has_key(tenant)]
-    if len(keyless) < len(tenants):
-        for place, _ in keyless:
-            yield Problem(f"{place}.key_env", ABSENT, "missing, where other tenants have a key", "give it one too")
-
-
-def _has_key(tenant: Table) -> bool:
-    return tenant.get("key_env") is not None or tenant.get("key_file") is not None
-
-
 def _missing_heads(raw: Table, base: Path) -> Iterator[Problem]:
     for section in ("tiers", "guard"):
         head = table(_router(raw), section).get("head")
@@ -145,7 +132,6 @@ def _idle_judge(raw: Table, base: Path) -> Iterator[Problem]:
 CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
     _duplicate_tenants,
     _unfit_keys,
-    _locked_out_tenants,
     _missing_heads,
     _unfit_shares,
     _unfit_thresholds,

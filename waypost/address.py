@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import stat
 from dataclasses import dataclass
@@ -46,6 +47,17 @@ def parse(text: str) -> Tcp | Unix:
         InvalidAddress: it is neither `host:port` nor `unix:/path`.
     """
     return _unix(text) if text.startswith(_UNIX) else _tcp(text)
+
+
+def is_own(text: str) -> bool:
+    """Whether only this machine can reach a server that listens at `text`: a loopback address, or a Unix socket."""
+    address = parse(text)
+    if isinstance(address, Unix) or address.host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address.host).is_loopback
+    except ValueError:
+        return False
 
 
 def concrete(text: str) -> str:

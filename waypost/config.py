@@ -34,9 +34,14 @@ from waypost._config_fields import (
 from waypost._config_policy import Tenant
 from waypost._config_problems import ConfigError, Problem, field_problems
 from waypost._config_router import Decisions, Router
+from waypost._config_security import Audit, Auth, ClientTls, ServerTls
+from waypost._config_security_checks import exposed_worker
 
 __all__ = [
+    "Audit",
+    "Auth",
     "Batching",
+    "ClientTls",
     "Config",
     "ConfigError",
     "Decisions",
@@ -46,9 +51,11 @@ __all__ = [
     "Problem",
     "Remote",
     "Router",
+    "ServerTls",
     "Tenant",
     "Worker",
     "check",
+    "check_listener",
     "default_text",
     "load",
     "looks_like_path",
@@ -188,6 +195,10 @@ class Worker(Section):
     """Processes of this kind."""
     listen: Address | None = None
     """Absent: a Unix socket in the runtime folder."""
+    tls: ServerTls | None = None
+    """Absent: plain text.  With `client_ca` only its router may call it."""
+    insecure: bool = False
+    """Whether plain text may be spoken on other addresses than the machine's own, to anybody who calls."""
     sessions: Annotated[int, Field(ge=0)] = 0
     """Texts that run at once, one core each; 0 divides the machine's cores among the file's workers."""
     vector_cache: Annotated[int, Field(ge=0)] = 4096
@@ -220,17 +231,43 @@ def default_text() -> str:
     return (files("waypost") / "default.toml").read_text()
 
 
-def load(path: Path | None) -> Config:
+def load(path: Path | None, *, listen: str = "", insecure: bool = False) -> Config:
     """The configuration in `path`, or the embedded default.
 
     A file is TOML, or JSON as written by `Config.model_dump_json(exclude_unset=True)`.
 
+    Args:
+        listen: address of the router, instead of the file's.
+        insecure: plain text on any address is what is wanted, whatever the file says.
+
     Raises:
         ConfigError: the file cannot be read, or has problems: all of them.
     """
-    if path is None:
-        return check(tomllib.loads(default_text()), base=Path.cwd(), origin="default.toml")
-    return check(_read(path), base=path.absolute().parent, origin=str(path))
+    raw = tomllib.loads(default_text()) if path is None else _read(path)
+    base = Path.cwd() if path is None else path.absolute().parent
+    return check(_changed(raw, listen, insecure), base=base, origin=str(path or "default.toml"))
+
+
+def _changed(raw: dict[str, Any], listen: str, insecure: bool) -> dict[str, Any]:
+    """`raw` with what the command line says instead, so that it is checked like the rest."""
+    said = ({"listen": listen} if listen else {}) | ({"insecure": True} if insecure else {})
+    router, workers = raw.get("router", {}), raw.get("workers")
+    if said and isinstance(router, dict):
+        raw = raw | {"router": router | said}
+    if insecure and isinstance(workers, list):
+        raw = raw | {"workers": [each | {"insecure": True} if isinstance(each, dict) else each for each in workers]}
+    return raw
+
+
+def check_listener(worker: Worker, listen: str) -> None:
+    """Sees whether `worker` may listen at `listen`, which is not the address of its configuration.
+
+    Raises:
+        ConfigError: everybody could call it there.
+    """
+    key = f"worker {worker.name}"
+    if problems := [*exposed_worker(key, listen, worker.tls, worker.insecure)]:
+        raise ConfigError("--listen", problems)
 
 
 def check(raw: dict[str, Any], *, base: Path, origin: str) -> Config:

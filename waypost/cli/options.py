@@ -22,6 +22,9 @@ Address = Annotated[
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration; without it, the embedded default.")
 ]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Speak plain text with other machines too: everybody on the way can read it.")
+]
 Timeout = Annotated[float, typer.Option(help="Seconds until the call is given up.", min=0.001)]
 Model = Annotated[str, typer.Option(help="Model by name; without it, the router chooses.")]
 Tier = Annotated[str, typer.Option(help='How much model: "simple", "medium", "high", "creative" or "premium".')]

@@ -13,7 +13,7 @@ import typer
 from waypost import config, life
 from waypost.cli import show
 from waypost.cli.failures import WRONG_USAGE, CommandError
-from waypost.cli.options import ConfigFile, Json
+from waypost.cli.options import ConfigFile, Insecure, Json
 
 Listen = Annotated[str, typer.Option(help="Address instead of the configuration's.", show_default=False)]
 Lifeline = Annotated[
@@ -27,6 +27,7 @@ def router(
     instance: Annotated[
         list[str] | None, typer.Option(help="Address of a worker, beside the configuration's; may be repeated.")
     ] = None,
+    insecure: Insecure = False,
     json: Json = False,
     lifeline: Lifeline = False,
 ) -> None:
@@ -39,12 +40,11 @@ def router(
     from services.heads.shipped import shipped
     from waypost import telemetry
 
-    loaded = config.load(config_file).router
+    loaded = config.load(config_file, listen=listen, insecure=insecure).router
     if lifeline:
         life.hold_lifeline()
     telemetry.configure(process="router")
-    own = loaded.model_copy(update={"listen": listen or loaded.listen})
-    service.serve(own, instance or [], shipped, _announcer("router", json))
+    service.serve(loaded, instance or [], shipped, _announcer("router", json))
 
 
 def worker(
@@ -52,6 +52,7 @@ def worker(
     name: Annotated[str, typer.Option(help="Which worker; not needed where the configuration has one.")] = "",
     replica: Annotated[int, typer.Option(help="Which of its replicas.", min=0)] = 0,
     listen: Listen = "",
+    insecure: Insecure = False,
     json: Json = False,
     lifeline: Lifeline = False,
 ) -> None:
@@ -62,8 +63,10 @@ def worker(
     from services import worker as service
     from waypost import telemetry
 
-    loaded = config.load(config_file)
+    loaded = config.load(config_file, insecure=insecure)
     chosen = _chosen(loaded, name)
+    if listen:
+        config.check_listener(chosen, listen)
     if lifeline:
         life.hold_lifeline()
     telemetry.configure(process="worker", instance=chosen.instance(replica))

@@ -16,7 +16,7 @@ import typer
 from waypost import config, life
 from waypost.cli import models, show
 from waypost.cli.failures import CommandError
-from waypost.cli.options import ConfigFile, Json
+from waypost.cli.options import ConfigFile, Insecure, Json
 from waypost.cli.processes import Lifeline, Listen
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 def up(
     config_file: ConfigFile = None,
     listen: Listen = "",
+    insecure: Insecure = False,
     pull: Annotated[bool, typer.Option(help="Fetch models that are missing.")] = True,
     json: Json = False,
     lifeline: Lifeline = False,
@@ -40,7 +41,7 @@ def up(
 
     from waypost import state, telemetry
 
-    loaded = _placed(config.load(config_file), listen)
+    loaded = _placed(config.load(config_file, listen=listen, insecure=insecure))
     _check(loaded.router)
     telemetry.configure(process="up")
     models.ready(loaded, pull)
@@ -52,11 +53,11 @@ def up(
         raise CommandError("nothing is left to serve with: the lines above say why")
 
 
-def _placed(loaded: Config, listen: str) -> Config:
+def _placed(loaded: Config) -> Config:
     """The configuration with an address that is free now, and stays the same when the router starts again."""
     from waypost import address
 
-    own = address.concrete(listen or loaded.router.listen)
+    own = address.concrete(loaded.router.listen)
     address.check_free(own)
     return loaded.model_copy(update={"router": loaded.router.model_copy(update={"listen": own})})
 
