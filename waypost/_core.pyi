@@ -258,6 +258,12 @@ class Router:
     def dropped_events(self) -> int:
         """Decisions lost because nobody took them in time."""
 
+    def next_audits(self, max: int, timeout_s: float) -> list[str]:
+        """Up to `max` changes and refusals as JSON lines; waits at most `timeout_s` for the first."""
+
+    def dropped_audits(self) -> int:
+        """Changes and refusals lost because nobody took them in time."""
+
     def rollouts(self) -> str:
         """Every rollout with what its sides have shown over all routers, as JSON."""
 

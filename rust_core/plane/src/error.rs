@@ -67,8 +67,20 @@ pub enum Error {
     BudgetExceeded { subject: String, left: String, asked: String },
     #[error("the ledger cannot be reached, so calls that cost money are refused: {why}")]
     LedgerUnreachable { why: String, retry_after: Duration },
+    #[error("what the routers share cannot be reached: {why}; try again in {retry_after:?}")]
+    StoreUnreachable { why: String, retry_after: Duration },
     #[error("{why}: send metadata `authorization: Bearer KEY`")]
     Unauthenticated { why: &'static str },
+    #[error("{why}: connect with a certificate that this server's client_ca issued")]
+    Stranger { why: String },
+    #[error("the role {role:?} may not do this: it takes the role {needs:?}")]
+    RoleTooLow { role: &'static str, needs: &'static str },
+    #[error("the call is for tenant {named:?}, and the key that was sent is not: leave the tenant out")]
+    OtherTenant { named: String },
+    #[error("model {model:?} was taken out of service: ask for another, or bring it back by MeshService.LoadModel")]
+    ModelUnloaded { model: String },
+    #[error("{subject} has {limit} calls under way, as many as it may: try again in {retry_after:?}")]
+    TenantFull { subject: String, limit: usize, retry_after: Duration },
     #[error("the guard takes the prompt for {label:?} ({score:.2}), which is blocked for this tenant: rephrase it")]
     Blocked { label: String, score: f32 },
     #[error("{name:?} is at revision {revision} by now: read it again, then decide again")]
@@ -131,11 +143,19 @@ impl Error {
                 metadata.push((BILLED.0, BILLED.1.to_string()));
                 (code, reason, metadata)
             }
-            E::RateExceeded { subject, .. } | E::BudgetExceeded { subject, .. } => {
+            E::RateExceeded { subject, .. } | E::BudgetExceeded { subject, .. } | E::TenantFull { subject, .. } => {
                 (Code::ResourceExhausted, R::QuotaExceeded, vec![("subject", subject.clone())])
             }
             E::LedgerUnreachable { .. } => (Code::Unavailable, R::QuotaExceeded, vec![("subject", "ledger".into())]),
-            E::Unauthenticated { .. } => (Code::Unauthenticated, R::Unauthenticated, vec![]),
+            E::StoreUnreachable { .. } => (Code::Unavailable, R::StoreUnavailable, vec![]),
+            E::Unauthenticated { .. } | E::Stranger { .. } => (Code::Unauthenticated, R::Unauthenticated, vec![]),
+            E::RoleTooLow { role, needs } => (
+                Code::PermissionDenied,
+                R::PermissionDenied,
+                vec![("role", role.to_string()), ("needs", needs.to_string())],
+            ),
+            E::OtherTenant { named } => (Code::PermissionDenied, R::PermissionDenied, vec![("tenant", named.clone())]),
+            E::ModelUnloaded { model } => (Code::FailedPrecondition, R::ModelUnloaded, vec![("model", model.clone())]),
             E::Blocked { label, score } => {
                 (Code::PermissionDenied, R::Blocked, vec![("label", label.clone()), ("score", format!("{score:.2}"))])
             }
@@ -164,6 +184,7 @@ impl Error {
             Self::NoInstance { retry_after, .. } | Self::QueueFull { retry_after, .. } => Some(*retry_after),
             Self::RateLimited { retry_after, .. } | Self::ProviderFailed { retry_after, .. } => Some(*retry_after),
             Self::RateExceeded { retry_after, .. } | Self::LedgerUnreachable { retry_after, .. } => Some(*retry_after),
+            Self::TenantFull { retry_after, .. } | Self::StoreUnreachable { retry_after, .. } => Some(*retry_after),
             Self::Draining { .. } | Self::InstanceLost { .. } => Some(RETRY_PAUSE),
             Self::Unbilled(error) => error.retry_after(),
             _ => None,
@@ -186,7 +207,10 @@ impl From<Error> for Status {
         if let Some(pause) = error.retry_after() {
             details.set_retry_info(Some(pause));
         }
-        if let Error::RateExceeded { subject, .. } | Error::BudgetExceeded { subject, .. } = &error {
+        if let Error::RateExceeded { subject, .. }
+        | Error::BudgetExceeded { subject, .. }
+        | Error::TenantFull { subject, .. } = &error
+        {
             details.add_quota_failure_violation(subject, error.to_string());
         }
         Status::with_error_details(code, error.to_string(), details)

@@ -4,6 +4,8 @@
 pub const MODEL: &str = "waypost-model";
 /// On a forwarded call: the tenant whose key the caller brought.
 pub const TENANT: &str = "waypost-tenant";
+/// On a call of the HTTP gateway: `ip:port` of its caller.
+pub const PEER: &str = "waypost-peer";
 /// On a call, or given by the router: what the call is called in logs and feedback.
 pub const REQUEST_ID: &str = "x-request-id";
 /// In a reply's trailers: the instance that answered.

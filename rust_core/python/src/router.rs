@@ -10,7 +10,7 @@ use pyo3::{
 use waypost_plane::{
     address::{Address, InvalidAddress},
     router::{
-        self, Events, Ring,
+        self, Audit, Events, Ring,
         config::RouterConfig,
         rollouts::{Rollout, Shadow},
     },
@@ -23,6 +23,7 @@ pub struct Router {
     config: RouterConfig,
     running: Running<router::Router>,
     events: OnceLock<Events>,
+    audit: OnceLock<Audit>,
     shadows: OnceLock<Ring<Shadow>>,
 }
 
@@ -31,7 +32,8 @@ impl Router {
     #[new]
     fn new(config_json: &str) -> PyResult<Self> {
         let config = serde_json::from_str(config_json).map_err(value_error)?;
-        Ok(Self { config, running: Running::default(), events: OnceLock::new(), shadows: OnceLock::new() })
+        let (events, audit, shadows) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Self { config, running: Running::default(), events, audit, shadows })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<String> {
@@ -46,6 +48,7 @@ impl Router {
         let address = router.address().to_string();
         // A second start keeps the first one's events; `Running` refuses it.
         let _ = self.events.set(router.events());
+        let _ = self.audit.set(router.audit());
         let _ = self.shadows.set(router.shadows());
         self.running.set(runtime, router)?;
         Ok(address)
@@ -71,6 +74,18 @@ impl Router {
     /// Decisions lost because nobody took them in time.
     fn dropped_events(&self) -> u64 {
         self.events.get().map_or(0, Events::dropped)
+    }
+
+    /// Up to `max` changes and refusals as JSON lines; waits at most `timeout_s` for the first.
+    fn next_audits(&self, py: Python<'_>, max: usize, timeout_s: f64) -> PyResult<Vec<String>> {
+        let timeout = seconds(timeout_s)?;
+        let audit = self.audit.get().ok_or_else(not_started)?;
+        Ok(py.detach(|| audit.next(max, timeout)))
+    }
+
+    /// Changes and refusals lost because nobody took them in time.
+    fn dropped_audits(&self) -> u64 {
+        self.audit.get().map_or(0, Audit::dropped)
     }
 
     /// Every rollout with what its sides have shown, as JSON.

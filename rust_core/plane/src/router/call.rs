@@ -18,6 +18,7 @@ use waypost_decide::Permit;
 
 use super::{
     Plane,
+    auth::Caller,
     delivery::{Answer, Delivery},
     envelope,
     events::Record,
@@ -28,7 +29,7 @@ use super::{
     request,
     signature::Signature,
     stream,
-    tenants::Tenant,
+    tenants::{Place, Tenant},
 };
 use crate::{deadline::Deadline, error::Error, flight::Flight, headers};
 
@@ -44,6 +45,8 @@ pub struct Call {
     pub(super) path: PathAndQuery,
     /// What follows the first message of a stream.
     pub(super) rest: Option<Inbound>,
+    /// Who calls, or why it may not.
+    caller: Result<Caller, Error>,
     /// Whose call it is, once that is known.
     pub(super) tenant: Option<Arc<Tenant>>,
     /// The delivery whose answer is in passage.
@@ -53,18 +56,25 @@ pub struct Call {
     record: Record,
     stage: &'static str,
     permit: Option<Permit>,
+    place: Option<Place>,
     _flight: Flight,
 }
 
 impl Call {
     /// A call has come in.
-    pub fn new(plane: Arc<Plane>, method: &'static Method, request: Request<Inbound>) -> Self {
+    pub fn new(
+        plane: Arc<Plane>,
+        method: &'static Method,
+        caller: Result<Caller, Error>,
+        request: Request<Inbound>,
+    ) -> Self {
         let (parts, body) = request.into_parts();
         let brought = parts.headers.get(headers::REQUEST_ID).filter(|id| id.len() <= NAME_BYTES);
         let answer_id = brought.cloned().unwrap_or_else(|| plane.names.next());
         let record = Record::new(&plane.events, method, &parts.headers, &answer_id, plane.config.policy.as_str());
         Self {
             method,
+            caller,
             deadline: Deadline::from_headers(&parts.headers, Instant::now(), plane.config.default_timeout),
             record,
             headers: parts.headers,
@@ -75,6 +85,7 @@ impl Call {
             signature: Signature { answer_id: Some(answer_id), ..Signature::default() },
             stage: "request",
             permit: plane.limit.try_acquire(1),
+            place: None,
             _flight: plane.flights.enter(),
             plane,
         }
@@ -92,13 +103,13 @@ impl Call {
     }
 
     async fn answer(&mut self) -> Result<Answer, Status> {
-        let keyed = self.plane.tenants.by_key(&self.headers)?;
+        let caller = self.caller.clone()?;
         self.admit()?;
         let message = self.read().await?;
         let asked = envelope::decode(self.method, &message)?;
-        let tenant = self.plane.tenants.resolve(keyed, &asked.route.tenant)?;
+        let tenant = self.plane.tenant_of(&caller, &asked.route.tenant, self.method.path)?;
         self.strip_headers();
-        self.plane.tenants.admit(&tenant, self.plane.clock.now())?;
+        self.place = self.plane.tenants.admit(&tenant, self.plane.clock.now())?;
         self.tenant = Some(tenant.clone());
         let wanted = self.think(asked, message.len(), &tenant)?;
         self.stage = "instance";
@@ -122,7 +133,7 @@ impl Call {
     /// The caller's metadata without what is of this hop only, its key above all; HTTP/2 itself refuses `connection`
     /// and its kin.
     fn strip_headers(&mut self) {
-        let ours = self.plane.tenants.has_keys().then_some(header::AUTHORIZATION.as_str());
+        let ours = self.plane.auth.is_wanted().then_some(header::AUTHORIZATION.as_str());
         let hop = [header::HOST.as_str(), header::CONTENT_LENGTH.as_str(), headers::MODEL, headers::TENANT];
         for name in hop.into_iter().chain(ours) {
             self.headers.remove(name);

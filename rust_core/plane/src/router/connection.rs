@@ -13,7 +13,9 @@ use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rand::Rng;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
+use tokio_util::either::Either;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
@@ -24,6 +26,7 @@ use super::{
     registry::Registry,
 };
 use crate::{
+    address::Address,
     health::ServingStatus,
     proto::v1::{DescribeInstanceRequest, InstanceState, mesh_service_client::MeshServiceClient},
     server,
@@ -90,7 +93,19 @@ impl Keeper {
     }
 
     async fn connect(&self) -> Result<(Link, AbortOnDropHandle<Result<(), Ended>>), Ended> {
-        let stream = self.instance.address.connect().await?;
+        match self.instance.address.connect().await? {
+            Either::Left(stream) => match (self.registry.worker_tls(), &self.instance.address) {
+                (Some(tls), Address::Tcp(host)) => self.open(tls.connect(host, stream).await?).await,
+                _ => self.open(stream).await,
+            },
+            Either::Right(stream) => self.open(stream).await,
+        }
+    }
+
+    async fn open<S>(&self, stream: S) -> Result<(Link, AbortOnDropHandle<Result<(), Ended>>), Ended>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let (sender, mut connection) = h2::client::Builder::new()
             .enable_push(false)
             // Callers who leave in numbers must not look like an attack, to us or to the worker's library.

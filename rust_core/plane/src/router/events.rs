@@ -279,8 +279,8 @@ fn text<S: Serializer>(value: &Option<HeaderValue>, to: S) -> Result<S::Ok, S::E
 }
 
 /// The name the gRPC specification gives a code, such as `DEADLINE_EXCEEDED`.
-fn code_name<S: Serializer>(code: &Code, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(match code {
+pub fn code_text(code: Code) -> &'static str {
+    match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",
         Code::Unknown => "UNKNOWN",
@@ -298,5 +298,9 @@ fn code_name<S: Serializer>(code: &Code, to: S) -> Result<S::Ok, S::Error> {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
-    })
+    }
+}
+
+fn code_name<S: Serializer>(code: &Code, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(code_text(*code))
 }

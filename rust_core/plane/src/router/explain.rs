@@ -12,6 +12,7 @@ use super::{
     plan::{Hop, Plan, Sources},
     replicas::Candidate,
     routes::Route,
+    tenants::Tenant,
 };
 use crate::{
     error::Error,
@@ -19,11 +20,10 @@ use crate::{
     proto::v1::{self, Task, generate_request::Input},
 };
 
-/// The answer to Explain.
-pub fn explain(plane: &Plane, request: &v1::ExplainRequest) -> Result<v1::ExplainResponse, Error> {
-    let wanted = wanted(plane, request)?;
-    let guard = plane.tenants.named(&wanted.asked.route.tenant).guard;
-    match wanted.features.as_ref().map(|features| features.check(guard)) {
+/// The answer to Explain, for a call of `tenant`.
+pub fn explain(plane: &Plane, tenant: &Tenant, request: &v1::ExplainRequest) -> Result<v1::ExplainResponse, Error> {
+    let wanted = wanted(plane, tenant, request)?;
+    match wanted.features.as_ref().map(|features| features.check(tenant.guard)) {
         Some(Err(error)) => Ok(refused(&wanted, &error)),
         _ => Ok(explained(plane, &wanted)),
     }
@@ -60,7 +60,7 @@ fn explained(plane: &Plane, wanted: &Wanted) -> v1::ExplainResponse {
     response
 }
 
-fn wanted(plane: &Plane, request: &v1::ExplainRequest) -> Result<Wanted, Error> {
+fn wanted(plane: &Plane, tenant: &Tenant, request: &v1::ExplainRequest) -> Result<Wanted, Error> {
     let task = match request.task() {
         Task::Unspecified => Task::Generate,
         task => task,
@@ -78,7 +78,6 @@ fn wanted(plane: &Plane, request: &v1::ExplainRequest) -> Result<Wanted, Error> 
         ..Default::default()
     });
     let asked = Asked { model: request.model.clone(), head: request.head.clone(), route, prompt };
-    let tenant = plane.tenants.named(&asked.route.tenant);
     let features = asked.prompt.as_ref().map(|prompt| {
         let (most, now) = (plane.purse.most(), plane.clock.now());
         plane.reader.read_text(prompt.text(), asked.route.tier(), tenant.guard, most, now, Mode::Look)

@@ -194,7 +194,8 @@ impl Call {
         if wanted.features.is_some() && ended.trouble.is_none() {
             self.plane.reader.served(replica.served.info.tier());
         }
-        self.plane.feedback.remember(&self.request_id(), replica, hop.arm.clone());
+        let tenant = self.tenant.as_ref().map(|tenant| tenant.name.clone()).unwrap_or_default();
+        self.plane.feedback.remember(&self.request_id(), replica, hop.arm.clone(), tenant);
     }
 
     fn shadow(&self, hop: &Hop, wanted: &Wanted, message: &Bytes, ended: &Ended) {

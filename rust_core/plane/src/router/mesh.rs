@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    iter::repeat,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,10 +12,13 @@ use waypost_decide::sequential::Sums;
 use waypost_store::{Money, Month, StoreError};
 
 use super::{
-    Plane, explain,
+    Plane,
+    auth::Caller,
+    explain,
     instance::Instance,
     money::LEDGER_PAUSE,
     rollouts::{self, Published, Rollout, State},
+    tokens::Wish,
 };
 use crate::{
     error::Error,
@@ -57,37 +61,39 @@ impl MeshService for Mesh {
     }
 
     async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
-        self.known(&request)?;
-        Ok(Response::new(explain::explain(&self.0, request.get_ref())?))
+        let named = request.get_ref().route.as_ref().map_or("", |route| &route.tenant);
+        let tenant = self.0.tenant_of(caller(&request)?, named, "Explain")?;
+        Ok(Response::new(explain::explain(&self.0, &tenant, request.get_ref())?))
     }
 
     async fn get_budget(
         &self,
         request: Request<v1::GetBudgetRequest>,
     ) -> Result<Response<v1::GetBudgetResponse>, Status> {
-        self.known(&request)?;
-        Ok(Response::new(budget(&self.0, &request.get_ref().tenant).await?))
+        let tenant = &request.get_ref().tenant;
+        let caller = caller(&request)?;
+        self.allowed(caller, "GetBudget", caller.may_see(tenant))?;
+        Ok(Response::new(budget(&self.0, tenant).await?))
     }
 
     async fn send_feedback(
         &self,
         request: Request<v1::SendFeedbackRequest>,
     ) -> Result<Response<v1::SendFeedbackResponse>, Status> {
-        self.known(&request)?;
+        let tenant = caller(&request)?.tenant.clone();
         let v1::SendFeedbackRequest { request_id, score } = request.into_inner();
         if !(0.0..=1.0).contains(&score) {
             let (field, expected) = ("score".into(), "0 to 1".into());
             return Err(Error::InvalidField { field, actual: score.to_string(), expected }.into());
         }
-        let model = self.0.feedback.take(&request_id, score, self.0.clock.now())?;
+        let model = self.0.feedback.take(&request_id, tenant.as_deref(), score, self.0.clock.now())?;
         Ok(Response::new(v1::SendFeedbackResponse { model }))
     }
 
     async fn list_rollouts(
         &self,
-        request: Request<v1::ListRolloutsRequest>,
+        _: Request<v1::ListRolloutsRequest>,
     ) -> Result<Response<v1::ListRolloutsResponse>, Status> {
-        self.known(&request)?;
         let rollouts = self.0.rollouts.all(self.0.clock.now()).into_iter().map(Into::into).collect();
         Ok(Response::new(v1::ListRolloutsResponse { rollouts }))
     }
@@ -96,52 +102,103 @@ impl MeshService for Mesh {
         &self,
         request: Request<v1::SetRolloutRequest>,
     ) -> Result<Response<v1::SetRolloutResponse>, Status> {
-        self.known(&request)?;
+        let caller = caller(&request)?.clone();
         let missing = || Error::InvalidField {
             field: "rollout".into(),
             actual: "absent".into(),
             expected: "the rollout to be".into(),
         };
         let asked = request.into_inner().rollout.ok_or_else(missing)?;
-        let set = self.0.rollouts.set(Rollout::try_from(asked)?, self.0.clock.now()).await?;
+        let detail = format!("rollout {:?} to {:?}", asked.name, asked.state());
+        let set = async { self.0.rollouts.set(Rollout::try_from(asked)?, self.0.clock.now()).await };
+        let set = self.changed(&caller, "SetRollout", &detail, set.await)?;
         Ok(Response::new(v1::SetRolloutResponse { rollout: Some(set.into()) }))
     }
 
-    async fn load_model(&self, _: Request<v1::LoadModelRequest>) -> Result<Response<v1::LoadModelResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/LoadModel".into() }.into())
+    async fn load_model(
+        &self,
+        request: Request<v1::LoadModelRequest>,
+    ) -> Result<Response<v1::LoadModelResponse>, Status> {
+        let model = self.0.set_loaded(caller(&request)?, "LoadModel", &request.get_ref().model, true)?;
+        Ok(Response::new(v1::LoadModelResponse { model }))
     }
 
     async fn unload_model(
         &self,
-        _: Request<v1::UnloadModelRequest>,
+        request: Request<v1::UnloadModelRequest>,
     ) -> Result<Response<v1::UnloadModelResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/UnloadModel".into() }.into())
+        let model = self.0.set_loaded(caller(&request)?, "UnloadModel", &request.get_ref().model, false)?;
+        Ok(Response::new(v1::UnloadModelResponse { model }))
     }
 
     async fn create_token(
         &self,
-        _: Request<v1::CreateTokenRequest>,
+        request: Request<v1::CreateTokenRequest>,
     ) -> Result<Response<v1::CreateTokenResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/CreateToken".into() }.into())
+        let caller = caller(&request)?.clone();
+        let wish = wish(request.into_inner())?;
+        let detail = format!("a token for tenant {:?}, role {:?}", wish.tenant, wish.role.as_str());
+        let made = self.0.auth.create(&caller, wish).await;
+        let (token, secret) = self.changed(&caller, "CreateToken", &detail, made)?;
+        Ok(Response::new(v1::CreateTokenResponse { token: Some(token.into()), secret }))
     }
 
     async fn list_tokens(&self, _: Request<v1::ListTokensRequest>) -> Result<Response<v1::ListTokensResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/ListTokens".into() }.into())
+        let tokens = self.0.auth.tokens.list().await?.into_iter().map(Into::into).collect();
+        Ok(Response::new(v1::ListTokensResponse { tokens }))
     }
 
     async fn revoke_token(
         &self,
-        _: Request<v1::RevokeTokenRequest>,
+        request: Request<v1::RevokeTokenRequest>,
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/RevokeToken".into() }.into())
+        let id = &request.get_ref().id;
+        let revoked = self.0.auth.tokens.revoke(id).await;
+        let token = self.changed(caller(&request)?, "RevokeToken", &format!("token {id:?}"), revoked)?;
+        Ok(Response::new(v1::RevokeTokenResponse { token: Some(token.into()) }))
     }
 }
 
 impl Mesh {
-    /// Where keys are given out, these calls want one too.
-    fn known<T>(&self, request: &Request<T>) -> Result<(), Error> {
-        self.0.tenants.by_key(request.metadata().as_ref()).map(|_| ())
+    fn changed<T>(&self, by: &Caller, method: &str, detail: &str, result: Result<T, Error>) -> Result<T, Status> {
+        self.0.audit.changed(by, method, detail, &result);
+        Ok(result?)
     }
+
+    fn allowed(&self, by: &Caller, method: &str, whether: Result<(), Error>) -> Result<(), Error> {
+        whether.inspect_err(|error| self.0.audit.refused(&by.peer, Some(by), method, error))
+    }
+}
+
+impl Plane {
+    /// Takes a model out of service, or back into it.
+    pub(super) fn set_loaded(
+        &self,
+        by: &Caller,
+        method: &str,
+        name: &str,
+        loaded: bool,
+    ) -> Result<Option<ModelInfo>, Error> {
+        let result = self.registry.set_loaded(name, loaded);
+        self.audit.changed(by, method, &format!("model {name:?}"), &result);
+        Ok(result?.replicas.first().map(|replica| ModelInfo { unloaded: !loaded, ..replica.served.info.clone() }))
+    }
+}
+
+/// Who calls: the door has said so.
+fn caller<T>(request: &Request<T>) -> Result<&Caller, Error> {
+    request.extensions().get().ok_or(Error::Unauthenticated { why: "nobody knows who calls" })
+}
+
+fn wish(asked: v1::CreateTokenRequest) -> Result<Wish, Error> {
+    let role = asked.role().into();
+    let lifetime = asked.lifetime.map(Duration::try_from).transpose();
+    let lifetime = lifetime.map_err(|error| Error::InvalidField {
+        field: "lifetime".into(),
+        actual: error.to_string(),
+        expected: "more than 0 seconds".into(),
+    })?;
+    Ok(Wish { tenant: asked.tenant, role, note: asked.note, lifetime })
 }
 
 /// What was spent this month and what is left.
@@ -253,10 +310,12 @@ impl TryFrom<v1::Rollout> for Rollout {
 /// Each version of each model once, with all that any instance has of it.
 pub fn models(plane: &Plane) -> Vec<ModelInfo> {
     let mut merged: BTreeMap<(String, String), ModelInfo> = BTreeMap::new();
-    for replica in plane.registry.snapshot().models.iter().flat_map(|model| &model.replicas) {
-        let info = &replica.served.info;
+    let snapshot = plane.registry.snapshot();
+    let (models, unloaded) = (snapshot.models.iter().zip(repeat(false)), snapshot.unloaded.iter().zip(repeat(true)));
+    for (replica, unloaded) in models.chain(unloaded).flat_map(|(model, un)| model.replicas.iter().zip(repeat(un))) {
+        let info = ModelInfo { unloaded, ..replica.served.info.clone() };
         let key = (info.name.clone(), info.version.clone());
-        merged.entry(key).and_modify(|known| merge(known, info)).or_insert_with(|| info.clone());
+        merged.entry(key).and_modify(|known| merge(known, &info)).or_insert(info);
     }
     merged.into_values().collect()
 }

@@ -12,6 +12,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use http::HeaderMap;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use waypost_decide::{Limit, RetryBudget, hedge::Hedge};
@@ -21,13 +22,18 @@ use crate::{
     address::Address,
     error::Error,
     flight::Flights,
+    headers,
     health::Health,
+    peer::{Door, Peer},
     proto::v1::mesh_service_server::MeshServiceServer,
-    server::{self, Server},
+    server::{self, Entrance, Server},
+    tls::Connector,
 };
 
 mod ask;
 mod attempt;
+mod audit;
+pub mod auth;
 mod cache;
 mod call;
 pub mod config;
@@ -65,8 +71,11 @@ mod status;
 mod stream;
 mod style;
 mod tenants;
+mod tokens;
 
 use attempt::Clock;
+pub use audit::Audit;
+use auth::{Auth, Caller};
 use cache::Cache;
 use config::RouterConfig;
 pub use events::Events;
@@ -82,7 +91,8 @@ use rollouts::{Rollout, Rollouts, Shadow};
 use routes::Routes;
 use semantic::Semantic;
 use service::RouterService;
-use tenants::Tenants;
+use tenants::{Tenant, Tenants};
+use tokens::Tokens;
 
 /// Rollouts are read, and reservations nobody settled are swept, so often.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -97,7 +107,9 @@ pub struct Plane {
     limit: Limit,
     budget: RetryBudget,
     hedge: Option<Hedge>,
-    tenants: Tenants,
+    tenants: Arc<Tenants>,
+    auth: Auth,
+    audit: Audit,
     reader: Reader,
     routes: Routes,
     rollouts: Rollouts,
@@ -118,13 +130,18 @@ impl Plane {
         let clock = Clock::default();
         let name = router_name(&config);
         let store = open(&config, &name).await?;
+        let tenants = Arc::new(Tenants::new(&config));
+        let tokens = Tokens::open(store.clone(), tenants.clone()).await;
+        let worker_tls = config.worker_tls.clone().map(Connector::new).transpose()?;
         Ok(Self {
-            registry: Arc::new(Registry::new(config.clone(), health, clock)),
+            registry: Arc::new(Registry::new(config.clone(), worker_tls, health, clock)),
             chooser: Chooser::new(config.clone(), clock),
             limit: Limit::new(config.limits.max_in_flight),
             budget: RetryBudget::new(config.retry.budget_ratio, config.retry.min_tokens),
             hedge: config.hedge.enabled.then(|| Hedge::new((&config.hedge).into())),
-            tenants: Tenants::new(&config),
+            auth: Auth::new(&config, &tenants, tokens),
+            audit: Audit::default(),
+            tenants,
             reader: Reader::new(&config)?,
             routes: Routes::new(&config),
             rollouts: Rollouts::new(store.clone(), name),
@@ -141,6 +158,19 @@ impl Plane {
         })
     }
 
+    /// Who calls `path`, where they may; a refusal is audited.
+    fn admit(&self, peer: &Arc<Peer>, headers: &HeaderMap, path: &str) -> Result<Caller, Error> {
+        let peer = told(peer, headers);
+        let admitted = self.auth.admit(&peer, headers, path);
+        admitted.inspect_err(|error| self.audit.refused(&peer, None, path, error))
+    }
+
+    /// For whom a call is; that it is for somebody else's tenant is audited.
+    fn tenant_of(&self, caller: &Caller, named: &str, path: &str) -> Result<Arc<Tenant>, Error> {
+        let resolved = self.tenants.resolve(caller, named);
+        resolved.inspect_err(|error| self.audit.refused(&caller.peer, Some(caller), path, error))
+    }
+
     /// What is done beside the calls: see [`REFRESH`].
     async fn tend(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(REFRESH);
@@ -148,6 +178,7 @@ impl Plane {
             ticks.tick().await;
             self.rollouts.refresh(self.clock.now()).await;
             self.purse.tend().await;
+            self.auth.tokens.refresh().await;
         }
     }
 }
@@ -155,6 +186,20 @@ impl Plane {
 async fn open(config: &RouterConfig, name: &str) -> io::Result<Store> {
     let place = Place::parse(&config.budget.store).map_err(io::Error::other)?;
     Store::open(&place, name).await.map_err(io::Error::other)
+}
+
+/// Where a call comes from: of its own callers the gateway tells.
+fn told(peer: &Arc<Peer>, headers: &HeaderMap) -> Arc<Peer> {
+    let told = (peer.door == Door::Gateway).then(|| headers.get(headers::PEER)?.to_str().ok()).flatten();
+    told.map_or_else(|| peer.clone(), |name| Arc::new(Peer { name: name.into(), ..Peer::clone(peer) }))
+}
+
+fn entrances(config: &RouterConfig) -> Vec<Entrance> {
+    let local = config.local.clone().unwrap_or_default();
+    let socket = |address: Option<Address>, door| address.map(|address| Entrance { address, door, tls: None });
+    let front = Entrance::front(config.listen.clone(), config.tls.clone());
+    let sockets = [socket(local.gateway, Door::Gateway), socket(local.operator, Door::Operator)];
+    [front].into_iter().chain(sockets.into_iter().flatten()).collect()
 }
 
 /// Routers of one mesh share a store, where each life of each must have a name of its own.
@@ -178,8 +223,10 @@ impl Router {
         let plane = Arc::new(Plane::new(config, health.clone(), flights.clone()).await?);
         let routes = server::common_routes(&health).map_err(io::Error::other)?;
         let routes = routes.add_service(MeshServiceServer::new(mesh::Mesh(plane.clone())));
-        let service = RouterService::new(plane.clone(), routes);
-        let server = Server::start(&plane.config.listen, service, health, flights).await?;
+        let routes = Arc::new(routes.prepare());
+        let doors = plane.clone();
+        let app = move |peer| RouterService::new(doors.clone(), routes.clone(), peer);
+        let server = Server::start(&entrances(&plane.config), app, health, flights).await?;
         plane.registry.set_instances(plane.config.instances.clone());
         let tending = AbortOnDropHandle::new(tokio::spawn(plane.clone().tend()));
         Ok(Self { plane, server, runtime: Handle::current(), _tending: tending })
@@ -198,6 +245,11 @@ impl Router {
     /// The record of its decisions.
     pub fn events(&self) -> Events {
         self.plane.events.clone()
+    }
+
+    /// The record of changes and refusals.
+    pub fn audit(&self) -> Audit {
+        self.plane.audit.clone()
     }
 
     /// Pairs of answers, of a stable model and of the one that may replace it.

@@ -302,8 +302,12 @@ impl Ranked {
     }
 }
 
-fn unknown(snapshot: &Snapshot, name: &str) -> Error {
+/// Why there is no model of this name.
+pub fn unknown(snapshot: &Snapshot, name: &str) -> Error {
     let model = name.to_string();
+    if snapshot.unloaded(name).is_some() {
+        return Error::ModelUnloaded { model };
+    }
     if !snapshot.complete {
         return Error::NoInstance { model, retry_after: RETRY_PAUSE };
     }

@@ -19,11 +19,14 @@ use super::{
     connection::Keeper,
     instance::{Instance, Served},
     methods::METHODS,
+    models,
 };
 use crate::{
     address::Address,
+    error::Error,
     health::{Health, ServingStatus, model_name},
     proto::v1::{DescribeInstanceResponse, InstanceState},
+    tls::Connector,
 };
 
 /// What calls choose from.
@@ -33,6 +36,8 @@ pub struct Snapshot {
     pub models: Vec<Arc<Model>>,
     /// Every instance has said what it has, and there is at least one.
     pub complete: bool,
+    /// Models that an operator took out of service, by name.
+    pub unloaded: Vec<Arc<Model>>,
 }
 
 /// A model and where it runs.
@@ -69,7 +74,12 @@ impl Snapshot {
         self.models.get(found)
     }
 
-    fn of(instances: &[Arc<Instance>]) -> Self {
+    /// The model of this name that is out of service.
+    pub fn unloaded(&self, name: &str) -> Option<&Arc<Model>> {
+        self.unloaded.iter().find(|model| *model.name == *name)
+    }
+
+    fn of(instances: &[Arc<Instance>], unloaded: &HashSet<String>) -> Self {
         let described: Vec<_> = instances.iter().filter_map(|i| Some((i, i.described()?))).collect();
         let mut models: HashMap<&str, Vec<Replica>> = HashMap::new();
         for (instance, served) in described.iter().flat_map(|(i, d)| d.models.iter().map(move |served| (*i, served))) {
@@ -79,13 +89,15 @@ impl Snapshot {
         let mut models: Vec<_> =
             models.into_iter().map(|(name, replicas)| Arc::new(Model { name: name.into(), replicas })).collect();
         models.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { models, complete: !instances.is_empty() && described.len() == instances.len() }
+        let (unloaded, models) = models.into_iter().partition(|model| unloaded.contains(&*model.name));
+        Self { models, unloaded, complete: !instances.is_empty() && described.len() == instances.len() }
     }
 }
 
 /// The instances, shared by all calls.
 pub struct Registry {
     config: Arc<RouterConfig>,
+    worker_tls: Option<Arc<Connector>>,
     health: Health,
     clock: Clock,
     members: Mutex<Members>,
@@ -98,6 +110,8 @@ pub struct Registry {
 struct Members {
     /// In the order of the list.
     list: Vec<Member>,
+    /// Models out of service.
+    unloaded: HashSet<String>,
     /// Names whose health was reported.
     reported: HashSet<String>,
     /// Health stays as it is from now on.
@@ -111,9 +125,10 @@ struct Member {
 
 impl Registry {
     /// Empty; `health` will say what its instances offer, connections will live in the current runtime.
-    pub fn new(config: Arc<RouterConfig>, health: Health, clock: Clock) -> Self {
+    pub fn new(config: Arc<RouterConfig>, worker_tls: Option<Connector>, health: Health, clock: Clock) -> Self {
         Self {
             config,
+            worker_tls: worker_tls.map(Arc::new),
             health,
             clock,
             members: Mutex::default(),
@@ -168,6 +183,25 @@ impl Registry {
         }
     }
 
+    /// Takes a model out of service, or back into it; it is the model then.
+    pub fn set_loaded(&self, name: &str, loaded: bool) -> Result<Arc<Model>, Error> {
+        let mut members = self.members.lock();
+        let snapshot = self.snapshot();
+        let model = snapshot.model(name).or(snapshot.unloaded(name)).cloned();
+        let model = model.ok_or_else(|| models::unknown(&snapshot, name))?;
+        match loaded {
+            true => members.unloaded.remove(name),
+            false => members.unloaded.insert(name.to_string()),
+        };
+        self.refresh(&mut members);
+        Ok(model)
+    }
+
+    /// The way to TCP workers, where it is by TLS.
+    pub fn worker_tls(&self) -> Option<&Connector> {
+        self.worker_tls.as_deref()
+    }
+
     /// Health stays as it is from now on: the router leaves.
     pub fn close(&self) {
         self.members.lock().closed = true;
@@ -182,7 +216,7 @@ impl Registry {
 
     fn refresh(&self, members: &mut Members) {
         let instances: Vec<_> = members.list.iter().map(|member| member.instance.clone()).collect();
-        *self.snapshot.write() = Arc::new(Snapshot::of(&instances));
+        *self.snapshot.write() = Arc::new(Snapshot::of(&instances, &members.unloaded));
         self.report(members);
     }
 
@@ -206,6 +240,7 @@ impl Registry {
 fn offered(snapshot: &Snapshot) -> HashMap<String, bool> {
     let mut offered = HashMap::from([(String::new(), false), ("waypost.v1.MeshService".to_string(), true)]);
     offered.extend(METHODS.iter().map(|method| (method.service.to_string(), false)));
+    offered.extend(snapshot.unloaded.iter().map(|model| (model_name(&model.name), false)));
     for model in &snapshot.models {
         let ready = || model.replicas.iter().filter(|replica| replica.instance.is_ready());
         offered.insert(model_name(&model.name), ready().next().is_some());

@@ -448,7 +448,7 @@ impl Rollouts {
             }
             Err(PutError::Conflict { actual }) => Err(Error::ChangedMeanwhile { name: rollout.name, revision: actual }),
             Err(PutError::Store(why)) => {
-                Err(Error::LedgerUnreachable { why: why.to_string(), retry_after: Duration::from_secs(1) })
+                Err(Error::StoreUnreachable { why: why.to_string(), retry_after: Duration::from_secs(1) })
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The door: inference calls are forwarded as bytes, all else is answered here.
+//! The door: who may not come in is told so here; inference calls are forwarded as bytes, all else is answered here.
 
 use std::{
     convert::Infallible,
@@ -9,23 +9,25 @@ use std::{
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tonic::{body::Body, service::Routes};
+use tonic::{Status, body::Body, service::Routes};
 use tower::Service;
 
 use super::{Plane, call::Call, inbound::Inbound, methods};
+use crate::peer::Peer;
 
-/// One for all connections.
+/// One for each connection.
 #[derive(Clone)]
 pub struct RouterService {
     plane: Arc<Plane>,
     /// Shared, because a clone is made for every call and few calls need them.
     routes: Arc<Routes>,
+    peer: Arc<Peer>,
 }
 
 impl RouterService {
-    /// Forwards by `plane`; `routes` answer the rest.
-    pub fn new(plane: Arc<Plane>, routes: Routes) -> Self {
-        Self { plane, routes: Arc::new(routes) }
+    /// Forwards what `peer` asks for by `plane`; `routes` answer the rest.
+    pub fn new(plane: Arc<Plane>, routes: Arc<Routes>, peer: Peer) -> Self {
+        Self { plane, routes, peer: Arc::new(peer) }
     }
 }
 
@@ -38,13 +40,19 @@ impl Service<Request<Incoming>> for RouterService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        match methods::find(request.uri().path()) {
-            Some(method) => {
-                let call = Call::new(self.plane.clone(), method, request.map(Inbound::Wire));
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        let path = request.uri().path();
+        let caller = self.plane.admit(&self.peer, request.headers(), path);
+        match (methods::find(path), caller) {
+            (Some(method), caller) => {
+                let call = Call::new(self.plane.clone(), method, caller, request.map(Inbound::Wire));
                 Box::pin(async move { Ok(call.serve().await) })
             }
-            None => Box::pin(Routes::clone(&self.routes).call(request)),
+            (None, Ok(caller)) => {
+                request.extensions_mut().insert(caller);
+                Box::pin(Routes::clone(&self.routes).call(request))
+            }
+            (None, Err(error)) => Box::pin(async move { Ok(Status::from(error).into_http()) }),
         }
     }
 }

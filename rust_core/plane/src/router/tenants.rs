@@ -1,16 +1,22 @@
-//! Who calls: by key where keys are given out, else by their word.
+//! For whom calls are made, and what each may have at once: [`super::auth`] knows who calls.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderValue;
 use parking_lot::Mutex;
 use waypost_decide::rate::{Rate, RateLimiter};
 
-use super::config::{self, GuardMode, RouterConfig};
+use super::{
+    auth::Caller,
+    config::{self, GuardMode, RouterConfig},
+};
 use crate::error::Error;
 
 /// Tenants whose rate is remembered; of more, those idle longest start afresh.
 const REMEMBERED: usize = 65_536;
+
+/// When to come back who has too many calls under way.
+const CROWD_PAUSE: Duration = Duration::from_millis(100);
 
 /// One of those who call.
 #[derive(Clone, Debug)]
@@ -23,61 +29,37 @@ pub struct Tenant {
     pub guard: GuardMode,
     /// US dollars per month.
     pub monthly_usd: Option<f64>,
+    /// Calls under way at once; 0: no limit.
+    max_in_flight: usize,
 }
 
 /// All of them.
 pub struct Tenants {
     by_name: HashMap<String, Arc<Tenant>>,
-    /// The map's own hashing is keyed at random, so the time of a look-up tells nothing about the keys.
-    by_key: HashMap<String, Arc<Tenant>>,
     others: Tenant,
     limiter: Option<Mutex<RateLimiter>>,
+    crowds: Arc<Crowds>,
 }
 
 impl Tenants {
     /// As configured.
     pub fn new(config: &RouterConfig) -> Self {
-        let known: Vec<_> = config.tenants.iter().map(|each| (each, Arc::new(Tenant::listed(each, config)))).collect();
-        let keyed = known.iter().filter_map(|(each, tenant)| Some((each.key.clone()?, tenant.clone())));
+        let known = config.tenants.iter().map(|each| (each.name.clone(), Arc::new(Tenant::listed(each, config))));
         Self {
-            by_key: keyed.collect(),
-            by_name: known.iter().map(|(each, tenant)| (each.name.clone(), tenant.clone())).collect(),
+            by_name: known.collect(),
             others: Tenant::other(config),
             limiter: limiter(config),
+            crowds: Arc::default(),
         }
     }
 
-    /// Whether calls must bring a key.
-    pub fn has_keys(&self) -> bool {
-        !self.by_key.is_empty()
-    }
-
-    /// Who brings these headers.
-    pub fn by_key(&self, headers: &HeaderMap) -> Result<Option<Arc<Tenant>>, Error> {
-        if self.by_key.is_empty() {
-            return Ok(None);
+    /// The tenant of a call by `caller` that says it is for `named`.
+    pub fn resolve(&self, caller: &Caller, named: &str) -> Result<Arc<Tenant>, Error> {
+        match &caller.tenant {
+            Some(tenant) if named.is_empty() || *tenant.name == *named => Ok(tenant.clone()),
+            Some(_) => Err(Error::OtherTenant { named: named.into() }),
+            None => Ok(self.named(named)),
         }
-        let brought = headers.get(header::AUTHORIZATION).ok_or(Error::Unauthenticated { why: "no key was sent" })?;
-        let key = brought.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let tenant = key.and_then(|key| self.by_key.get(key.trim()));
-        tenant.cloned().map(Some).ok_or(Error::Unauthenticated { why: "the key is not known here" })
-    }
-
-    /// The tenant of a call that was made by `keyed` and says it is for `named`.
-    pub fn resolve(&self, keyed: Option<Arc<Tenant>>, named: &str) -> Result<Arc<Tenant>, Error> {
-        match keyed {
-            Some(tenant) if named.is_empty() || *tenant.name == *named => Ok(tenant),
-            Some(tenant) => Err(Error::InvalidField {
-                field: "route.tenant".into(),
-                actual: named.into(),
-                expected: format!("empty or {:?}, whose key was sent", &*tenant.name),
-            }),
-            None => Ok(self.by_name.get(named).cloned().unwrap_or_else(|| self.other(named))),
-        }
-    }
-
-    fn other(&self, name: &str) -> Arc<Tenant> {
-        Arc::new(Tenant { name: name.into(), ..self.others.clone() })
     }
 
     /// The limits of a tenant by name.
@@ -85,11 +67,65 @@ impl Tenants {
         self.by_name.get(name).cloned().unwrap_or_else(|| self.other(name))
     }
 
-    /// One more call of `tenant`.
-    pub fn admit(&self, tenant: &Tenant, now: Duration) -> Result<(), Error> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
+    /// The same of one that is known by its key or token, which its workers are told.
+    pub fn known(&self, name: &str) -> Arc<Tenant> {
+        let header = (!name.is_empty()).then(|| HeaderValue::from_str(name).ok()).flatten();
+        Arc::new(Tenant { header, ..Tenant::clone(&self.named(name)) })
+    }
+
+    fn other(&self, name: &str) -> Arc<Tenant> {
+        Arc::new(Tenant { name: name.into(), ..self.others.clone() })
+    }
+
+    /// One more call of `tenant`, which is under way until the place is dropped.
+    pub fn admit(&self, tenant: &Tenant, now: Duration) -> Result<Option<Place>, Error> {
+        let subject = || format!("tenant {:?}", &*tenant.name);
+        let place = self.crowds.enter(tenant).map_err(|()| Error::TenantFull {
+            subject: subject(),
+            limit: tenant.max_in_flight,
+            retry_after: CROWD_PAUSE,
+        })?;
+        let Some(limiter) = &self.limiter else { return Ok(place) };
         let taken = limiter.lock().try_take(&tenant.name, now);
-        taken.map_err(|retry_after| Error::RateExceeded { subject: format!("tenant {:?}", &*tenant.name), retry_after })
+        taken.map_err(|retry_after| Error::RateExceeded { subject: subject(), retry_after })?;
+        Ok(place)
+    }
+}
+
+/// Calls under way by tenant, of those that have a limit.
+#[derive(Default)]
+struct Crowds(Mutex<HashMap<Arc<str>, usize>>);
+
+impl Crowds {
+    fn enter(self: &Arc<Self>, tenant: &Tenant) -> Result<Option<Place>, ()> {
+        if tenant.max_in_flight == 0 {
+            return Ok(None);
+        }
+        let mut counts = self.0.lock();
+        let count = counts.entry(tenant.name.clone()).or_default();
+        if *count >= tenant.max_in_flight {
+            return Err(());
+        }
+        *count += 1;
+        Ok(Some(Place { crowds: self.clone(), name: tenant.name.clone() }))
+    }
+}
+
+/// A call's place among those of its tenant.
+pub struct Place {
+    crowds: Arc<Crowds>,
+    name: Arc<str>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.crowds.0.lock();
+        if let Some(count) = counts.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.name);
+            }
+        }
     }
 }
 
@@ -106,14 +142,21 @@ impl Tenant {
     fn listed(each: &config::Tenant, config: &RouterConfig) -> Self {
         Self {
             name: each.name.as_str().into(),
-            header: each.key.as_ref().and_then(|_| HeaderValue::from_str(&each.name).ok()),
+            header: None,
             guard: each.guard.or(config.guard.mode),
             monthly_usd: each.monthly_usd,
+            max_in_flight: each.max_in_flight,
         }
     }
 
     fn other(config: &RouterConfig) -> Self {
-        Self { name: "".into(), header: None, guard: config.guard.mode, monthly_usd: config.tenant_default.monthly_usd }
+        Self {
+            name: "".into(),
+            header: None,
+            guard: config.guard.mode,
+            monthly_usd: config.tenant_default.monthly_usd,
+            max_in_flight: config.tenant_default.max_in_flight,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use crate::proto::v1;
+use crate::{proto::v1, tls::ServerTls};
 
 /// One worker process.
 #[derive(Clone, Debug, Deserialize)]
@@ -14,6 +14,9 @@ pub struct WorkerConfig {
     pub instance: String,
     /// `host:port` or `unix:/path`.
     pub listen: String,
+    /// Its certificates, and whose it wants to see; none: plain text.
+    #[serde(default)]
+    pub tls: Option<ServerTls>,
     /// Version of Waypost.
     pub version: String,
     /// What it accepts.

@@ -15,13 +15,14 @@ use waypost_decide::admit::Limit;
 use crate::{
     address::{Address, InvalidAddress},
     flight::Flights,
+    gate::Gate,
     health::{self, Health, ServingStatus},
     proto::v1::{
         Task, classify_service_server::ClassifyServiceServer, embed_service_server::EmbedServiceServer,
         generate_service_server::GenerateServiceServer, mesh_service_server::MeshServiceServer,
         rerank_service_server::RerankServiceServer,
     },
-    server::{self, Server},
+    server::{self, Entrance, Server},
 };
 
 mod cache;
@@ -77,6 +78,7 @@ impl Worker {
         mut inboxes: HashMap<String, Arc<Inbox>>,
     ) -> Result<Self, StartError> {
         let address: Address = config.listen.parse()?;
+        let tls = config.tls.clone();
         let load = |model: &config::ModelConfig| {
             let sessions = runners.remove(&model.identity.name).unwrap_or_default();
             Model::load(model.clone(), sessions, config.vector_cache)
@@ -94,7 +96,9 @@ impl Worker {
         let measured = move |request: Request<Incoming>| request.map(|body| Measured::new(body, limit));
         let app = routes(&shell, &health)?.map_request(measured).boxed_clone();
         let listen = |source| StartError::Listen { address: address.to_string(), source };
-        let server = Server::start(&address, app, health.clone(), flights).await.map_err(listen)?;
+        let entrance = Entrance::front(address.clone(), tls);
+        let gate = move |peer| Gate::new(app.clone(), peer);
+        let server = Server::start(&[entrance], gate, health.clone(), flights).await.map_err(listen)?;
         report_serving(&shell, &health);
         Ok(Self { server })
     }

@@ -14,7 +14,7 @@ use waypost_plane::{
     health::Health,
     proto::v1::{self, Task, embed_service_client::EmbedServiceClient, embed_service_server, mesh_service_server},
     router::{Router, config::RouterConfig},
-    server::{Server, common_routes},
+    server::{Entrance, Server, common_routes},
 };
 
 /// No test takes longer.
@@ -97,7 +97,7 @@ impl Worker {
         let app = tower::ServiceExt::<http::Request<hyper::body::Incoming>>::boxed_clone(routes);
         let served = health.clone();
         runtime.spawn(async move {
-            let server = Server::start(&address, app, served, flights).await;
+            let server = Server::start(&[Entrance::front(address, None)], move |_| app.clone(), served, flights).await;
             sender.send(server).expect("the test listens");
         });
         let server = receiver.recv().expect("the worker starts").expect("the worker listens");

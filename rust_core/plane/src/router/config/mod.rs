@@ -8,9 +8,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use waypost_decide::stats::StatsConfig;
 
-use crate::address::Address;
+use crate::{
+    address::Address,
+    tls::{ClientTls, ServerTls},
+};
 
 mod answers;
+mod doors;
 mod money;
 mod parse;
 mod prompts;
@@ -18,6 +22,7 @@ mod replicas;
 mod routes;
 
 pub use answers::{Brand, Cache, Quality, Relevance, SemanticCache};
+pub use doors::{Auth, Local};
 pub use money::{Budget, Soft, Tenant, TenantDefault};
 pub use prompts::{Guard, GuardMode, Share, Style, Tags, TenantGuard, TierName, Tiers};
 pub use replicas::{Breaker, Hedge, Outlier, Policy, Retry, Weights};
@@ -32,6 +37,18 @@ pub struct RouterConfig {
     /// Where it listens.
     #[serde(deserialize_with = "address")]
     pub listen: Address,
+    /// Its certificates; none: plain text.
+    #[serde(default)]
+    pub tls: Option<ServerTls>,
+    /// Where else it listens.
+    #[serde(default)]
+    pub local: Option<Local>,
+    /// What callers must bring.
+    #[serde(default)]
+    pub auth: Auth,
+    /// How workers are called by TCP; none: in plain text.
+    #[serde(default)]
+    pub worker_tls: Option<ClientTls>,
     /// Its own name.
     pub instance: String,
     /// Version of Waypost.

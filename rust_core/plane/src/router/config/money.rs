@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::prompts::{TenantGuard, TierName};
+use crate::router::auth::Role;
 
 /// One of those who call.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,6 +23,12 @@ pub struct Tenant {
     /// US dollars per month.
     #[serde(default)]
     pub monthly_usd: Option<f64>,
+    /// Calls under way at once; 0: no limit.
+    #[serde(default)]
+    pub max_in_flight: usize,
+    /// What it may do.
+    #[serde(default)]
+    pub role: Role,
     /// How its prompts are guarded.
     #[serde(default)]
     pub guard: TenantGuard,
@@ -35,6 +42,7 @@ pub struct TenantDefault {
     pub calls_per_second: f64,
     pub burst: f64,
     pub monthly_usd: Option<f64>,
+    pub max_in_flight: usize,
 }
 
 /// The month's money.
