@@ -81,8 +81,8 @@ public final class ClientBuilder {
     /** Connects with the first call. */
     public WaypostClient build() {
         var connection = connection();
-        var guarded = ClientInterceptors.intercept(connection, MetadataUtils.newAttachHeadersInterceptor(headers));
-        return new WaypostClient(connection, guarded, timeout);
+        var bearer = MetadataUtils.newAttachHeadersInterceptor(headers);
+        return new WaypostClient(connection, ClientInterceptors.intercept(connection, bearer, new Pauses()), timeout);
     }
 
     private ManagedChannel connection() {

@@ -49,9 +49,11 @@ record ErrorDetails(
         };
     }
 
+    /** Of a quota, whether it is only the rate: then the server says when to come back. */
     private boolean isPassing() {
         return switch (reason) {
-            case ERROR_REASON_MESSAGE_TOO_LARGE, ERROR_REASON_QUOTA_EXCEEDED, ERROR_REASON_CHANGED_MEANWHILE -> false;
+            case ERROR_REASON_MESSAGE_TOO_LARGE, ERROR_REASON_CHANGED_MEANWHILE -> false;
+            case ERROR_REASON_QUOTA_EXCEEDED -> retryAfter.isPresent();
             default -> true;
         };
     }

@@ -1,6 +1,5 @@
 package dev.waypost;
 
-import dev.waypost.v1.ChatMessage;
 import dev.waypost.v1.ClassifyRequest;
 import dev.waypost.v1.ClassifyResponse;
 import dev.waypost.v1.ClassifyServiceGrpc;
@@ -13,7 +12,6 @@ import dev.waypost.v1.GenerateStreamRequest;
 import dev.waypost.v1.ListModelsRequest;
 import dev.waypost.v1.MeshServiceGrpc;
 import dev.waypost.v1.ModelInfo;
-import dev.waypost.v1.Prompt;
 import dev.waypost.v1.RerankRequest;
 import dev.waypost.v1.RerankResponse;
 import dev.waypost.v1.RerankServiceGrpc;
@@ -63,7 +61,7 @@ public final class WaypostClient implements AutoCloseable {
 
     /** One unit vector per text. */
     public Embeddings embed(String... texts) {
-        return embed(EmbedRequest.newBuilder().addAllTexts(List.of(texts)).build());
+        return embed(Requests.embed(texts));
     }
 
     /** One unit vector per text. */
@@ -73,7 +71,7 @@ public final class WaypostClient implements AutoCloseable {
 
     /** Labels with calibrated scores, per text. */
     public ClassifyResponse classify(String... texts) {
-        return classify(ClassifyRequest.newBuilder().addAllTexts(List.of(texts)).build());
+        return classify(Requests.classify(texts));
     }
 
     /** Labels with calibrated scores, per text. */
@@ -83,7 +81,7 @@ public final class WaypostClient implements AutoCloseable {
 
     /** The documents ordered against the query, best first. */
     public RerankResponse rerank(String query, List<String> documents) {
-        return rerank(RerankRequest.newBuilder().setQuery(query).addAllDocuments(documents).build());
+        return rerank(Requests.rerank(query, documents));
     }
 
     /** The documents ordered against the query, best first. */
@@ -93,7 +91,7 @@ public final class WaypostClient implements AutoCloseable {
 
     /** The whole answer to one message of a user. */
     public GenerateResponse generate(String message) {
-        return generate(chat(message));
+        return generate(Requests.chat(message));
     }
 
     /** The whole answer. */
@@ -103,7 +101,7 @@ public final class WaypostClient implements AutoCloseable {
 
     /** The answer to one message of a user, piece by piece. */
     public GenerateStream generateStream(String message) {
-        return generateStream(chat(message));
+        return generateStream(Requests.chat(message));
     }
 
     /** The answer piece by piece. */
@@ -122,11 +120,6 @@ public final class WaypostClient implements AutoCloseable {
     @Override
     public void close() {
         connection.shutdownNow();
-    }
-
-    private static GenerateRequest chat(String message) {
-        var said = ChatMessage.newBuilder().setRole("user").setContent(message);
-        return GenerateRequest.newBuilder().setChat(Prompt.newBuilder().addMessages(said)).build();
     }
 
     private static <R> R answer(Supplier<R> call) {
