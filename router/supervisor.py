@@ -1,8 +1,8 @@
 """Keeps the processes of one machine alive: `waypost up`.
 
 One keeper per process: start, wait for its end, start again after a pause, give up when it keeps crashing.  The mesh
-ends when it is asked to, when its router is given up, or when its last worker is.  The router stops first, so that
-the calls under way find their workers.
+ends when it is asked to, when its router is given up, or when its last worker is; without its HTTP gateway it goes on.
+The gateway stops first and the router next, so that the calls under way find those behind.
 """
 
 from __future__ import annotations
@@ -107,11 +107,12 @@ class Keeper:
 
 
 class Supervisor:
-    """A router and its workers."""
+    """A router and its workers, and perhaps a gateway before them."""
 
-    def __init__(self, router: Keeper, workers: Sequence[Keeper]) -> None:
+    def __init__(self, router: Keeper, workers: Sequence[Keeper], http: Keeper | None = None) -> None:
         self.router = router
         self.workers = workers
+        self.http = http
         self._over = asyncio.Event()
         self._asked = False
 
@@ -140,7 +141,7 @@ class Supervisor:
         self._over.set()
 
     def _keepers(self) -> Sequence[Keeper]:
-        return (self.router, *self.workers)
+        return (*([self.http] if self.http else []), self.router, *self.workers)
 
     async def _keep(self, keeper: Keeper) -> None:
         await keeper.keep()
@@ -152,5 +153,7 @@ class Supervisor:
         return workers_gone or self.router.ended.is_set()
 
     async def _stop_all(self) -> None:
+        if self.http:
+            await self.http.stop()
         await self.router.stop()
         await asyncio.gather(*(worker.stop() for worker in self.workers))

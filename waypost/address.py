@@ -65,8 +65,13 @@ def concrete(text: str) -> str:
     address = parse(text)
     if isinstance(address, Unix) or address.port:
         return text
-    with _socket(address) as probe:
+    with bound(address) as probe:
         return f"{text.rpartition(':')[0]}:{probe.getsockname()[1]}"
+
+
+def any_port(text: str) -> str:
+    """`text` with port 0; a Unix socket as it is."""
+    return text if isinstance(parse(text), Unix) else f"{text.rpartition(':')[0]}:0"
 
 
 def check_free(text: str) -> None:
@@ -109,19 +114,19 @@ def _check_socket(path: Path, text: str) -> None:
 
 def _check_port(address: Tcp, text: str) -> None:
     try:
-        _socket(address).close()
+        bound(address).close()
     except OSError as error:
         raise AddressInUse(text) if error.errno == errno.EADDRINUSE else error from None
 
 
-def _socket(address: Tcp) -> socket.socket:
-    """A socket bound to `address`."""
+def bound(address: Tcp) -> socket.socket:
+    """A socket bound to `address`; port 0 is one that the system chooses."""
     family, kind, protocol, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-    bound = socket.socket(family, kind, protocol)
+    made = socket.socket(family, kind, protocol)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(place)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(place)
     except OSError:
-        bound.close()
+        made.close()
         raise
-    return bound
+    return made

@@ -31,6 +31,7 @@ from waypost._config_fields import (
     Strings,
     looks_like_path,
 )
+from waypost._config_http import Http
 from waypost._config_policy import Tenant
 from waypost._config_problems import ConfigError, Problem, field_problems
 from waypost._config_router import Decisions, Router
@@ -46,6 +47,7 @@ __all__ = [
     "ConfigError",
     "Decisions",
     "Generate",
+    "Http",
     "Llama",
     "Model",
     "Problem",
@@ -220,6 +222,8 @@ class Config(Section):
 
     router: Router = Router()
     workers: Annotated[tuple[Worker, ...], Strict(False)] = ()
+    http: Http | None = None
+    """The HTTP gateway; absent: none."""
 
     def worker(self, name: str) -> Worker | None:
         """The worker called `name`."""
@@ -251,9 +255,11 @@ def load(path: Path | None, *, listen: str = "", insecure: bool = False) -> Conf
 def _changed(raw: dict[str, Any], listen: str, insecure: bool) -> dict[str, Any]:
     """`raw` with what the command line says instead, so that it is checked like the rest."""
     said = ({"listen": listen} if listen else {}) | ({"insecure": True} if insecure else {})
-    router, workers = raw.get("router", {}), raw.get("workers")
+    router, workers, http = raw.get("router", {}), raw.get("workers"), raw.get("http")
     if said and isinstance(router, dict):
         raw = raw | {"router": router | said}
+    if insecure and isinstance(http, dict):
+        raw = raw | {"http": http | {"insecure": True}}
     if insecure and isinstance(workers, list):
         raw = raw | {"workers": [each | {"insecure": True} if isinstance(each, dict) else each for each in workers]}
     return raw
@@ -268,6 +274,18 @@ def check_listener(worker: Worker, listen: str) -> None:
     key = f"worker {worker.name}"
     if problems := [*exposed_worker(key, listen, worker.tls, worker.insecure)]:
         raise ConfigError("--listen", problems)
+
+
+def http_at(http: Http, listen: str) -> Http:
+    """`http` listening at `listen`, which is not the address of its configuration.
+
+    Raises:
+        ConfigError: it is no address, or everybody could call it there.
+    """
+    raw = {"http": http.model_dump(exclude_unset=True) | {"listen": listen}, "router": {"instances": ["unix:/router"]}}
+    found = check(raw, base=Path.cwd(), origin="--listen").http
+    assert found
+    return found
 
 
 def check(raw: dict[str, Any], *, base: Path, origin: str) -> Config:

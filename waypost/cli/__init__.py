@@ -41,6 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "up": up.up,
     "router": processes.router,
     "worker": processes.worker,
+    "http": processes.http,
     "status": status.status,
     "embed": calls.embed,
     "classify": calls.classify,

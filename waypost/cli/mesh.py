@@ -23,11 +23,11 @@ POLL_S = 0.05
 
 
 def supervisor(config: Config, folder: Path) -> Supervisor:
-    """Keepers for the router and the workers of `config`; `folder` takes their sockets and their configuration."""
+    """Keepers for all processes of `config`; `folder` takes their sockets and their configuration."""
     file = folder / "config.json"
     file.write_text(config.model_dump_json(exclude_unset=True))
     workers = [_worker(file, worker, replica) for worker in config.workers for replica in range(worker.replicas)]
-    return Supervisor(_router(file, config, workers), [keeper for keeper, _ in workers])
+    return Supervisor(_router(file, config, workers), [keeper for keeper, _ in workers], _http(file, config))
 
 
 async def connected(router: str, workers: set[str], patience_s: float = 30.0) -> None:
@@ -51,6 +51,13 @@ def _router(file: Path, config: Config, workers: list[tuple[Keeper, str]]) -> Ke
     instances = [argument for _, address in workers for argument in ("--instance", address)]
     command = (*WAYPOST, "router", "--config", str(file), "--json", "--lifeline", *instances)
     return Keeper(ChildSpec("router", command, config.router.drain_s + GRACE_S))
+
+
+def _http(file: Path, config: Config) -> Keeper | None:
+    if config.http is None:
+        return None
+    command = (*WAYPOST, "http", "--config", str(file), "--router", config.router.listen, "--json", "--lifeline")
+    return Keeper(ChildSpec("http", command, config.http.drain_s + GRACE_S))
 
 
 def _worker(file: Path, worker: Worker, replica: int) -> tuple[Keeper, str]:

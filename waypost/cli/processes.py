@@ -1,4 +1,4 @@
-"""`waypost router` and `waypost worker`: the parts of a mesh alone, for many machines.
+"""`waypost router`, `waypost worker` and `waypost http`: the parts of a mesh alone, for many machines.
 
 `waypost up` starts the same commands as its children.
 """
@@ -13,7 +13,7 @@ import typer
 from waypost import config, life
 from waypost.cli import show
 from waypost.cli.failures import WRONG_USAGE, CommandError
-from waypost.cli.options import ConfigFile, Insecure, Json
+from waypost.cli.options import DEFAULT_ADDRESS, ConfigFile, Insecure, Json
 
 Listen = Annotated[str, typer.Option(help="Address instead of the configuration's.", show_default=False)]
 Lifeline = Annotated[
@@ -72,6 +72,30 @@ def worker(
     telemetry.configure(process="worker", instance=chosen.instance(replica))
     place = service.Place(chosen.instance(replica), listen or chosen.listen, service.sessions(loaded, chosen))
     service.serve(chosen, place, _announcer("worker", json))
+
+
+def http(
+    config_file: ConfigFile = None,
+    router: Annotated[str, typer.Option(help="Address of the router.")] = DEFAULT_ADDRESS,
+    listen: Listen = "",
+    insecure: Insecure = False,
+    json: Json = False,
+    lifeline: Lifeline = False,
+) -> None:
+    """The HTTP gateway alone.
+
+    It speaks OpenAI's API to clients and gRPC to the router, to which it passes on the keys that they bring.  Where the
+    router speaks TLS, WAYPOST_CA names the authority of its certificate.
+    """
+    from router.http import service
+    from waypost import telemetry
+
+    loaded = config.load(config_file, insecure=insecure).http or config.Http(insecure=insecure)
+    own = config.http_at(loaded, listen) if listen else loaded
+    if lifeline:
+        life.hold_lifeline()
+    telemetry.configure(process="http")
+    service.serve(own, router, _announcer("gateway", json))
 
 
 def _chosen(loaded: config.Config, name: str) -> config.Worker:

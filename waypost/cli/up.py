@@ -1,6 +1,6 @@
 """`waypost up`: a whole mesh on this machine.
 
-    check the configuration → see that the port is free → fetch and prepare models → start router and workers →
+    check the configuration → see that the ports are free → fetch and prepare models → start the processes →
     say that it is ready → keep them alive → drain
 
 The first SIGTERM or SIGINT drains, the second leaves.
@@ -21,12 +21,13 @@ from waypost.cli.processes import Lifeline, Listen
 
 if TYPE_CHECKING:
     from router.supervisor import Supervisor
-    from waypost.config import Config, Router
+    from waypost.config import Config, Http, Router
 
 
 def up(
     config_file: ConfigFile = None,
     listen: Listen = "",
+    http: Annotated[str, typer.Option(help="Address of the HTTP gateway, instead of the configuration's.")] = "",
     insecure: Insecure = False,
     pull: Annotated[bool, typer.Option(help="Fetch models that are missing.")] = True,
     json: Json = False,
@@ -41,7 +42,7 @@ def up(
 
     from waypost import state, telemetry
 
-    loaded = _placed(config.load(config_file, listen=listen, insecure=insecure))
+    loaded = _placed(config.load(config_file, listen=listen, insecure=insecure), http)
     _check(loaded.router)
     telemetry.configure(process="up")
     models.ready(loaded, pull)
@@ -53,13 +54,33 @@ def up(
         raise CommandError("nothing is left to serve with: the lines above say why")
 
 
-def _placed(loaded: Config) -> Config:
-    """The configuration with an address that is free now, and stays the same when the router starts again."""
+def _placed(loaded: Config, http: str = "") -> Config:
+    """The configuration with addresses that are free now, and stay the same when a process starts again."""
     from waypost import address
 
     own = address.concrete(loaded.router.listen)
     address.check_free(own)
-    return loaded.model_copy(update={"router": loaded.router.model_copy(update={"listen": own})})
+    placed = loaded.model_copy(update={"router": loaded.router.model_copy(update={"listen": own})})
+    if loaded.http is None and not http:
+        return placed
+    return placed.model_copy(update={"http": _placed_http(loaded, http)})
+
+
+def _placed_http(loaded: Config, listen: str) -> Http:
+    """The gateway at a free address: where the router takes any port, the gateway does as well."""
+    from waypost import address
+
+    wanted = loaded.http or config.Http()
+    here = listen or wanted.listen
+    if not listen and loaded.router.listen.endswith(":0"):
+        here = address.any_port(here)
+    placed = config.http_at(wanted, address.concrete(here))
+    try:
+        address.check_free(placed.listen)
+    except address.AddressInUse as error:
+        fix = 'write another http.listen, or start with --http, such as "127.0.0.1:0"'
+        raise CommandError(f"http.listen: {error.strerror}; {fix}") from None
+    return placed
 
 
 def _check(router: Router) -> None:
@@ -97,9 +118,11 @@ async def _announce(mesh: Supervisor, address: str, folder: Path, json: bool) ->
     if mesh.workers and not workers:
         return
     await connected(address, set(workers))
-    state.publish(folder, state.MeshState(os.getpid(), address))
+    http = mesh.http.address if mesh.http else None
+    state.publish(folder, state.MeshState(os.getpid(), address, http))
     instances = sorted(workers.values())
     if json:
-        show.as_json({"event": "ready", "grpc": address, "http": None, "instances": instances, "pid": os.getpid()})
+        show.as_json({"event": "ready", "grpc": address, "http": http, "instances": instances, "pid": os.getpid()})
     else:
-        show.console().print(f"[bold]Waypost serves at {address}[/bold] ({', '.join(instances)}); Ctrl-C drains it")
+        where = f"{address} and {http}" if http else address
+        show.console().print(f"[bold]Waypost serves at {where}[/bold] ({', '.join(instances)}); Ctrl-C drains it")

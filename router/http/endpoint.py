@@ -1,0 +1,133 @@
+"""One endpoint: a row of the table in `app`, and the ASGI application it becomes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from grpc.aio import AioRpcError
+from starlette.types import Receive, Scope, Send
+
+from router.http import failure, reply, shape
+from router.http.exchange import Exchange
+from router.http.failure import ClientGone, Failure
+from router.http.metrics import Meter
+from router.http.upstream import Upstream
+
+log = structlog.get_logger()
+
+GONE = 499
+"""What nginx calls the status of a request whose client has left; nobody sees it but the counter."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What is answered, and how.
+
+    Attributes:
+        handler: gets the exchange and the body, read as `asks`; returns plain data, a `Reply` or `Events`.
+        replies: type of what it returns; `bytes` for text.
+        event: type of an event, where it may stream.
+        names: what the contract's fields are called in its requests.
+        limited: whether it counts among the requests under way.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Exchange, Any], Awaitable[Any]]
+    replies: Any
+    asks: type[shape.Ask] | None = None
+    event: Any = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    limited: bool = True
+
+
+@dataclass
+class Gate:
+    """Lets so many requests in."""
+
+    limit: int
+    inside: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What all endpoints share."""
+
+    max_body_bytes: int
+    timeout_s: float
+    gate: Gate
+
+
+class Door:
+    """An endpoint as an ASGI application."""
+
+    def __init__(self, endpoint: Endpoint, upstream: Upstream, limits: Limits, meter: Meter) -> None:
+        self._endpoint = endpoint
+        self._upstream = upstream
+        self._limits = limits
+        self._gate = limits.gate if endpoint.limited else Gate(2**31)
+        self._done = meter.of(endpoint.path)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, status = time.perf_counter(), GONE
+        exchange = Exchange(scope, receive, send, self._upstream, self._limits.timeout_s)
+        self._gate.inside += 1
+        try:
+            status = await self._answered(exchange)
+        except ClientGone:
+            pass
+        finally:
+            self._gate.inside -= 1
+            self._done(status, time.perf_counter() - started)
+
+    async def _answered(self, exchange: Exchange) -> int:
+        """The reply's status, once it is sent."""
+        try:
+            if self._gate.inside > self._gate.limit:
+                raise _full(self._gate.limit)
+            answer = await self._endpoint.handler(exchange, await self._asked(exchange))
+        except Exception as error:
+            return await refused(exchange, self.failure(error))
+        if isinstance(answer, reply.Events):
+            return await answer.send(exchange, self.failure)
+        return await (answer if isinstance(answer, reply.Reply) else reply.json(answer)).send(exchange)
+
+    async def _asked(self, exchange: Exchange) -> Any:
+        if self._endpoint.asks is None:
+            return None
+        kind = exchange.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+        if kind != b"application/json":
+            message = "the body is JSON: send the header `Content-Type: application/json`"
+            raise Failure(415, message, "unsupported_media_type", headers={"connection": "close"})
+        return shape.read(self._endpoint.asks, await exchange.body(self._limits.max_body_bytes))
+
+    def failure(self, error: Exception) -> Failure:
+        """What the request is told.
+
+        Raises:
+            ClientGone: nobody is there to be told.
+        """
+        if isinstance(error, ClientGone):
+            raise error
+        if isinstance(error, Failure):
+            return error
+        if isinstance(error, AioRpcError):
+            return failure.of_rpc(error, self._endpoint.names)
+        log.error("failed", path=self._endpoint.path, exc_info=error)
+        return Failure(500, "the gateway failed: its log says why", "internal_error", kind="server_error")
+
+
+async def refused(exchange: Exchange, told: Failure) -> int:
+    """Sends a failure."""
+    exchange.reply_headers += failure.as_headers(told)
+    return await reply.json(told.body(), told.status).send(exchange)
+
+
+def _full(limit: int) -> Failure:
+    message = f"the gateway has {limit} requests under way, which is its limit"
+    headers = {"retry-after": "1", "connection": "close"}
+    return Failure(429, message, "gateway_full", kind="rate_limit_error", headers=headers)
