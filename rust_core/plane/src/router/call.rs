@@ -134,7 +134,8 @@ impl Call {
     /// and its kin.
     fn strip_headers(&mut self) {
         let ours = self.plane.auth.is_wanted().then_some(header::AUTHORIZATION.as_str());
-        let hop = [header::HOST.as_str(), header::CONTENT_LENGTH.as_str(), headers::MODEL, headers::TENANT];
+        let hop =
+            [header::HOST.as_str(), header::CONTENT_LENGTH.as_str(), headers::MODEL, headers::TENANT, headers::PEER];
         for name in hop.into_iter().chain(ours) {
             self.headers.remove(name);
         }
