@@ -7,6 +7,7 @@ did.  When the ring overflows events are lost, and a line says how many.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Protocol, TextIO
 import structlog
 
 from waypost import places
-from waypost.config import Decisions
+from waypost.config import Audit, Decisions
 
 log = structlog.get_logger()
 
@@ -56,29 +57,46 @@ class Stream:
 
 
 class RotatingFile:
-    """Appends to a file; at `max_bytes` it is renamed to `….1`, replacing the one before."""
+    """Appends to a file that only this user reads; at `max_bytes` it is renamed to `….1`, and that one to `….2`.
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
+    `keep` of these stay.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, keep: int = 1) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._max_bytes = max_bytes
+        self._keep = keep
 
     def write(self, lines: list[str]) -> None:
-        with self._path.open("a") as file:
+        with open(self._path, "a", opener=_private) as file:
             file.write("\n".join(lines) + "\n")
             full = file.tell() >= self._max_bytes
         if full:
-            self._path.replace(f"{self._path}.1")
+            self._rotate()
+
+    def _rotate(self) -> None:
+        for older in range(self._keep - 1, 0, -1):
+            if (before := Path(f"{self._path}.{older}")).exists():
+                before.replace(f"{self._path}.{older + 1}")
+        self._path.replace(f"{self._path}.1")
 
 
-def sink(config: Decisions) -> Sink:
-    """The sink that `config.to` names."""
+def _private(path: str, flags: int) -> int:
+    """Opens a file for this user alone, also one that was made when others could still read it."""
+    opened = os.open(path, flags, 0o600)
+    os.fchmod(opened, 0o600)
+    return opened
+
+
+def sink(config: Decisions | Audit, name: str = "decisions") -> Sink:
+    """The sink that `config.to` names; "file" is the log `name` at home."""
     if config.to == "none":
         return Nowhere()
     if config.to == "stderr":
         return Stream(sys.stderr)
-    path = places.home() / "log" / "decisions.jsonl" if config.to == "file" else Path(config.to)
-    return RotatingFile(path, config.max_bytes)
+    path = places.log(name) if config.to == "file" else Path(config.to)
+    return RotatingFile(path, config.max_bytes, config.keep if isinstance(config, Audit) else 1)
 
 
 def drain(ring: Ring, sink: Sink, stop: threading.Event) -> None:
@@ -88,7 +106,7 @@ def drain(ring: Ring, sink: Sink, stop: threading.Event) -> None:
         last = stop.wait(LINGER_S)
         if lines := ring.next_events(BATCH, 0.0 if last else 1.0):
             write(sink, lines, "events")
-        dropped = _count_dropped(ring, dropped)
+        dropped = say_dropped("events", dropped, ring.dropped_events())
         if last and not lines:
             return
 
@@ -101,8 +119,8 @@ def write(sink: Sink, lines: list[str], what: str) -> None:
         log.error(f"{what} not written", **{what: len(lines)}, error=str(error))
 
 
-def _count_dropped(ring: Ring, before: int) -> int:
-    dropped = ring.dropped_events()
-    if dropped > before:
-        log.warning("events dropped", events=dropped - before)
-    return dropped
+def say_dropped(what: str, before: int, now: int) -> int:
+    """Says how many of `what` were lost since the last look, if any; returns how many were in all."""
+    if now > before:
+        log.warning(f"{what} dropped", **{what: now - before})
+    return now

@@ -65,7 +65,7 @@ def test_options_reach_the_request(run: Run, mesh: FakeMesh, tmp_path: Path) -> 
         *("generate", "-", "--no-stream", "--model", "smollm2", "--system", "Be brief.", "--max-tokens", "9"),
         *("--temperature", "0", "--seed", "7", "--stop", "END", "--stop", "\n", "--adapter", "formal"),
         *("--schema", str(tmp_path / "schema.json"), "--truncate", "start"),
-        *("--tier", "high", "--tag", "code", "--tag", "fast", "--no-cache"),
+        *("--tier", "high", "--tag", "code", "--tag", "fast", "--no-cache", "--no-store"),
         stdin="Say hello",
     )
     assert (done.code, done.out) == (0, "{}\n")
@@ -78,7 +78,9 @@ def test_options_reach_the_request(run: Run, mesh: FakeMesh, tmp_path: Path) -> 
                     generate_pb2.ChatMessage(role="user", content="Say hello"),
                 ]
             ),
-            route=common_pb2.RouteHints(required_tags=["code", "fast"], tier=common_pb2.TIER_HIGH, no_cache=True),
+            route=common_pb2.RouteHints(
+                required_tags=["code", "fast"], tier=common_pb2.TIER_HIGH, no_cache=True, no_store=True
+            ),
             sampling=generate_pb2.Sampling(seed=7, temperature=0),
             max_tokens=9,
             stop=["END", "\n"],

@@ -61,6 +61,7 @@ def test_options_reach_the_request(mesh: Any, client: Any) -> None:
         priority="high",
         tenant="shop",
         no_cache=True,
+        no_store=True,
     )
     (sent,) = mesh.requests
     assert sent == embed_pb2.EmbedRequest(
@@ -77,6 +78,7 @@ def test_options_reach_the_request(mesh: Any, client: Any) -> None:
             priority=common_pb2.PRIORITY_HIGH,
             tenant="shop",
             no_cache=True,
+            no_store=True,
         ),
     )
 
@@ -227,6 +229,8 @@ def test_error_details_are_read(mesh: Any, client: Any, fail: Any) -> None:
 REASONS = [
     (grpc.StatusCode.NOT_FOUND, "ERROR_REASON_MODEL_NOT_FOUND", errors.NotFound, errors.CallerError),
     (grpc.StatusCode.FAILED_PRECONDITION, "ERROR_REASON_NOT_CAPABLE", errors.NotCapable, errors.CallerError),
+    (grpc.StatusCode.FAILED_PRECONDITION, "ERROR_REASON_MODEL_UNLOADED", errors.Unloaded, errors.NotCapable),
+    (grpc.StatusCode.PERMISSION_DENIED, "ERROR_REASON_PERMISSION_DENIED", errors.Denied, errors.CallerError),
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_QUEUE_FULL", errors.Overloaded, errors.RetryableError),
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_QUOTA_EXCEEDED", errors.QuotaExceeded, errors.CallerError),
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_MESSAGE_TOO_LARGE", errors.InvalidRequest, errors.CallerError),
@@ -306,6 +310,12 @@ BAD_CALLS: list[tuple[str, Callable[[Any], Any]]] = [
     ("tags", lambda client: client.embed(["a"], tags="embed")),
     ("tenant", lambda client: client.embed(["a"], tenant=7)),
     ("no_cache", lambda client: client.embed(["a"], no_cache=1)),
+    ("no_store", lambda client: client.embed(["a"], no_store="yes")),
+    ("role", lambda client: client.create_token(role="root")),
+    ("note", lambda client: client.create_token(note=b"x")),
+    ("lifetime", lambda client: client.create_token(lifetime=float("inf"))),
+    ("id", lambda client: client.revoke_token(7)),
+    ("model", lambda client: client.unload_model(None)),
     ("task", lambda client: client.explain("a", task="sing")),
     ("text", lambda client: client.explain(None)),
     ("score", lambda client: client.feedback("7f3c", 2)),

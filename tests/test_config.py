@@ -294,6 +294,7 @@ PROBLEMS: list[tuple[str, str]] = [
         '\n[router.worker_tls]\nca = "a"',
         "router.worker_tls.cert: missing, where workers[1] wants a certificate of its router; name its file",
     ),
+    ("[router.worker_tls]", "router.worker_tls.ca: missing; add it"),
     ('[router.worker_tls]\ncert = "c"', "router.worker_tls.key: missing, where there is a cert; name its file"),
     ('[router.worker_tls]\nkey = "k"', "router.worker_tls.cert: missing, where there is a key; name its file"),
     ('[router.tls]\ncert = "c.pem"', "router.tls.key: missing; add it"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import ErrorInfo
 
 from tests.fake_mesh import FakeMesh
@@ -18,11 +20,13 @@ from waypost.control import (
     InstanceCandidate,
     ModelCandidate,
     ModelSpend,
+    NewToken,
     PromptFeatures,
     Rollout,
     RolloutArm,
     RouteHop,
     ScoreTerms,
+    Token,
 )
 from waypost.v1 import common_pb2, mesh_pb2
 
@@ -141,3 +145,67 @@ def test_a_change_that_comes_too_late_is_a_conflict(mesh: FakeMesh, client: Any,
         client.set_rollout(READ)
     assert caught.value.metadata["revision"] == "8"
     assert len(mesh.requests) == 1
+
+
+MADE = datetime(2026, 11, 22, 0, 0, 1, tzinfo=UTC)
+TOKEN = mesh_pb2.Token(
+    id="1f0c9a2e",
+    tenant="acme",
+    role=mesh_pb2.ROLE_OPERATE,
+    note="ci",
+    created=Timestamp(seconds=int(MADE.timestamp())),
+)
+READ_TOKEN = Token("1f0c9a2e", "acme", "operate", "ci", MADE, None, None)
+
+
+def test_a_new_token_has_its_secret_and_does_not_show_it(mesh: FakeMesh, client: Any) -> None:
+    """What is printed or logged by mistake is without it."""
+    mesh.answers["CreateToken"] = lambda request, context: mesh_pb2.CreateTokenResponse(token=TOKEN, secret="wp_s3cret")
+    made = client.create_token("acme", role="operate", note="ci", lifetime=90.5)
+    assert made == NewToken(READ_TOKEN, "wp_s3cret")
+    assert "s3cret" not in repr(made)
+    assert mesh.requests == [
+        mesh_pb2.CreateTokenRequest(
+            tenant="acme",
+            role=mesh_pb2.ROLE_OPERATE,
+            note="ci",
+            lifetime=Duration(seconds=90, nanos=500_000_000),
+        )
+    ]
+
+
+def test_a_token_that_is_asked_for_without_words_may_ask_models_until_it_is_revoked(
+    mesh: FakeMesh, client: Any
+) -> None:
+    """Of nobody in particular."""
+    mesh.answers["CreateToken"] = lambda request, context: mesh_pb2.CreateTokenResponse(token=TOKEN)
+    client.create_token()
+    assert mesh.requests == [mesh_pb2.CreateTokenRequest(role=mesh_pb2.ROLE_INFER)]
+
+
+def test_tokens_say_when_they_end(mesh: FakeMesh, client: Any) -> None:
+    """In UTC; None where they do not."""
+    ended = mesh_pb2.Token(id="1", expires=Timestamp(seconds=1), revoked=Timestamp(seconds=2))
+    mesh.answers["ListTokens"] = lambda request, context: mesh_pb2.ListTokensResponse(tokens=[TOKEN, ended])
+    first, second = client.tokens()
+    assert first == READ_TOKEN
+    assert (second.expires, second.revoked) == (datetime.fromtimestamp(1, UTC), datetime.fromtimestamp(2, UTC))
+
+
+def test_a_token_is_revoked_by_its_public_part(mesh: FakeMesh, client: Any) -> None:
+    """And is returned as it is then."""
+    mesh.answers["RevokeToken"] = lambda request, context: mesh_pb2.RevokeTokenResponse(token=TOKEN)
+    assert client.revoke_token("1f0c9a2e") == READ_TOKEN
+    assert mesh.requests == [mesh_pb2.RevokeTokenRequest(id="1f0c9a2e")]
+
+
+def test_models_leave_the_service_and_come_back(mesh: FakeMesh, client: Any) -> None:
+    """As they are then."""
+    gone = mesh_pb2.ModelInfo(name="big", unloaded=True)
+    mesh.answers["UnloadModel"] = lambda request, context: mesh_pb2.UnloadModelResponse(model=gone)
+    mesh.answers["LoadModel"] = lambda request, context: mesh_pb2.LoadModelResponse(
+        model=mesh_pb2.ModelInfo(name="big")
+    )
+    assert client.unload_model("big").unloaded
+    assert not client.load_model("big").unloaded
+    assert [request.model for request in mesh.requests] == ["big", "big"]

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from router import events
-from waypost.config import Decisions
+from waypost.config import Audit, Decisions
 
 
 class FakeRing:
@@ -79,6 +79,25 @@ def test_the_file_is_kept_within_its_size(tmp_path: Path) -> None:
         sink.write([line])
     assert (tmp_path / "log" / "decisions.jsonl").read_text() == "c\n"
     assert (tmp_path / "log" / "decisions.jsonl.1").read_text() == "a\nb\n"
+
+
+def test_as_many_generations_are_kept_as_is_asked_for(tmp_path: Path) -> None:
+    """The oldest goes."""
+    log = tmp_path / "audit.jsonl"
+    sink = events.sink(Audit(to=str(log), max_bytes=1, keep=3))
+    for line in "abcde":
+        sink.write([line])
+    assert [Path(f"{log}.{age}").read_text() for age in (1, 2, 3)] == ["e\n", "d\n", "c\n"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl.1", "audit.jsonl.2", "audit.jsonl.3"]
+
+
+def test_only_its_user_reads_a_log(tmp_path: Path) -> None:
+    """Also one that others could read before."""
+    log = tmp_path / "decisions.jsonl"
+    log.touch(0o644)
+    for name in ("decisions.jsonl", "new.jsonl"):
+        events.sink(Decisions(to=str(tmp_path / name))).write(["a"])
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_stderr_gets_one_line_per_event(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,18 @@ if TYPE_CHECKING:
     from waypost.aio import AsyncClient
     from waypost.client import Client
     from waypost.errors import CallerError, RetryableError, ServerError, WaypostError
+    from waypost.tls import Tls
 
-__all__ = ["AsyncClient", "CallerError", "Client", "RetryableError", "ServerError", "WaypostError", "__version__"]
+__all__ = [
+    "AsyncClient",
+    "CallerError",
+    "Client",
+    "RetryableError",
+    "ServerError",
+    "Tls",
+    "WaypostError",
+    "__version__",
+]
 
 _HOMES = {
     "AsyncClient": "waypost.aio",
@@ -22,6 +32,7 @@ _HOMES = {
     "Client": "waypost.client",
     "RetryableError": "waypost.errors",
     "ServerError": "waypost.errors",
+    "Tls": "waypost.tls",
     "WaypostError": "waypost.errors",
 }
 

@@ -21,7 +21,7 @@ from waypost._control import ExplainOptions
 from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions
 from waypost._trailers import routing
-from waypost.control import Budget, Explanation, Rollout, RolloutStatus
+from waypost.control import Budget, Explanation, NewToken, Rollout, RolloutStatus, Token
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -87,6 +87,11 @@ BUDGET = Rpc("/waypost.v1.MeshService/GetBudget", mesh_pb2.GetBudgetResponse, _c
 FEEDBACK = Rpc("/waypost.v1.MeshService/SendFeedback", mesh_pb2.SendFeedbackResponse, _control.judged_model)
 ROLLOUTS = Rpc("/waypost.v1.MeshService/ListRollouts", mesh_pb2.ListRolloutsResponse, _control.rollouts)
 SET_ROLLOUT = Rpc("/waypost.v1.MeshService/SetRollout", mesh_pb2.SetRolloutResponse, _control.changed_rollout)
+LOAD_MODEL = Rpc("/waypost.v1.MeshService/LoadModel", mesh_pb2.LoadModelResponse, _replies.changed_model)
+UNLOAD_MODEL = Rpc("/waypost.v1.MeshService/UnloadModel", mesh_pb2.UnloadModelResponse, _replies.changed_model)
+TOKENS = Rpc("/waypost.v1.MeshService/ListTokens", mesh_pb2.ListTokensResponse, _control.tokens)
+CREATE_TOKEN = Rpc("/waypost.v1.MeshService/CreateToken", mesh_pb2.CreateTokenResponse, _control.new_token)
+REVOKE_TOKEN = Rpc("/waypost.v1.MeshService/RevokeToken", mesh_pb2.RevokeTokenResponse, _control.revoked_token)
 HEALTH = Rpc("/grpc.health.v1.Health/Check", health_pb2.HealthCheckResponse, _replies.health)
 
 
@@ -155,6 +160,26 @@ def rollouts() -> Call[tuple[RolloutStatus, ...]]:
 
 def set_rollout(rollout: Rollout) -> Call[Rollout]:
     return Call(SET_ROLLOUT, _control.set_rollout(rollout))
+
+
+def load_model(model: str) -> Call[ModelInfo]:
+    return Call(LOAD_MODEL, _control.load_model(model))
+
+
+def unload_model(model: str) -> Call[ModelInfo]:
+    return Call(UNLOAD_MODEL, _control.unload_model(model))
+
+
+def tokens() -> Call[tuple[Token, ...]]:
+    return Call(TOKENS, mesh_pb2.ListTokensRequest())
+
+
+def create_token(tenant: str, role: str, note: str, lifetime: float | None) -> Call[NewToken]:
+    return Call(CREATE_TOKEN, _control.create_token(tenant, role, note, lifetime))
+
+
+def revoke_token(id: str) -> Call[Token]:
+    return Call(REVOKE_TOKEN, _control.revoke_token(id))
 
 
 def health(service: str) -> Call[str]:

@@ -41,8 +41,8 @@ class ServerTls(Section):
 class ClientTls(Section):
     """How a server is recognised, and what it is shown."""
 
-    ca: File | None = None
-    """Authority whose certificates are believed; absent: those of the system."""
+    ca: File
+    """Authority whose certificates are believed."""
     cert: File | None = None
     """Certificate that is shown to a server that asks for one."""
     key: File | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from waypost import address
 from waypost._config_problems import ABSENT, Placed, Problem, Table, table, tables
@@ -41,7 +41,7 @@ def _exposed_workers(raw: Table, base: Path) -> Iterator[Problem]:
             yield from exposed_worker(place, listen, tls, worker.get("insecure"))
 
 
-def _is_address(listen: Any) -> bool:
+def _is_address(listen: Any) -> TypeGuard[str]:
     """Whether it is one; what is none is pydantic's to complain about."""
     try:
         return isinstance(listen, str) and bool(address.parse(listen))
@@ -86,7 +86,7 @@ def _workers_called_otherwise(raw: Table, base: Path) -> Iterator[Problem]:
     called = table(raw, "router").get("worker_tls")
     for place, worker in tables(raw, "workers"):
         listen, tls = worker.get("listen"), worker.get("tls")
-        if not _is_address(listen) or str(listen).startswith("unix:"):
+        if not _is_address(listen) or listen.startswith("unix:"):
             continue
         if isinstance(tls, dict) and called is None:
             yield Problem("router.worker_tls", ABSENT, f"missing, where {place} has tls", "add [router.worker_tls]")

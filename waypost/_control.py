@@ -1,7 +1,8 @@
-"""Protobuf requests and replies of control: explain, budget, feedback, rollouts."""
+"""Protobuf requests and replies of control: explain, budget, feedback, rollouts, models in service, tokens."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Unpack
 
 from google.protobuf.duration_pb2 import Duration
@@ -16,12 +17,14 @@ from waypost.control import (
     InstanceCandidate,
     ModelCandidate,
     ModelSpend,
+    NewToken,
     PromptFeatures,
     Rollout,
     RolloutArm,
     RolloutStatus,
     RouteHop,
     ScoreTerms,
+    Token,
 )
 from waypost.v1 import common_pb2, mesh_pb2
 
@@ -84,6 +87,27 @@ def set_rollout(rollout: Rollout) -> mesh_pb2.SetRolloutRequest:
             revision=fields.count("rollout.revision", rollout.revision),
         )
     )
+
+
+def load_model(model: str) -> mesh_pb2.LoadModelRequest:
+    return mesh_pb2.LoadModelRequest(model=fields.text("model", model))
+
+
+def unload_model(model: str) -> mesh_pb2.UnloadModelRequest:
+    return mesh_pb2.UnloadModelRequest(model=fields.text("model", model))
+
+
+def create_token(tenant: str, role: str, note: str, lifetime: float | None) -> mesh_pb2.CreateTokenRequest:
+    return mesh_pb2.CreateTokenRequest(
+        tenant=fields.text("tenant", tenant),
+        role=fields.enum("role", mesh_pb2.Role, role),
+        note=fields.text("note", note),
+        lifetime=None if lifetime is None else _duration("lifetime", lifetime),
+    )
+
+
+def revoke_token(id: str) -> mesh_pb2.RevokeTokenRequest:
+    return mesh_pb2.RevokeTokenRequest(id=fields.text("id", id))
 
 
 def _duration(field: str, value: float) -> Duration:
@@ -179,6 +203,35 @@ def _arm(arm: mesh_pb2.RolloutArm) -> RolloutArm:
         _optional(arm, "quality"),
         _optional(arm, "feedback"),
     )
+
+
+def tokens(reply: mesh_pb2.ListTokensResponse) -> tuple[Token, ...]:
+    return tuple(_token(each) for each in reply.tokens)
+
+
+def new_token(reply: mesh_pb2.CreateTokenResponse) -> NewToken:
+    return NewToken(_token(reply.token), reply.secret)
+
+
+def revoked_token(reply: mesh_pb2.RevokeTokenResponse) -> Token:
+    return _token(reply.token)
+
+
+def _token(token: mesh_pb2.Token) -> Token:
+    return Token(
+        token.id,
+        token.tenant,
+        word(mesh_pb2.Role, token.role),
+        token.note,
+        token.created.ToDatetime(UTC),
+        _moment(token, "expires"),
+        _moment(token, "revoked"),
+    )
+
+
+def _moment(token: mesh_pb2.Token, field: str) -> datetime | None:
+    found = _optional(token, field)
+    return None if found is None else found.ToDatetime(UTC)
 
 
 def _optional(message: Message, field: str) -> Any:

@@ -108,6 +108,10 @@ def models(reply: mesh_pb2.ListModelsResponse | mesh_pb2.DescribeInstanceRespons
     return tuple(_model(model) for model in reply.models)
 
 
+def changed_model(reply: mesh_pb2.LoadModelResponse | mesh_pb2.UnloadModelResponse) -> ModelInfo:
+    return _model(reply.model)
+
+
 def instance(reply: mesh_pb2.DescribeInstanceResponse) -> InstanceInfo:
     return InstanceInfo(reply.instance, reply.version, models(reply), reply.queue_depth, reply.queue_limit)
 
@@ -169,6 +173,7 @@ def _model(model: mesh_pb2.ModelInfo) -> ModelInfo:
         model.cost_per_1k_output_tokens_usd,
         model.slots,
         model.default_max_tokens,
+        model.unloaded,
     )
 
 

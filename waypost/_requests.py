@@ -23,6 +23,7 @@ class Route(TypedDict, total=False):
     priority: "low", "normal" or "high".
     tenant: for whom the call is made; those who wait are served in turns by tenant.
     no_cache: neither answer from the router's cache nor keep the answer there.
+    no_store: keep nothing of what is said: no payload log, no cache, no copy to a canary.
     """
 
     tags: Sequence[str]
@@ -33,6 +34,7 @@ class Route(TypedDict, total=False):
     priority: str
     tenant: str
     no_cache: bool
+    no_store: bool
 
 
 class EmbedOptions(Route, total=False):
@@ -149,8 +151,9 @@ def route(
     priority: str = "",
     tenant: str = "",
     no_cache: bool = False,
+    no_store: bool = False,
 ) -> common_pb2.RouteHints | None:
-    if not (tags or prefer_tags or tier or session or max_cost_usd or priority or tenant or no_cache):
+    if not (tags or prefer_tags or tier or session or max_cost_usd or priority or tenant or no_cache or no_store):
         return None
     return common_pb2.RouteHints(
         required_tags=fields.texts("tags", tags),
@@ -161,6 +164,7 @@ def route(
         priority=fields.enum("priority", common_pb2.Priority, priority),
         tenant=fields.text("tenant", tenant),
         no_cache=fields.flag("no_cache", no_cache),
+        no_store=fields.flag("no_store", no_store),
     )
 
 

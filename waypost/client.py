@@ -22,7 +22,7 @@ from waypost._control import ExplainOptions
 from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions, embed_stream
 from waypost._streams import Stream
-from waypost.control import Budget, Explanation, Rollout, RolloutStatus
+from waypost.control import Budget, Explanation, NewToken, Rollout, RolloutStatus, Token
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -35,6 +35,7 @@ from waypost.results import (
     Ranking,
     TokenCounts,
 )
+from waypost.tls import Tls, credentials
 
 R = TypeVar("R")
 
@@ -45,7 +46,10 @@ class Client(BaseClient):
     Args:
         address: "host:port", or "unix:/path".
         timeout: seconds a call may take where it names no `timeout` of its own.
-        key: the tenant's, where the router wants one; without it, what the environment says in WAYPOST_KEY.
+        key: the tenant's key, or a token, where the router wants one; without it, what the environment says in
+            WAYPOST_KEY.
+        tls: whom to believe and what to show, for routers that speak TLS; True: as the environment says, or else
+            believing whom gRPC believes; without it, TLS only if the environment names files.
         options: further gRPC channel options.
     """
 
@@ -55,9 +59,11 @@ class Client(BaseClient):
         *,
         timeout: float = TIMEOUT_S,
         key: str | None = None,
+        tls: Tls | bool | None = None,
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
-        channel = grpc.insecure_channel(address, options=[*_calls.channel_options(address), *options])
+        secure, options = credentials(address, tls), [*_calls.channel_options(address), *options]
+        channel = grpc.secure_channel(address, secure, options) if secure else grpc.insecure_channel(address, options)
         super().__init__(address, timeout, key, channel)
 
     def __enter__(self) -> Self:
@@ -164,6 +170,43 @@ class Client(BaseClient):
             Conflict: it is not as `rollout.revision` had it any more.
         """
         return self._unary(_calls.set_rollout(rollout), timeout)
+
+    def load_model(self, model: str, *, timeout: float | None = None) -> ModelInfo:
+        """Takes a model back into the service of the router that is called."""
+        return self._unary(_calls.load_model(model), timeout)
+
+    def unload_model(self, model: str, *, timeout: float | None = None) -> ModelInfo:
+        """Takes a model out of the router's service: calls that name it fail with `Unloaded`, others go elsewhere."""
+        return self._unary(_calls.unload_model(model), timeout)
+
+    def tokens(self, *, timeout: float | None = None) -> tuple[Token, ...]:
+        """All tokens, without their secrets."""
+        return self._unary(_calls.tokens(), timeout)
+
+    def create_token(
+        self,
+        tenant: str = "",
+        *,
+        role: str = "infer",
+        note: str = "",
+        lifetime: float | None = None,
+        timeout: float | None = None,
+    ) -> NewToken:
+        """Makes a token; what comes back is the only place that has its secret.
+
+        From the first token on, every call needs one.
+
+        Args:
+            tenant: for whom calls with it are made; empty: nobody in particular.
+            role: "infer", "operate" or "admin".
+            note: what it is for.
+            lifetime: seconds it is good for; None: until it is revoked.
+        """
+        return self._unary(_calls.create_token(tenant, role, note, lifetime), timeout)
+
+    def revoke_token(self, id: str, *, timeout: float | None = None) -> Token:
+        """Ends a token, at every router of the mesh within a second."""
+        return self._unary(_calls.revoke_token(id), timeout)
 
     def health(self, service: str = "", *, timeout: float | None = None) -> str:
         """ "SERVING" or "NOT_SERVING": of the whole server, of a service, or of a model ("models/NAME")."""

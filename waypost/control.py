@@ -1,14 +1,15 @@
-"""What the mesh decides and what that costs: `explain`, `budget`, `feedback` and rollouts, as frozen dataclasses.
+"""What the mesh decides, what that costs and who may ask: `explain`, `budget`, `feedback`, rollouts and tokens.
 
     started = client.set_rollout(Rollout("writer", stable="small", canary="large"))
     client.set_rollout(replace(started, state="rolled_back", reason="does not rhyme"))
 
-Words and durations are as in `waypost.results`.
+Frozen dataclasses; words and durations are as in `waypost.results`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 RUNNING = "running"
 PROMOTED = "promoted"
@@ -169,3 +170,31 @@ class RolloutStatus:
     rollout: Rollout
     stable: RolloutArm
     canary: RolloutArm
+
+
+@dataclass(frozen=True)
+class Token:
+    """Who may ask, without the secret.
+
+    Attributes:
+        id: its public part, in lists and in the audit log.
+        tenant: for whom calls with it are made; empty: nobody in particular.
+        role: "infer", "operate" or "admin".
+        created, expires, revoked: in UTC; None: it does not expire, it is not revoked.
+    """
+
+    id: str
+    tenant: str
+    role: str
+    note: str
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token just made; `secret` is what callers send as `key`, told this once, and left out when this is printed."""
+
+    token: Token
+    secret: str = field(repr=False)

@@ -73,12 +73,16 @@ class NotCapable(CallerError):
     """The model exists but does not do this, or no instance carries the required tags."""
 
 
+class Unloaded(NotCapable):
+    """An operator took the model out of service: name another, or ask them."""
+
+
 class QuotaExceeded(CallerError):
     """The caller's quota or budget is spent; with `retry_after`, it is only the rate."""
 
 
 class Denied(CallerError):
-    """The server does not know the caller, or does not allow the call."""
+    """The server does not know the caller, or does not allow the call: the key is wrong, over, or of too low a role."""
 
 
 class Blocked(Denied):
@@ -127,6 +131,7 @@ ERRORS: dict[tuple[Code, str], type[WaypostError]] = {
     (Code.RESOURCE_EXHAUSTED, "ERROR_REASON_MESSAGE_TOO_LARGE"): InvalidRequest,
     (Code.NOT_FOUND, ""): NotFound,
     (Code.FAILED_PRECONDITION, ""): NotCapable,
+    (Code.FAILED_PRECONDITION, "ERROR_REASON_MODEL_UNLOADED"): Unloaded,
     (Code.RESOURCE_EXHAUSTED, "ERROR_REASON_QUOTA_EXCEEDED"): QuotaExceeded,
     (Code.UNAUTHENTICATED, ""): Denied,
     (Code.PERMISSION_DENIED, ""): Denied,

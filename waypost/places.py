@@ -15,7 +15,10 @@ def home() -> Path:
 
 
 def log(name: str) -> Path:
-    """File of JSON lines at home: "decisions", "rollouts" (the judge's journal), "shadows" (answers compared)."""
+    """File of JSON lines at home.
+
+    "decisions", "audit" (changes and refusals), "rollouts" (the judge's journal), "shadows" (answers compared).
+    """
     return home() / "log" / f"{name}.jsonl"
 
 

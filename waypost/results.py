@@ -257,7 +257,10 @@ class HeadInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model that can be asked for by name; an output price of 0 is the same as the other, 0 slots are no limit."""
+    """A model that can be asked for by name; an output price of 0 is the same as the other, 0 slots are no limit.
+
+    One that is `unloaded` was taken out of service by an operator.
+    """
 
     name: str
     version: str
@@ -274,6 +277,7 @@ class ModelInfo:
     cost_per_1k_output_tokens_usd: float
     slots: int
     default_max_tokens: int
+    unloaded: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import typer
 
 from waypost.cli import (
+    audit,
     bench,
     calls,
     chat,
@@ -24,6 +25,7 @@ from waypost.cli import (
     rollout,
     route,
     status,
+    token,
     train,
     up,
 )
@@ -51,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "route": route.route,
     "budget": money.budget,
     "feedback": money.feedback,
+    "audit": audit.audit,
     "pull": models.pull,
     "bench": bench.bench,
     "demo": demo.demo,
@@ -61,6 +64,7 @@ for name, command in COMMANDS.items():
 GROUPS: dict[str, typer.Typer] = {
     "rollout": rollout.group,
     "models": models.group,
+    "token": token.group,
     "train": train.group,
     "config": config.group,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -12,13 +11,10 @@ from waypost.cli import show
 if TYPE_CHECKING:
     from waypost.results import Generation, GenerationChunk, Routing, TokenLogprob
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""What could move the cursor, or worse; line ends and tabs stay."""
-
 
 def piece(text: str) -> None:
     """Prints text at once; on a terminal without whatever the terminal would take for a command."""
-    print(_CONTROLS.sub("", text) if sys.stdout.isatty() else text, end="", flush=True)
+    print(show.printable(text) if sys.stdout.isatty() else text, end="", flush=True)
 
 
 def streamed(chunks: Iterable[GenerationChunk], say: Callable[[str], None] = piece) -> Generation:

@@ -6,6 +6,7 @@ comes twice within the workers' vector cache, so that every one is run.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,10 @@ def _measured(address: str, task: Task, clients: int, seconds: float, words: int
 
     calls = [task.call(texts) for texts in _texts(task.texts, words)]
     payloads = [call.request.SerializeToString() for call in calls]
-    latencies, _, codes, elapsed = _core.load(address, calls[0].rpc.path, payloads, clients=clients, duration_s=seconds)
+    key = os.environ.get("WAYPOST_KEY") or None
+    latencies, _, codes, elapsed = _core.load(
+        address, calls[0].rpc.path, payloads, clients=clients, duration_s=seconds, key=key
+    )
     done = codes.get(0, 0)
     p50, p99 = np.percentile(latencies, [50, 99]) if len(latencies) else (0.0, 0.0)
     return Figures(

@@ -9,7 +9,7 @@ import typer
 
 from waypost.cli import show
 from waypost.cli.failures import WRONG_USAGE, CommandError
-from waypost.cli.options import Address, Json, Model, Timeout, Truncate, address_or_running
+from waypost.cli.options import Address, Json, Model, NoStore, Timeout, Truncate, address_or_running
 
 Texts = Annotated[list[str] | None, typer.Argument(help="Texts; without any, one a line from standard input.")]
 
@@ -20,6 +20,7 @@ def embed(
     model: Model = "",
     dimensions: Annotated[int, typer.Option(help="Length of hash vectors; 0: the model's own.")] = 0,
     truncate: Truncate = False,
+    no_store: NoStore = False,
     timeout: Timeout = 60.0,
     json: Json = False,
 ) -> None:
@@ -28,7 +29,7 @@ def embed(
 
     given = _given(texts)
     with Client(address_or_running(address), timeout=timeout) as client:
-        result = client.embed(given, model=model, dimensions=dimensions, truncate=truncate)
+        result = client.embed(given, model=model, dimensions=dimensions, truncate=truncate, no_store=no_store)
     if json:
         return show.as_json(result)
     size = result.vectors.shape[1]
@@ -48,6 +49,7 @@ def classify(
     top_k: Annotated[int, typer.Option(help="Labels per text; 0: all.", min=0)] = 3,
     threshold: Annotated[float, typer.Option(help="Leave out labels scored below.")] = 0.0,
     truncate: Truncate = False,
+    no_store: NoStore = False,
     timeout: Timeout = 60.0,
     json: Json = False,
 ) -> None:
@@ -56,7 +58,9 @@ def classify(
 
     given = _given(texts)
     with Client(address_or_running(address), timeout=timeout) as client:
-        result = client.classify(given, model=model, head=head, top_k=top_k, threshold=threshold, truncate=truncate)
+        result = client.classify(
+            given, model=model, head=head, top_k=top_k, threshold=threshold, truncate=truncate, no_store=no_store
+        )
     if json:
         return show.as_json(result)
     rows = ((show.shortened(text), show.labels(one)) for text, one in zip(given, result.results, strict=True))
@@ -71,6 +75,7 @@ def rerank(
     model: Model = "",
     top_k: Annotated[int, typer.Option(help="Documents shown; 0: all.", min=0)] = 0,
     truncate: Truncate = False,
+    no_store: NoStore = False,
     timeout: Timeout = 60.0,
     json: Json = False,
 ) -> None:
@@ -79,7 +84,7 @@ def rerank(
 
     given = _given(documents)
     with Client(address_or_running(address), timeout=timeout) as client:
-        result = client.rerank(query, given, model=model, top_k=top_k, truncate=truncate)
+        result = client.rerank(query, given, model=model, top_k=top_k, truncate=truncate, no_store=no_store)
     if json:
         return show.as_json(result)
     rows = ((each.index, f"{each.score:+.4f}", show.shortened(each.document)) for each in result.ranking)

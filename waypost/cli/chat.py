@@ -20,6 +20,7 @@ from waypost.cli.options import (
     Address,
     MaxTokens,
     Model,
+    NoStore,
     Seed,
     System,
     Temperature,
@@ -43,6 +44,7 @@ def chat(
     temperature: Temperature = None,
     seed: Seed = None,
     adapter: Adapter = "",
+    no_store: NoStore = False,
     timeout: Timeout = 300.0,
 ) -> None:
     """Talk with a model; /help lists what else can be said.
@@ -51,9 +53,8 @@ def chat(
     """
     from waypost.client import Client
 
-    options = given(
-        model=model, max_tokens=max_tokens, temperature=temperature, seed=seed, adapter=adapter, truncate="start"
-    )
+    sampling = given(max_tokens=max_tokens, temperature=temperature, seed=seed)
+    options = given(model=model, adapter=adapter, truncate="start", no_store=no_store) | sampling
     with Client(address_or_running(address), timeout=timeout) as client:
         talk = Conversation(client, options, system)
         _say("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves")

@@ -13,12 +13,13 @@ import typer
 from waypost import catalogue
 from waypost.cli import show
 from waypost.cli.failures import CommandError, of_models
-from waypost.cli.options import Json
+from waypost.cli.options import Address, Json, Timeout, address_or_running
 
 if TYPE_CHECKING:
     from waypost.catalogue.sources import Progress
     from waypost.config import Config, Model
 
+Served = Annotated[str, typer.Argument(help="Model of the running mesh: see `waypost status`.")]
 Names = Annotated[list[str], typer.Argument(help="Models of the catalogue: see `waypost models list`.")]
 Source = Annotated[str, typer.Argument(help="Model of the catalogue, or path of a model folder.")]
 Precision = Annotated[str, typer.Option(help="float32 or int8, of weights that are converted here.")]
@@ -28,7 +29,7 @@ FETCHED = ("onnx", "llama", "xllama")
 ENGINES = ("llama", "xllama")
 """Of these, those that only a process of their own should load: some files make them abort."""
 
-group = typer.Typer(help="The catalogue, and how its models run on this machine.", no_args_is_help=True)
+group = typer.Typer(help="The catalogue, and which models of it are in service.", no_args_is_help=True)
 
 
 def pull(names: Names, json: Json = False) -> None:
@@ -97,6 +98,33 @@ def measure(source: Source = "all-minilm-l6-v2", precision: Precision = "int8", 
     rows = ((plan.name, *(f"{plan.texts_per_s[kind]:.0f}" for kind in kinds)) for plan in found.plans)
     show.table(f"{facts.name} {precision}: texts per second", ("plan", *(f"{kind} " for kind in kinds)), rows)
     show.console().print(f'workers with `mode = "auto"` take: {best.name}')
+
+
+@group.command("unload")
+def unload(name: Served, address: Address = "", timeout: Timeout = 5.0, json: Json = False) -> None:
+    """Take a model out of a router's service: calls that name it fail, others go elsewhere, those under way end.
+
+    Its worker keeps it in memory, and other routers go on with it.
+    """
+    from waypost.client import Client
+
+    with Client(address_or_running(address), timeout=timeout) as client:
+        model = client.unload_model(name)
+    if json:
+        return show.as_json(model)
+    show.console().print(f"{model.name} is out of service: `waypost models load {model.name}` takes it back")
+
+
+@group.command("load")
+def load(name: Served, address: Address = "", timeout: Timeout = 5.0, json: Json = False) -> None:
+    """Take a model back into a router's service."""
+    from waypost.client import Client
+
+    with Client(address_or_running(address), timeout=timeout) as client:
+        model = client.load_model(name)
+    if json:
+        return show.as_json(model)
+    show.console().print(f"{model.name} is in service")
 
 
 def ready(loaded: Config, may_pull: bool) -> None:

@@ -30,6 +30,7 @@ Model = Annotated[str, typer.Option(help="Model by name; without it, the router 
 Tier = Annotated[str, typer.Option(help='How much model: "simple", "medium", "high", "creative" or "premium".')]
 Tag = Annotated[list[str] | None, typer.Option(help="Only models that have this tag; may be repeated.")]
 Truncate = Annotated[bool, typer.Option(help="Cut texts longer than the model reads, instead of refusing them.")]
+NoStore = Annotated[bool, typer.Option("--no-store", help="Have nothing of the text kept: no log, no cache, no copy.")]
 MaxTokens = Annotated[int, typer.Option(help="Most tokens of an answer; 0: the model's default.", min=0)]
 Temperature = Annotated[float | None, typer.Option(help="0 takes the likeliest token always.", show_default=False)]
 Seed = Annotated[int | None, typer.Option(help="Draws the same tokens again.", show_default=False)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,8 +44,17 @@ def table(
         justify: JustifyMethod = "right" if right else "left"
         made.add_column(column.strip(), justify=justify, overflow="fold", no_wrap=right or not made.columns)
     for row, style in zip(rows, styles, strict=False):
-        made.add_row(*(Text(str(cell)) for cell in row), style=style)
+        made.add_row(*(Text(printable(str(cell))) for cell in row), style=style)
     console().print(made)
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What could move the cursor, or worse; line ends and tabs stay."""
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal would take for a command."""
+    return _CONTROLS.sub("", text)
 
 
 def labels(of: Classification) -> str:
@@ -92,6 +103,8 @@ def _plain(value: Any) -> Any:
         return dataclasses.asdict(value)
     if hasattr(value, "tolist"):
         return value.tolist()
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     raise TypeError(f"{type(value).__name__} has no JSON form")

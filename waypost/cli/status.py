@@ -40,7 +40,7 @@ def status(address: Address = "", timeout: Timeout = 5.0, json: Json = False) ->
         ("model", "version", "backend", "tasks", "heads", "vector ", "tokens "),
         (
             (
-                each.name,
+                f"{each.name} (out of service)" if each.unloaded else each.name,
                 each.version,
                 each.backend,
                 "\n".join(each.tasks),
