@@ -20,6 +20,7 @@ from services.llama.settings import Settings
 from tests.clients import Blocking
 from tests.commands import Run, runner
 from tests.fake_mesh import Answer, FakeMesh, failing
+from tests.gateway import Gateway
 from tests.plane import Plane
 from waypost import catalogue
 
@@ -96,12 +97,31 @@ def llama(smollm2: Path) -> Iterator[Model]:
 
 
 @pytest.fixture(scope="session")
-def default_mesh(tmp_path_factory: pytest.TempPathFactory, minilm: Path, smollm2: Path) -> Iterator[str]:
-    """Address of `waypost up` with the embedded default, on real models."""
+def default_ready(tmp_path_factory: pytest.TempPathFactory, minilm: Path, smollm2: Path) -> Iterator[dict[str, Any]]:
+    """What `waypost up` says of itself with the embedded default, on real models."""
     env = os.environ | {"WAYPOST_RUNTIME": str(tmp_path_factory.mktemp("r"))}
     command = (sys.executable, "-P", "-m", "waypost", "up", "--listen", "127.0.0.1:0", "--json", "--lifeline")
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as mesh:
         assert mesh.stdout
-        yield json.loads(mesh.stdout.readline())["grpc"]
+        yield json.loads(mesh.stdout.readline())
         mesh.terminate()
         mesh.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def default_mesh(default_ready: dict[str, Any]) -> str:
+    """Address of the router of the embedded default."""
+    return str(default_ready["grpc"])
+
+
+@pytest.fixture(scope="session")
+def default_http(default_ready: dict[str, Any]) -> str:
+    """Where the HTTP gateway of the embedded default is."""
+    return str(default_ready["http"])
+
+
+@pytest.fixture
+def gateway(mesh: FakeMesh) -> Iterator[Gateway]:
+    """A gateway before the fake mesh."""
+    with Gateway(mesh.address) as gateway:
+        yield gateway

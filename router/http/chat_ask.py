@@ -177,7 +177,7 @@ def _message(of: Message, place: str) -> generate_pb2.ChatMessage:
     if of.content is None and not of.tool_calls and of.refusal is None:
         raise invalid(f"{place}.content", f"{place}.content: a message needs content", "missing_required_parameter")
     if of.role == "tool" and not of.tool_call_id:
-        raise invalid(f"{place}.tool_call_id", f"{place}: a tool's message names the call it answers")
+        raise invalid(f"{place}.tool_call_id", f"{place}.tool_call_id: a tool's message names the call it answers")
     if of.tool_calls and of.role != "assistant":
         raise invalid(f"{place}.tool_calls", f"{place}.tool_calls: only an assistant's message has calls")
     return generate_pb2.ChatMessage(

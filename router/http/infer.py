@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from router.http import chat, chat_ask, classify, embeddings, rerank, shape
@@ -13,6 +13,7 @@ from router.http.exchange import Exchange
 from router.http.failure import Failure, invalid
 from router.http.models import known
 from router.http.shape import Ask, Model
+from waypost.results import ModelInfo
 
 NAMES = {
     "texts": "input",
@@ -23,11 +24,22 @@ NAMES = {
 }
 
 
+Task = Literal["embed", "classify", "rerank", "generate"]
+
+
 class Pair(Ask):
     """What is ranked."""
 
     query: str
     documents: Annotated[list[str | rerank.Document], Field(min_length=1)]
+
+
+class Options(Ask):
+    """The task, and the fields of that task's own endpoint beside model and input."""
+
+    model_config = ConfigDict(extra="allow")
+    task: Task | None = None
+    """Absent: what such input is for, or else what the model does first."""
 
 
 class InferRequest(Ask):
@@ -38,16 +50,14 @@ class InferRequest(Ask):
         str | Annotated[list[str], Field(min_length=1)] | Annotated[list[chat_ask.Message], Field(min_length=1)] | Pair
     )
     """A text, several texts, a conversation, or a query with documents."""
-    options: dict[str, Any] | None = None
-    """`task` ("embed", "classify", "rerank", "generate"; absent: what the model does with such input), and the fields
-    of that task's own endpoint beside model and input."""
+    options: Options | None = None
 
 
 class InferReply(TypedDict):
     """The answer, in the form of the task's own endpoint."""
 
     model_id: str
-    task: str
+    task: Task
     output: Any
     usage: dict[str, Any]
 
@@ -65,10 +75,8 @@ KINDS: dict[str, Kind] = {
 
 async def infer(exchange: Exchange, ask: InferRequest) -> InferReply:
     """Any task of any model."""
-    options = dict(ask.options or {})
-    task = options.pop("task", None) or await _task(exchange, ask)
-    if task not in KINDS:
-        raise invalid("options.task", f"options.task is none of {', '.join(KINDS)}")
+    options = dict(ask.options.model_extra or {}) if ask.options else {}
+    task = (ask.options and ask.options.task) or await _task(exchange, ask)
     if options.get("stream"):
         raise invalid("options.stream", "options.stream: streams are for /v1/chat/completions")
     kind, handler, output = KINDS[task]
@@ -77,7 +85,7 @@ async def infer(exchange: Exchange, ask: InferRequest) -> InferReply:
     return {"model_id": answer["model"], "task": task, "output": answer[output], "usage": answer["usage"]}
 
 
-async def _task(exchange: Exchange, ask: InferRequest) -> str:
+async def _task(exchange: Exchange, ask: InferRequest) -> Task:
     """What the input can be for, or else what the model does first."""
     if isinstance(ask.input, Pair):
         return "rerank"
@@ -85,10 +93,18 @@ async def _task(exchange: Exchange, ask: InferRequest) -> str:
         return "generate"
     for each in await known(exchange):
         if each.name == ask.model_id:
-            return each.tasks[0]
+            return _first(each)
     if not ask.model_id:
         raise invalid("options.task", "options.task is missing, and no model is named whose task it could be")
     raise Failure(404, f"no instance has a model {ask.model_id!r}", "model_not_found", "model_id")
+
+
+def _first(of: ModelInfo) -> Task:
+    """What the model does first, of what there is an endpoint for."""
+    for task in of.tasks:
+        if task in KINDS:
+            return cast("Task", task)
+    raise invalid("options.task", f"options.task is missing, and {of.name} does nothing that it could be")
 
 
 def _input(task: str, ask: InferRequest) -> dict[str, Any]:

@@ -6,6 +6,7 @@ listen → announce → serve → the first signal drains, the second leaves
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -48,16 +49,22 @@ async def _serve(
     bound: socket.socket,
     announce: Callable[[str], None],
 ) -> None:
-    server = Server(_uvicorn(app(config, router), config, certificates))
+    serving = server(config, router, certificates)
+    gc.freeze()  # What is here now stays: it need not be looked at again and again.
     loop = asyncio.get_running_loop()
     for each in SIGNALS:
-        loop.add_signal_handler(each, server.ask)
-    serving = asyncio.create_task(server.serve([bound]))
+        loop.add_signal_handler(each, serving.ask)
+    done = asyncio.create_task(serving.serve([bound]))
     watching = asyncio.create_task(_watch(certificates)) if certificates else None
     announce(url(bound, "https" if certificates else "http"))
-    await serving
+    await done
     if watching:
         watching.cancel()
+
+
+def server(config: Http, router: str, certificates: Certificates | None = None) -> Server:
+    """The gateway to the router at that address, to be run in the event loop it is made in."""
+    return Server(_uvicorn(app(config, router), config, certificates))
 
 
 class Server(uvicorn.Server):

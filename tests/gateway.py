@@ -1,0 +1,96 @@
+"""The HTTP gateway in a thread of this process, and clients of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import openai
+
+from router.http import service
+from router.http.tls import Certificates
+from waypost.config import Http, ServerTls
+
+PATIENCE_S = 20.0
+
+
+class Gateway:
+    """Serves from the start of the block to its end."""
+
+    def __init__(self, router: str, tls: ServerTls | None = None, **config: Any) -> None:
+        self.certificates = Certificates(tls) if tls else None
+        self._config = Http(tls=tls, **config)
+        self._router = router
+        self._clients, self._socket = ExitStack(), ExitStack()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    def __enter__(self) -> Self:
+        self._bound = self._socket.enter_context(service.listening("127.0.0.1:0"))
+        self.url = service.url(self._bound, "https" if self.certificates else "http")
+        self._thread.start()
+        assert self._up.wait(PATIENCE_S)
+        self.client = self._clients.enter_context(httpx.Client(base_url=self.url, timeout=PATIENCE_S))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._clients.close()
+        self._server.should_exit = True
+        self._thread.join(PATIENCE_S)
+        self._socket.close()
+
+    async def _serve(self) -> None:
+        self._server = service.server(self._config, self._router, self.certificates)
+        self._bound.listen()
+        self._up.set()
+        await self._server.serve([self._bound])
+
+    def openai(self, **options: Any) -> openai.OpenAI:
+        """OpenAI's own client."""
+        settings = {"api_key": "sk-test", "max_retries": 0, "timeout": PATIENCE_S} | options
+        return self._clients.enter_context(openai.OpenAI(base_url=f"{self.url}/v1", **settings))
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """What a GET is told; underscores of header names are dashes."""
+        return self.client.get(path, headers=_dashed(headers))
+
+    def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        """What a POST of this JSON is told."""
+        return self.client.post(path, json=body, headers=_dashed(headers))
+
+    def refused(self, path: str, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
+        """Status and error of a POST that fails."""
+        reply = self.post(path, body, **headers)
+        assert reply.headers["content-type"] == "application/json"
+        return reply.status_code, reply.json()["error"]
+
+    def events(self, path: str, body: Any) -> list[Any]:
+        """The events of a stream: JSON, or the text of what is none."""
+        return list(_events(self.post(path, body | {"stream": True}).text))
+
+
+def _events(text: str) -> Iterator[Any]:
+    for line in filter(None, text.split("\n\n")):
+        said = line.removeprefix("data: ")
+        yield said if said == "[DONE]" else json.loads(said)
+
+
+def _dashed(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def trusting(ca: str, cert: str | None = None, key: str | None = None) -> ssl.SSLContext:
+    """What a client believes, and shows."""
+    context = ssl.create_default_context(cafile=ca)
+    if cert:
+        context.load_cert_chain(cert, key)
+    return context
