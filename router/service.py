@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import waypost
-from router import events, registry, rollout_jobs, tenants
+from router import audit, events, registry, rollout_jobs, tenants
 from waypost import _core, cpus, places
 from waypost.config import Router, looks_like_path
 from waypost.life import Stop
@@ -22,17 +22,25 @@ Shipped = Callable[[str], Path]
 """The file of a shipped head, by its name."""
 
 
-def serve(config: Router, instances: Iterable[str], shipped: Shipped, announce: Callable[[str], None]) -> None:
+def serve(
+    config: Router,
+    instances: Iterable[str],
+    shipped: Shipped,
+    announce: Callable[[str], None],
+    sockets: Path | None = None,
+) -> None:
     """Serves until the process is asked to stop; `announce` gets the address once it listens.
+
+    `sockets` is a folder for the sockets of gateway and operator.
 
     Raises:
         InvalidInstanceList: the instance file has a line that is no address.
         ConfigError: a tenant's key is not there.
-        OSError: nothing can listen at the configured address.
+        OSError: nothing can listen at the configured address, or a certificate cannot be used.
     """
     static = registry.combined(config.instances, instances)
     listed = registry.read(Path(config.instances_file)) if config.instances_file else []
-    router = _core.Router(core_config(config, registry.combined(static, listed), shipped))
+    router = _core.Router(core_config(config, registry.combined(static, listed), shipped, sockets))
     address = router.start()
     stop = Stop()
     with _beside(_jobs(config, router, static, listed)):
@@ -41,22 +49,34 @@ def serve(config: Router, instances: Iterable[str], shipped: Shipped, announce: 
         router.drain(config.drain_s)
 
 
-def core_config(config: Router, instances: list[str], shipped: Shipped) -> str:
+def core_config(config: Router, instances: list[str], shipped: Shipped, sockets: Path | None = None) -> str:
     """The configuration as `_core.Router` reads it: with tenants' keys in plain text, so it is never to be logged.
 
     Raises:
         ConfigError: a tenant's key is not there.
     """
-    own = {"drain_s", "instances_file", "decisions", "audit", "auth", "insecure", "tls", "worker_tls"}
+    own = {"drain_s", "instances_file", "decisions", "audit", "insecure"}
     plane = config.model_dump(exclude=own) | {"instances": instances}
     plane |= {"instance": "router", "version": waypost.__version__}
     plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)
     plane["tenants"] = tenants.keyed(config.tenants)
-    del plane["tenant_default"]["max_in_flight"]
+    plane["auth"] = {"required": config.auth.required}
+    plane["local"] = {"gateway": gateway(sockets), "operator": operator(config, sockets)}
     plane["tiers"]["head"] = _head(config.tiers.head, shipped)
     plane["guard"]["head"] = _head(config.guard.head, shipped)
     plane["budget"]["store"] = _store(config.budget.store)
     return json.dumps(plane)
+
+
+def gateway(sockets: Path | None) -> str | None:
+    """Where the HTTP gateway calls the router."""
+    return f"unix:{sockets}/router.sock" if sockets else None
+
+
+def operator(config: Router, sockets: Path | None) -> str | None:
+    """Where whoever can open a socket is the operator."""
+    path = config.auth.operator_socket or (sockets and sockets / "operator.sock")
+    return f"unix:{path}" if path else None
 
 
 def _head(head: str, shipped: Shipped) -> str:
@@ -77,6 +97,8 @@ Job = Callable[[threading.Event], None]
 def _jobs(config: Router, router: Any, static: list[str], listed: list[str]) -> Iterator[Job]:
     sink = events.sink(config.decisions)
     yield lambda stop: events.drain(router, sink, stop)
+    record = events.sink(config.audit, "audit")
+    yield lambda stop: audit.drain(router, record, stop)
     yield from rollout_jobs.jobs(router, _core.judge_canary, _core.canary_traffic, config.rollout)
     if path := config.instances_file:
 

@@ -28,7 +28,7 @@ def keyed(tenants: Iterable[Tenant]) -> list[dict[str, Any]]:
 
 
 def _plain(tenant: Tenant, key: str) -> dict[str, Any]:
-    return tenant.model_dump(exclude={"key_env", "key_file", "role", "max_in_flight"}) | {"key": key or None}
+    return tenant.model_dump(exclude={"key_env", "key_file"}) | {"key": key or None}
 
 
 def _found(place: str, tenant: Tenant) -> Found:

@@ -116,6 +116,7 @@ def core_config(worker: Worker, place: Place, loaded: Sequence[Loaded | Generato
     own = {
         "instance": place.instance,
         "listen": place.address,
+        "tls": None if worker.tls is None or place.address.startswith("unix:") else worker.tls.model_dump(),
         "version": waypost.__version__,
         "models": [_model(model, each) for model, each in named if isinstance(each, Loaded)],
         "generators": [_generator(model, each) for model, each in named if isinstance(each, Generator)],

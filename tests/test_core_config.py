@@ -10,9 +10,10 @@ from typing import Any, get_args
 import pytest
 
 from router import service
+from services import worker
 from services.heads.shipped import shipped
 from waypost import _core, config
-from waypost.config import ConfigError, Router, Tenant
+from waypost.config import Auth, ClientTls, ConfigError, Router, ServerTls, Tenant, Worker
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +34,7 @@ def keyed(**key: Any) -> Router:
 def test_the_core_gets_every_section_as_the_file_has_it() -> None:
     """With the keys of the file; what is Python's own stays here."""
     plane = handed(Router())
-    own = {"drain_s", "instances_file", "decisions", "audit", "auth", "insecure", "tls", "worker_tls"}
-    assert set(Router.model_fields) - set(plane) == own
+    assert set(Router.model_fields) - set(plane) == {"drain_s", "instances_file", "decisions", "audit", "insecure"}
     assert plane["tiers"]["shares"] == {"simple": 0.6, "medium": 0.2, "high": 0.15, "premium": 0.05}
     assert plane["instances"] == ["127.0.0.1:1"]
 
@@ -57,10 +57,45 @@ def test_tenants_come_with_their_keys(tmp_path: Path, monkeypatch: pytest.Monkey
     """From the environment or from a file, without the white space around them."""
     monkeypatch.setenv("ACME_KEY", "s3cret\n")
     (tmp_path / "key").write_text(" s3cret \n")
-    expected = {"name": "acme", "key": "s3cret", "calls_per_second": 0.0, "burst": 0, "monthly_usd": 5.0}
+    expected = {
+        "name": "acme",
+        "key": "s3cret",
+        "role": "infer",
+        "max_in_flight": 0,
+        "calls_per_second": 0.0,
+        "burst": 0,
+        "monthly_usd": 5.0,
+    }
     for router in (keyed(key_env="ACME_KEY"), keyed(key_file=str(tmp_path / "key"))):
         assert handed(router)["tenants"] == [expected | {"guard": "block"}]
     assert handed(keyed())["tenants"][0]["key"] is None
+
+
+def test_sockets_are_in_the_folder_that_is_named() -> None:
+    """The operator's where the configuration has it, if it does; none where there is neither."""
+    own = Router(auth=Auth(operator_socket="/run/operator.sock"))
+    given = [
+        json.loads(service.core_config(router, [], shipped, folder))["local"]
+        for router, folder in ((Router(), None), (own, None), (Router(), Path("/run/7")), (own, Path("/run/7")))
+    ]
+    assert given == [
+        {"gateway": None, "operator": None},
+        {"gateway": None, "operator": "unix:/run/operator.sock"},
+        {"gateway": "unix:/run/7/router.sock", "operator": "unix:/run/7/operator.sock"},
+        {"gateway": "unix:/run/7/router.sock", "operator": "unix:/run/operator.sock"},
+    ]
+
+
+def test_certificates_reach_the_core_as_paths() -> None:
+    """Those of the way to the workers too; what a worker listens with is only for other machines."""
+    server, client = ServerTls(cert="/c", key="/k", client_names=("a",)), ClientTls(ca="/ca")
+    plane = handed(Router(tls=server, worker_tls=client, auth=Auth(required=True)))
+    assert plane["tls"] == {"cert": "/c", "key": "/k", "client_ca": None, "client_names": ["a"]}
+    assert plane["worker_tls"] == {"ca": "/ca", "cert": None, "key": None}
+    assert plane["auth"] == {"required": True}
+    one = Worker(name="w", listen="127.0.0.1:1", tls=server, models=())
+    for listen, told in (("127.0.0.1:1", plane["tls"]), ("unix:/run/w.sock", None)):
+        assert json.loads(worker.core_config(one, worker.Place("w-0", listen, 1), []))["tls"] == told
 
 
 def test_keys_that_are_not_there_are_a_problem_of_the_configuration() -> None:
@@ -86,8 +121,12 @@ FULL = """
 policy = "weighted"
 [router.hedge]
 enabled = true
+[router.auth]
+required = true
 [[router.tenants]]
 name = "acme"
+role = "operate"
+max_in_flight = 3
 monthly_usd = 5.0
 burst = 10
 guard = "annotate"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from waypost import state
+from waypost.cli.options import DEFAULT_ADDRESS, address_or_running
 from waypost.state import MeshState
 
 
@@ -21,8 +22,8 @@ def test_a_mesh_is_found_while_it_runs() -> None:
     """From the moment it is ready to its end."""
     with state.folder() as own:
         assert state.running() == []
-        state.publish(own, MeshState(7, "127.0.0.1:50051"))
-        assert state.running() == [MeshState(7, "127.0.0.1:50051", None)]
+        state.publish(own, MeshState(7, "127.0.0.1:50051", operator="unix:/run/7/operator.sock"))
+        assert state.running() == [MeshState(7, "127.0.0.1:50051", None, "unix:/run/7/operator.sock")]
     assert state.running() == []
     assert not own.exists()
 
@@ -35,3 +36,15 @@ def test_what_a_killed_mesh_left_is_not_found_and_goes(runtime: Path) -> None:
     assert state.running() == []
     with state.folder():
         assert not left.exists()
+
+
+def test_a_mesh_of_this_machine_is_called_as_its_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless an address says otherwise, or a key says who calls."""
+    monkeypatch.delenv("WAYPOST_KEY", raising=False)
+    assert address_or_running("") == DEFAULT_ADDRESS
+    with state.folder() as own:
+        state.publish(own, MeshState(7, "127.0.0.1:7", operator="unix:/run/7/operator.sock"))
+        assert address_or_running("") == "unix:/run/7/operator.sock"
+        assert address_or_running("10.0.0.1:1") == "10.0.0.1:1"
+        monkeypatch.setenv("WAYPOST_KEY", "wp_…")
+        assert address_or_running("") == "127.0.0.1:7"

@@ -22,11 +22,12 @@ _FILE = "mesh.json"
 
 @dataclass(frozen=True)
 class MeshState:
-    """A running mesh: process number of its `waypost up`, and its addresses."""
+    """A running mesh: process number of its `waypost up`, and its addresses; `operator` is for who may open it."""
 
     pid: int
     grpc: str
     http: str | None = None
+    operator: str | None = None
 
 
 @contextlib.contextmanager

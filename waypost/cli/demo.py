@@ -60,7 +60,7 @@ def demo(config_file: ConfigFile = None, json: Json = False) -> None:
     """
     from waypost.client import Client
 
-    with _mesh(config_file) as address, Client(address) as client:
+    with _mesh(config_file) as (address, operator), Client(operator) as client:
         if json:
             steps, chat = list(_steps(client)), demo_chat.chat(client, heard=lambda text: None)
             return show.as_json({"grpc": address, "steps": steps, "chat": chat})
@@ -71,26 +71,27 @@ def demo(config_file: ConfigFile = None, json: Json = False) -> None:
 
 
 @contextlib.contextmanager
-def _mesh(config_file: Any) -> Iterator[str]:
-    """Address of a mesh that lives as long as the block."""
+def _mesh(config_file: Any) -> Iterator[tuple[str, str]]:
+    """Address of a mesh that lives as long as the block, and that of its operator, who needs no key."""
     from waypost.cli.mesh import WAYPOST
 
     own = ("--config", str(config_file)) if config_file else ()
     command = (*WAYPOST, "up", "--json", "--lifeline", "--listen", "127.0.0.1:0", *own)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as mesh:
         try:
-            yield _address(mesh)
+            yield _addresses(mesh)
         finally:
             mesh.terminate()
             mesh.wait()  # before its lifeline is cut, which would be a second signal: leave at once
 
 
-def _address(mesh: subprocess.Popen[str]) -> str:
+def _addresses(mesh: subprocess.Popen[str]) -> tuple[str, str]:
     assert mesh.stdout is not None
     line = mesh.stdout.readline()
     if not line:
         raise CommandError("the mesh did not start: the lines above say why")
-    return str(json.loads(line)["grpc"])
+    ready = json.loads(line)
+    return str(ready["grpc"]), str(ready["operator"])
 
 
 def _shown(steps: Iterable[Step]) -> Iterator[Step]:

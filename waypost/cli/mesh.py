@@ -6,6 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from router import service
 from router.child import ChildSpec
 from router.supervisor import Keeper, Supervisor
 from waypost.aio import AsyncClient
@@ -49,14 +50,24 @@ async def _ready(client: AsyncClient) -> set[str]:
 
 def _router(file: Path, config: Config, workers: list[tuple[Keeper, str]]) -> Keeper:
     instances = [argument for _, address in workers for argument in ("--instance", address)]
-    command = (*WAYPOST, "router", "--config", str(file), "--json", "--lifeline", *instances)
+    sockets = ("--sockets", str(file.parent))
+    command = (*WAYPOST, "router", "--config", str(file), "--json", "--lifeline", *sockets, *instances)
     return Keeper(ChildSpec("router", command, config.router.drain_s + GRACE_S))
 
 
 def _http(file: Path, config: Config) -> Keeper | None:
     if config.http is None:
         return None
-    command = (*WAYPOST, "http", "--config", str(file), "--router", config.router.listen, "--json", "--lifeline")
+    command = (
+        *WAYPOST,
+        "http",
+        "--config",
+        str(file),
+        "--router",
+        f"{service.gateway(file.parent)}",
+        "--json",
+        "--lifeline",
+    )
     return Keeper(ChildSpec("http", command, config.http.drain_s + GRACE_S))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,5 +69,13 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def address_or_running(address: str) -> str:
-    """The address given, else that of the mesh started last on this machine, else the default one."""
-    return address or next((mesh.grpc for mesh in state.running()), DEFAULT_ADDRESS)
+    """The address given, else that of the mesh started last on this machine, else the default one.
+
+    A mesh of this machine is called at its operator's socket, for which neither key nor certificate is needed, unless
+    WAYPOST_KEY says who calls.
+    """
+    return address or next(map(_called, state.running()), DEFAULT_ADDRESS)
+
+
+def _called(mesh: state.MeshState) -> str:
+    return mesh.grpc if os.environ.get("WAYPOST_KEY") else mesh.operator or mesh.grpc

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ Lifeline = Annotated[
     bool, typer.Option("--lifeline", hidden=True, help="End when standard input does: the parent is gone.")
 ]
 
+Sockets = Annotated[Path | None, typer.Option(hidden=True, help="Folder for the sockets of gateway and operator.")]
+
 
 def router(
     config_file: ConfigFile = None,
@@ -28,6 +31,7 @@ def router(
         list[str] | None, typer.Option(help="Address of a worker, beside the configuration's; may be repeated.")
     ] = None,
     insecure: Insecure = False,
+    sockets: Sockets = None,
     json: Json = False,
     lifeline: Lifeline = False,
 ) -> None:
@@ -44,7 +48,7 @@ def router(
     if lifeline:
         life.hold_lifeline()
     telemetry.configure(process="router")
-    service.serve(loaded, instance or [], shipped, _announcer("router", json))
+    service.serve(loaded, instance or [], shipped, _announcer("router", json), sockets)
 
 
 def worker(

@@ -14,10 +14,10 @@ def status(address: Address = "", timeout: Timeout = 5.0, json: Json = False) ->
     called = address_or_running(address)
     with Client(called, timeout=timeout) as client:
         instances, models = client.instances(), client.models()
-    http = next((mesh.http for mesh in state.running() if mesh.grpc == called), None)
+    mesh = next((mesh for mesh in state.running() if called in (mesh.grpc, mesh.operator)), state.MeshState(0, called))
     if json:
-        return show.as_json({"grpc": called, "http": http, "instances": instances, "models": models})
-    show.console().print(f"grpc {called}")
+        return show.as_json({"grpc": mesh.grpc, "http": mesh.http, "instances": instances, "models": models})
+    show.console().print(f"grpc {mesh.grpc}{f', http {mesh.http}' if mesh.http else ''}")
     show.table(
         "instances",
         ("instance", "state", "models", "busy ", "calls ", "failed ", "p95 ", "address"),

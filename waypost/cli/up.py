@@ -8,6 +8,7 @@ The first SIGTERM or SIGINT drains, the second leaves.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ from waypost.cli.processes import Lifeline, Listen
 if TYPE_CHECKING:
     from router.supervisor import Supervisor
     from waypost.config import Config, Http, Router
+    from waypost.state import MeshState
 
 
 def up(
@@ -100,16 +102,17 @@ async def _serve(loaded: Config, folder: Path, json: bool) -> bool:
     loop = asyncio.get_running_loop()
     for each in life.SIGNALS:
         loop.add_signal_handler(each, mesh.stop)
-    announcing = asyncio.create_task(_announce(mesh, loaded.router.listen, folder, json))
+    announcing = asyncio.create_task(_announce(mesh, loaded.router, folder, json))
     served = await mesh.run()
     announcing.cancel()
     return served
 
 
-async def _announce(mesh: Supervisor, address: str, folder: Path, json: bool) -> None:
+async def _announce(mesh: Supervisor, router: Router, folder: Path, json: bool) -> None:
     """Says that the mesh is ready, once the router has connected to every worker that came up."""
     import os
 
+    from router.service import operator
     from waypost import state
     from waypost.cli.mesh import connected
 
@@ -117,12 +120,16 @@ async def _announce(mesh: Supervisor, address: str, folder: Path, json: bool) ->
     workers = {worker.address: worker.spec.name for worker in mesh.workers if worker.address}
     if mesh.workers and not workers:
         return
-    await connected(address, set(workers))
+    door = operator(router, folder)
+    await connected(door or router.listen, set(workers))
     http = mesh.http.address if mesh.http else None
-    state.publish(folder, state.MeshState(os.getpid(), address, http))
-    instances = sorted(workers.values())
+    now = state.MeshState(os.getpid(), router.listen, http, door)
+    state.publish(folder, now)
+    _say(now, sorted(workers.values()), json)
+
+
+def _say(mesh: MeshState, instances: list[str], json: bool) -> None:
     if json:
-        show.as_json({"event": "ready", "grpc": address, "http": http, "instances": instances, "pid": os.getpid()})
-    else:
-        where = f"{address} and {http}" if http else address
-        show.console().print(f"[bold]Waypost serves at {where}[/bold] ({', '.join(instances)}); Ctrl-C drains it")
+        return show.as_json({"event": "ready", "instances": instances} | dataclasses.asdict(mesh))
+    where = f"{mesh.grpc} and {mesh.http}" if mesh.http else mesh.grpc
+    show.console().print(f"[bold]Waypost serves at {where}[/bold] ({', '.join(instances)}); Ctrl-C drains it")
