@@ -45,6 +45,9 @@ def _duplicate_models(raw: Table, base: Path) -> Iterator[Problem]:
 
 def _unfit_listen(raw: Table, base: Path) -> Iterator[Problem]:
     used = [table(raw, "router").get("listen", "127.0.0.1:50051")]
+    if "http" in raw:
+        yield from _unfit_http(raw, used[0])
+        used.append(table(raw, "http").get("listen", "127.0.0.1:8080"))
     for place, worker in tables(raw, "workers"):
         listen = worker.get("listen")
         if not isinstance(listen, str):
@@ -57,6 +60,12 @@ def _unfit_listen(raw: Table, base: Path) -> Iterator[Problem]:
         if worker.get("replicas", 1) not in (0, 1):
             yield Problem(key, listen, "one address for several replicas", "leave it out, or write several workers")
         used.append(listen)
+
+
+def _unfit_http(raw: Table, router: object) -> Iterator[Problem]:
+    listen = table(raw, "http").get("listen", "127.0.0.1:8080")
+    if listen == router and not str(listen).endswith(":0"):
+        yield Problem("http.listen", listen, "the router's own", "give the gateway another")
 
 
 ENGINES = ("llama", "xllama")

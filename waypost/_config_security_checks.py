@@ -10,6 +10,8 @@ from waypost import address
 from waypost._config_problems import ABSENT, Placed, Problem, Table, table, tables
 
 USUAL = "127.0.0.1:50051"
+DOORS = ("router", "http")
+"""Where clients call."""
 
 
 def _exposed(key: str, listen: str, tls: object, insecure: object) -> Iterator[Problem]:
@@ -28,10 +30,11 @@ def exposed_worker(key: str, listen: str, tls: Any, insecure: object) -> Iterato
         yield Problem(f"{key}.tls.client_ca", ABSENT, wrong, "name the authority of its router's certificate")
 
 
-def _exposed_router(raw: Table, base: Path) -> Iterator[Problem]:
-    router = table(raw, "router")
-    if _is_address(listen := router.get("listen", USUAL)):
-        yield from _exposed("router", listen, router.get("tls"), router.get("insecure"))
+def _exposed_doors(raw: Table, base: Path) -> Iterator[Problem]:
+    for place in DOORS:
+        door = table(raw, place)
+        if _is_address(listen := door.get("listen", USUAL)):
+            yield from _exposed(place, listen, door.get("tls"), door.get("insecure"))
 
 
 def _exposed_workers(raw: Table, base: Path) -> Iterator[Problem]:
@@ -58,7 +61,7 @@ def _unused_tls(raw: Table, base: Path) -> Iterator[Problem]:
 
 def _owners(raw: Table) -> Placed:
     """Each section of a process that listens."""
-    yield "router", table(raw, "router")
+    yield from ((door, table(raw, door)) for door in DOORS)
     yield from tables(raw, "workers")
 
 
@@ -107,7 +110,7 @@ def _missing_certificates(raw: Table, base: Path) -> Iterator[Problem]:
 
 
 CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
-    _exposed_router,
+    _exposed_doors,
     _exposed_workers,
     _unused_tls,
     _idle_names,
