@@ -26,6 +26,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import waypost
 from clients.provider import provider
+from waypost.tls import Tls
 
 GOLDEN = Path(__file__).parent / "golden"
 KEY_ENV = "WAYPOST_GOLDEN_KEY"
@@ -54,14 +55,14 @@ def running() -> Iterator[Mesh]:
 
 
 @contextmanager
-def door(mesh: Mesh, root: bytes | None = None, **router: Any) -> Iterator[Mesh]:
-    """A router with these keys of `[router]`; `root` is the authority of its certificate, where it has one."""
-    with waypost.Client(mesh.address) as client:
+def door(mesh: Mesh, caller: Tls | None = None, **router: Any) -> Iterator[Mesh]:
+    """A router with these keys of `[router]`; `caller` is what a client of it needs, where it speaks TLS."""
+    with waypost.Client(mesh.address, tls=False) as client:
         workers = [instance.address for instance in client.instances()]
     with TemporaryDirectory(prefix="waypost-") as folder:
         config = _written(Path(folder), {"router": {"decisions": {"to": "none"}, "instances": workers, **router}})
         with _serving(config, "router", "address") as address:
-            _await(address, root)
+            _await(address, caller)
             yield Mesh(address, config)
 
 
@@ -104,14 +105,13 @@ def _did_not_start(command: str) -> str:
 
 def _spend(address: str) -> None:
     """Has the one call of the tenant "throttled", so that every further one is refused."""
-    with waypost.Client(address) as client:
+    with waypost.Client(address, tls=False) as client:
         client.embed(["mine"], model="hash", tenant="throttled")
 
 
-def _await(address: str, root: bytes | None) -> None:
+def _await(address: str, caller: Tls | None) -> None:
     """Until the router has found its workers: nothing but its health says so to those without a key."""
-    secure = grpc.ssl_channel_credentials(root) if root else None
-    channel = grpc.secure_channel(address, secure) if secure else grpc.insecure_channel(address)
+    channel = grpc.secure_channel(address, caller.credentials()) if caller else grpc.insecure_channel(address)
     request = health_pb2.HealthCheckRequest(service="models/hash")
     with channel:
         for health in health_pb2_grpc.HealthStub(channel).Watch(request, wait_for_ready=True, timeout=PATIENCE_S):

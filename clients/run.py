@@ -14,14 +14,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
 
 from clients import mesh
+from clients.certificates import Certificates
 
 HERE = Path(__file__).parent
 LIMIT_S = 900.0
@@ -72,13 +74,23 @@ def main(chosen: list[str]) -> int:
 @contextmanager
 def environment() -> Iterator[dict[str, str]]:
     """What the tests find in their environment; the meshes behind it end with the block."""
-    with mesh.running() as plain, mesh.door(plain, tenants=[mesh.ACME]) as keyed:
+    with ExitStack() as opened:
+        certificates = Certificates.made(Path(opened.enter_context(TemporaryDirectory(prefix="waypost-"))))
+        plain = opened.enter_context(mesh.running())
+        keyed = opened.enter_context(mesh.door(plain, tenants=[mesh.ACME]))
+        secure = opened.enter_context(mesh.door(plain, certificates.client, tls=certificates.server))
+        mutual = opened.enter_context(mesh.door(plain, certificates.client, tls=certificates.mutual))
         yield os.environ | {
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
             "WAYPOST_ADDRESS": plain.address,
             "WAYPOST_GOLDEN": str(mesh.GOLDEN),
             "WAYPOST_KEYED_ADDRESS": keyed.address,
             "WAYPOST_KEY": mesh.KEY,
+            "WAYPOST_TLS_ADDRESS": secure.address,
+            "WAYPOST_CA": certificates.path("ca.pem"),
+            "WAYPOST_MTLS_ADDRESS": mutual.address,
+            "WAYPOST_CLIENT_CERT": certificates.path("client.pem"),
+            "WAYPOST_CLIENT_KEY": certificates.path("client.key"),
         }
 
 

@@ -1,7 +1,9 @@
 import { connect } from "node:net";
 
-import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+
+import { reaching } from "./reach.js";
 
 /** As in the server; a larger one fails with RESOURCE_EXHAUSTED. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
@@ -54,28 +56,4 @@ function authorized(token: string): Interceptor {
     request.header.set("authorization", `Bearer ${token}`);
     return next(request);
   };
-}
-
-/** Says UNAVAILABLE, as gRPC does, of a server that cannot be reached; Connect takes most such failures for INTERNAL. */
-const reaching: Interceptor = (next) => async (request) => {
-  try {
-    return await next(request);
-  } catch (thrown) {
-    const error = ConnectError.from(thrown);
-    throw unreached(error.cause)
-      ? new ConnectError(error.rawMessage, Code.Unavailable, {}, [], error.cause)
-      : error;
-  }
-};
-
-/** Whether Node.js could not connect, or the two sides did not agree on a certificate or a protocol. */
-function unreached(cause: unknown): boolean {
-  if (!(cause instanceof Error)) {
-    return false;
-  }
-  const { code = "", syscall = "" } = cause as NodeJS.ErrnoException;
-  return (
-    syscall === "connect" ||
-    /CERT|^ERR_(SSL|TLS|HTTP2_ERROR|HTTP2_SESSION_ERROR)|^ECONNRESET|^EPROTO/.test(code)
-  );
 }

@@ -16,6 +16,7 @@ class Shaky {
   calls = 0;
   tokens: (string | null)[] = [];
   timeouts: (number | undefined)[] = [];
+  readonly sessions = new Set<{ destroy(): void }>();
 
   constructor(
     private readonly failures: number,
@@ -31,6 +32,10 @@ class Shaky {
     }
     return {};
   };
+
+  hangUp(): void {
+    this.sessions.forEach((session) => session.destroy());
+  }
 }
 
 /** Answers on a Unix socket until the test ends. */
@@ -44,10 +49,9 @@ async function serve(t: TestContext, shaky: Shaky): Promise<string> {
       },
     }),
   );
-  const sessions = new Set<{ destroy(): void }>();
-  server.on("session", (session) => sessions.add(session));
+  server.on("session", (session) => shaky.sessions.add(session));
   t.after(() => {
-    sessions.forEach((session) => session.destroy());
+    shaky.hangUp();
     server.close();
     rmSync(folder, { recursive: true });
   });
@@ -116,4 +120,14 @@ test("every call has a deadline and the token", async (t) => {
   await new Waypost({ address: await serve(t, shaky), token: "wp_1_secret" }).embed(HELLO);
   assert.deepEqual(shaky.tokens, ["Bearer wp_1_secret"]);
   assert.ok(shaky.timeouts[0] && shaky.timeouts[0] <= 60_000);
+});
+
+test("a server that is lost on the way is unavailable", async (t) => {
+  const shaky = new Shaky(0);
+  shaky.answer = () => {
+    shaky.hangUp();
+    return {};
+  };
+  const error = await failure(new Waypost({ address: await serve(t, shaky) }).generate(FOREVER));
+  assert.ok(error instanceof WaypostError && error.code === Code.Unavailable, String(error));
 });

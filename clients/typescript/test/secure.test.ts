@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Code, ErrorReason, type Tls, Waypost, WaypostError } from "../src/index.js";
+import { Code, ErrorReason, Waypost, WaypostError } from "../src/index.js";
 import { failure, FOREVER, HELLO, needs, setting } from "./mesh.js";
 
 const KEYED = needs("WAYPOST_KEYED_ADDRESS", "WAYPOST_KEY");
 const TLS = needs("WAYPOST_TLS_ADDRESS", "WAYPOST_CA");
+const MTLS = needs("WAYPOST_MTLS_ADDRESS", "WAYPOST_CA", "WAYPOST_CLIENT_CERT", "WAYPOST_CLIENT_KEY");
 
 test("without the key a call is unauthenticated", KEYED, async () => {
   const error = await failure(new Waypost({ address: setting("WAYPOST_KEYED_ADDRESS") }).embed(HELLO));
@@ -25,10 +26,20 @@ test("with the key calls and streams are answered", KEYED, async () => {
 });
 
 test("behind TLS the authority is what counts", TLS, async () => {
-  await secure({ ca: readFileSync(setting("WAYPOST_CA")) }).embed(HELLO);
-  const error = await failure(secure({}).embed(HELLO));
+  const address = setting("WAYPOST_TLS_ADDRESS");
+  await new Waypost({ address, tls: { ca: pem("WAYPOST_CA") } }).embed(HELLO);
+  const error = await failure(new Waypost({ address, tls: {} }).embed(HELLO));
   assert.ok(error instanceof WaypostError);
   assert.equal(error.code, Code.Unavailable);
+});
+
+test("where the caller's certificate is wanted, it counts", MTLS, async () => {
+  const [address, ca] = [setting("WAYPOST_MTLS_ADDRESS"), pem("WAYPOST_CA")];
+  const own = { cert: pem("WAYPOST_CLIENT_CERT"), key: pem("WAYPOST_CLIENT_KEY") };
+  await new Waypost({ address, tls: { ca, ...own } }).embed(HELLO);
+  const error = await failure(new Waypost({ address, tls: { ca } }).embed(HELLO));
+  assert.ok(error instanceof WaypostError);
+  assert.equal(error.code, Code.Unauthenticated);
 });
 
 test("plain text is not understood behind TLS", TLS, async () => {
@@ -37,9 +48,6 @@ test("plain text is not understood behind TLS", TLS, async () => {
   assert.equal(error.code, Code.Unavailable);
 });
 
-/** A client that shows its own certificate where the runner has one for it. */
-function secure(tls: Tls): Waypost {
-  const [cert, key] = [setting("WAYPOST_CLIENT_CERT"), setting("WAYPOST_CLIENT_KEY")];
-  const own = cert && key ? { cert: readFileSync(cert), key: readFileSync(key) } : {};
-  return new Waypost({ address: setting("WAYPOST_TLS_ADDRESS"), tls: { ...tls, ...own } });
+function pem(name: string): Buffer {
+  return readFileSync(setting(name));
 }
