@@ -1,18 +1,23 @@
-"""The HTTP gateway in a thread of this process, and clients of it."""
+"""The HTTP gateway in a thread of this process, with clients of it; and a whole mesh with one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 import openai
+import psutil
 
 from router.http import service
 from router.http.tls import Certificates
@@ -94,3 +99,62 @@ def trusting(ca: str, cert: str | None = None, key: str | None = None) -> ssl.SS
     if cert:
         context.load_cert_chain(cert, key)
     return context
+
+
+WAYPOST = (sys.executable, "-P", "-m", "waypost")
+MESH = """
+[router]
+listen = "127.0.0.1:0"
+[router.decisions]
+to = "none"
+[router.audit]
+to = "none"
+[http]
+[[workers]]
+name = "local"
+[[workers.models]]
+name = "hash"
+backend = "hash"
+dimensions = 16
+heads = ["sentiment-hash"]
+[[workers.models]]
+name = "clerk"
+backend = "template"
+"""
+"""A mesh that needs no files: vectors, labels, rankings, and texts."""
+
+
+class Up:
+    """A running `waypost up`."""
+
+    def __init__(self, folder: Path, toml: str = MESH, *options: str) -> None:
+        file = folder / "waypost.toml"
+        file.write_text(toml)
+        self.env = os.environ | {"WAYPOST_RUNTIME": str(folder / "r"), "WAYPOST_HOME": str(folder / "home")}
+        command = (*WAYPOST, "up", "--config", str(file), "--json", "--lifeline", *options)
+        self._log = (folder / "log").open("w+")
+        pipe = subprocess.PIPE
+        self.popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._log, env=self.env, text=True)
+        assert self.popen.stdout
+        line = self.popen.stdout.readline()
+        self.ready = json.loads(line) if line else {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.popen.terminate()
+        self.popen.communicate(timeout=60)
+        self._log.close()
+
+    def logged(self) -> str:
+        """What it has written to stderr."""
+        return Path(self._log.name).read_text()
+
+    def process(self, kind: str) -> psutil.Process:
+        """Its process that `waypost KIND` runs."""
+        children = psutil.Process(self.popen.pid).children()
+        (found,) = [each for each in children if kind in each.cmdline()[:6]]
+        return found
