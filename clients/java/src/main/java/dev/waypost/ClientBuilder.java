@@ -9,6 +9,7 @@ import io.grpc.Metadata;
 import io.grpc.TlsChannelCredentials;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 
@@ -61,13 +62,14 @@ public final class ClientBuilder {
      *
      * @param ca certificates of the server's authority, PEM
      * @param cert this client's certificate with those between it and its authority, PEM
-     * @param key the private key of {@code cert}, PEM (PKCS 8)
+     * @param key the private key of {@code cert}, PEM in the form of PKCS 8, which is the one that Java reads
      * @throws IOException a file cannot be read
+     * @throws IllegalArgumentException the key is in another form
      */
     public ClientBuilder tls(Path ca, Path cert, Path key) throws IOException {
         credentials = TlsChannelCredentials.newBuilder()
                 .trustManager(ca.toFile())
-                .keyManager(cert.toFile(), key.toFile())
+                .keyManager(cert.toFile(), pkcs8(key).toFile())
                 .build();
         return this;
     }
@@ -83,6 +85,15 @@ public final class ClientBuilder {
         var connection = connection();
         var bearer = MetadataUtils.newAttachHeadersInterceptor(headers);
         return new WaypostClient(connection, ClientInterceptors.intercept(connection, bearer, new Pauses()), timeout);
+    }
+
+    /** The library's own complaint does not say what would help. */
+    private static Path pkcs8(Path key) throws IOException {
+        if (!Files.readString(key).contains("-----BEGIN PRIVATE KEY-----")) {
+            throw new IllegalArgumentException(
+                    key + " is no key in the form of PKCS 8: `openssl pkcs8 -topk8 -nocrypt` makes it one");
+        }
+        return key;
     }
 
     private ManagedChannel connection() {
