@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import trustme
+from cryptography.hazmat.primitives import serialization as pem
 
 from waypost.tls import Tls
 
@@ -25,7 +26,7 @@ class Certificates:
         for name, identity in (("server", "127.0.0.1"), ("client", "client.golden")):
             issued = authority.issue_cert(identity)
             issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
-            issued.private_key_pem.write_to_path(folder / f"{name}.key")
+            (folder / f"{name}.key").write_bytes(_pkcs8(issued.private_key_pem.bytes()))
         return cls(folder)
 
     def path(self, name: str) -> str:
@@ -46,3 +47,9 @@ class Certificates:
     def client(self) -> Tls:
         """What a Python client is told."""
         return Tls(self.path("ca.pem"), self.path("client.pem"), self.path("client.key"))
+
+
+def _pkcs8(key: bytes) -> bytes:
+    """The form of a key that all languages read: Java reads no other."""
+    read = pem.load_pem_private_key(key, password=None)
+    return read.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
