@@ -23,6 +23,8 @@ pub struct Error {
     /// The reason's own figures, such as `limit` and `actual`.
     pub metadata: BTreeMap<String, String>,
     pub message: String,
+    /// The router's name for the call, to be found in its logs; empty where no router answered.
+    pub request_id: String,
 }
 
 /// Who must act.
@@ -72,6 +74,7 @@ impl Error {
             retry_after: None,
             metadata: BTreeMap::new(),
             message: message.into(),
+            request_id: String::new(),
         }
     }
 }
@@ -85,6 +88,7 @@ impl From<Status> for Error {
             reason,
             metadata,
             field: fields(&details),
+            request_id: request_id(&status),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             ..Self::new(code(&status), message(&status))
         }
@@ -97,15 +101,12 @@ impl From<tonic::transport::Error> for Error {
     }
 }
 
-/// The status code; a lost connection is UNAVAILABLE, as in the other languages, where tonic has no code for it.
+/// The status code; a connection that is lost, or never was, is UNAVAILABLE, as in the other languages.
 ///
-/// A caller cancels by dropping the call and is told nothing, so that CANCELLED without trailers is the transport's.
+/// tonic gives such failures UNKNOWN, INTERNAL or CANCELLED by what lies beneath and by what else it is built with; what
+/// a server says has no source.
 pub(crate) fn code(status: &Status) -> Code {
-    match status.code() {
-        Code::Unknown if status.source().is_some() => Code::Unavailable,
-        Code::Cancelled if status.metadata().is_empty() => Code::Unavailable,
-        code => code,
-    }
+    if status.source().is_some() { Code::Unavailable } else { status.code() }
 }
 
 fn why(details: &ErrorDetails) -> (ErrorReason, BTreeMap<String, String>) {
@@ -117,6 +118,10 @@ fn why(details: &ErrorDetails) -> (ErrorReason, BTreeMap<String, String>) {
 fn fields(details: &ErrorDetails) -> String {
     let Some(bad) = details.bad_request() else { return String::new() };
     bad.field_violations.iter().map(|violation| violation.field.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn request_id(status: &Status) -> String {
+    status.metadata().get("waypost-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_string()
 }
 
 fn message(status: &Status) -> String {

@@ -15,6 +15,7 @@ async fn a_wrong_field_is_the_callers_and_is_named() {
         (Code::InvalidArgument, ErrorReason::EmptyInput, Blame::Caller)
     );
     assert_eq!((error.field.as_str(), error.metadata["field"].as_str()), ("texts", "texts"));
+    assert!(!error.request_id.is_empty());
 }
 
 #[tokio::test]
