@@ -88,7 +88,10 @@ def _store(store: str) -> str:
         return store
     home = places.home()
     home.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:{home / 'ledger.db'}"
+    ledger = home / "ledger.db"
+    ledger.touch(0o600)
+    ledger.chmod(0o600)  # also one that was made when others could read it
+    return f"sqlite:{ledger}"
 
 
 Job = Callable[[threading.Event], None]

@@ -26,6 +26,7 @@ POLL_S = 0.05
 def supervisor(config: Config, folder: Path) -> Supervisor:
     """Keepers for all processes of `config`; `folder` takes their sockets and their configuration."""
     file = folder / "config.json"
+    file.touch(0o600)  # the address of a store may have a password in it
     file.write_text(config.model_dump_json(exclude_unset=True))
     workers = [_worker(file, worker, replica) for worker in config.workers for replica in range(worker.replicas)]
     return Supervisor(_router(file, config, workers), [keeper for keeper, _ in workers], _http(file, config))
