@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.commands import Run
 from tests.fake_mesh import FakeMesh
+from tests.plane import Plane
 from waypost.v1 import mesh_pb2
 
 SECRET = "wp_1f0c9a2e_s3cr3t"
@@ -93,3 +94,27 @@ def test_models_leave_the_service_and_come_back(run: Run, mesh: Any) -> None:
     assert gone == "big is out of service: `waypost models load big` takes it back\n"
     assert run("models", "load", "big", "--address", mesh.address).out == "big is in service\n"
     assert run("models", "unload", "big", "--json", "--address", mesh.address).json["unloaded"] is True
+
+
+def test_bench_sends_the_key(run: Run, plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every command does; without it nothing would be measured but refusals."""
+    router = plane.router(plane.worker(plane.hash_model()), tenants=[{"name": "acme", "key": "s3cret"}])
+    monkeypatch.setenv("WAYPOST_KEY", "s3cret")
+    embed, *_ = run("bench", "--seconds", "0.1", "--clients", "1", "--json", "--address", router.address).json
+    assert embed["calls"] > 0 and embed["failed"] == 0
+
+
+def test_bench_says_that_it_speaks_plain_text(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where TLS is what the environment asks for."""
+    monkeypatch.setenv("WAYPOST_CA", "ca.pem")
+    assert "speaks plain text" in run("bench", "--address", "127.0.0.1:1").err
+
+
+def test_health_needs_no_key(run: Run, plane: Plane) -> None:
+    """For load balancers and containers: the exit code says it."""
+    router = plane.router(plane.worker(plane.hash_model()), auth={"required": True})
+    assert (run("health", "--address", router.address).out, run("status", "--address", router.address).code) == (
+        "SERVING\n",
+        1,
+    )
+    assert run("health", "--address", "127.0.0.1:1", "--timeout", "1").code == 1

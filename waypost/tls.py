@@ -60,6 +60,11 @@ def credentials(address: str, tls: Tls | bool | None) -> grpc.ChannelCredentials
     return (found or Tls()).credentials() if found or tls else None
 
 
+def speaks_tls(address: str) -> bool:
+    """Whether a client of `address` that is told nothing speaks TLS."""
+    return not address.startswith("unix:") and from_environment(os.environ) is not None
+
+
 def from_environment(environment: Mapping[str, str]) -> Tls | None:
     """What WAYPOST_CA, WAYPOST_CERT and WAYPOST_CERT_KEY say, if anything."""
     ca, cert, key = (environment.get(name) or None for name in ("WAYPOST_CA", "WAYPOST_CERT", "WAYPOST_CERT_KEY"))

@@ -45,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "worker": processes.worker,
     "http": processes.http,
     "status": status.status,
+    "health": status.health,
     "embed": calls.embed,
     "classify": calls.classify,
     "rerank": calls.rerank,

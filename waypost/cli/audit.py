@@ -59,7 +59,8 @@ def _say_all(lines: Iterable[Mapping[str, Any]]) -> None:
 def _row(line: Mapping[str, Any]) -> tuple[str, ...]:
     who, seen = line.get("who") or {}, datetime.fromisoformat(str(line.get("timestamp")))
     method = str(line.get("method", "")).removeprefix("/waypost.v1.")
-    said = (who.get("tenant"), who.get("role"), who.get("token"), line.get("from"), method)
+    door = f"{line.get('from')}, {line['door']}" if line.get("door") not in (None, "front") else line.get("from")
+    said = (who.get("tenant"), who.get("role"), who.get("token"), door, method)
     return f"{seen.astimezone():%m-%d %H:%M:%S}", *(str(each or "") for each in (*said, *_end(line)))
 
 

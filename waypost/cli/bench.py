@@ -65,8 +65,11 @@ def bench(
 ) -> None:
     """Latency and throughput of embed, classify and rerank."""
     from waypost.client import Client
+    from waypost.tls import speaks_tls
 
     called = address_or_running(address)
+    if speaks_tls(called):
+        raise CommandError("the load generator speaks plain text: run it on the mesh's machine, without --address")
     with Client(called) as client:
         tasks = list(_tasks(client.models(), model, head))
     if not tasks:

@@ -1,6 +1,8 @@
-"""`waypost status`: what the mesh has and how it fares."""
+"""`waypost status` and `waypost health`: what the mesh has and how it fares, and whether it serves."""
 
 from __future__ import annotations
+
+import typer
 
 from waypost import state
 from waypost.cli import show
@@ -51,3 +53,17 @@ def status(address: Address = "", timeout: Timeout = 5.0, json: Json = False) ->
             for each in models
         ),
     )
+
+
+def health(address: Address = "", timeout: Timeout = 5.0, json: Json = False) -> None:
+    """Whether router or worker serve: exit code 0 if they do.  No key is needed."""
+    from waypost.client import Client
+
+    with Client(address_or_running(address), timeout=timeout) as client:
+        found = client.health()
+    if json:
+        show.as_json({"status": found})
+    else:
+        print(found)
+    if found != "SERVING":
+        raise typer.Exit(1)
