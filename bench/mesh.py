@@ -26,6 +26,7 @@ class Mesh:
     address: str
     pid: int
     instances: tuple[str, ...]
+    http: str | None = None
 
     def worker_pids(self) -> list[int]:
         """The workers' processes."""
@@ -34,6 +35,10 @@ class Mesh:
     def router_pid(self) -> int:
         """The router's process."""
         return self._children("router")[0]
+
+    def gateway(self) -> psutil.Process:
+        """The HTTP gateway's process."""
+        return psutil.Process(self._children("http")[0])
 
     def _children(self, kind: str) -> list[int]:
         children = psutil.Process(self.pid).children()
@@ -63,7 +68,7 @@ def _ready(process: subprocess.Popen[str]) -> Mesh:
     if not line:
         raise RuntimeError("the mesh did not start: its log is above")
     said = json.loads(line)
-    return Mesh(said["grpc"], said["pid"], tuple(said["instances"]))
+    return Mesh(said["grpc"], said["pid"], tuple(said["instances"]), said["http"])
 
 
 def load(

@@ -55,7 +55,7 @@ started() {
     "${PODMAN[@]}" run --detach --name "$CONTAINER" --network host --env "WAYPOST_ADDRESS=127.0.0.1:$PORT" \
         --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 \
         --volume "$CERTIFICATES:$CERTIFICATES:ro" \
-        waypost-test up --listen "127.0.0.1:$PORT" >/dev/null
+        waypost-test up --listen "127.0.0.1:$PORT" --http 127.0.0.1:0 >/dev/null
     for _ in $(seq 120); do
         .venv/bin/waypost status --address "127.0.0.1:$PORT" >/dev/null 2>&1 && return
         read -rt 1 <> <(:) || true # a pause between looks

@@ -81,7 +81,9 @@ def endpoints(meter: Meter) -> tuple[Endpoint, ...]:
 def app(config: Http, router: str) -> Starlette:
     """The gateway to the router at that address."""
     meter, upstream = Meter(), Upstream(router)
-    limits = Limits(config.max_body_bytes, config.default_timeout_s, Gate(config.max_in_flight))
+    gate = Gate(config.max_in_flight)
+    meter.watch(lambda: gate.inside)
+    limits = Limits(config.max_body_bytes, config.default_timeout_s, gate)
     table = endpoints(meter)
     document = json(openapi.document(table))
 

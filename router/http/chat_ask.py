@@ -61,23 +61,47 @@ class Called(Ask):
     function: FunctionCall
 
 
-class Message(Ask):
-    """A turn of the conversation; an assistant's may be sent back as it came."""
+Content = str | Annotated[list[TextPart], Field(min_length=1)]
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
+
+class Said(Ask):
+    """What is told the model: by whoever runs it ("system", or "developer", which is the same), or by the user."""
+
+    role: Literal["system", "developer", "user"]
+    content: Content
     name: str | None = None
     """Ignored."""
+
+
+class Answered(Ask):
+    """What a model said; it may be sent back as it came."""
+
+    role: Literal["assistant"]
+    content: Content | None = None
+    """May be absent where there are calls, or a refusal."""
     tool_calls: list[Called] | None = None
-    """Of an assistant's message."""
-    tool_call_id: str | None = None
-    """Of a tool's message: the call it answers."""
     refusal: str | None = None
-    """Ignored."""
+    """Taken for the content where there is none."""
+    name: str | None = None
+    """Ignored, as the field below is."""
     annotations: list[Any] | None = None
-    """Ignored."""
     audio: None = None
     function_call: None = None
+
+
+class Returned(Ask):
+    """What a tool gave back."""
+
+    role: Literal["tool"]
+    content: Content
+    tool_call_id: str
+    """The call it answers."""
+    name: str | None = None
+    """Ignored."""
+
+
+Message = Annotated[Said | Answered | Returned, Field(discriminator="role")]
+"""A turn of the conversation."""
 
 
 class Function(Ask):
@@ -173,23 +197,26 @@ def generate(exchange: Exchange, ask: ChatRequest) -> generate_pb2.GenerateReque
     return request
 
 
-def _message(of: Message, place: str) -> generate_pb2.ChatMessage:
-    if of.content is None and not of.tool_calls and of.refusal is None:
-        raise invalid(f"{place}.content", f"{place}.content: a message needs content", "missing_required_parameter")
-    if of.role == "tool" and not of.tool_call_id:
-        raise invalid(f"{place}.tool_call_id", f"{place}.tool_call_id: a tool's message names the call it answers")
-    if of.tool_calls and of.role != "assistant":
-        raise invalid(f"{place}.tool_calls", f"{place}.tool_calls: only an assistant's message has calls")
+def _message(of: Said | Answered | Returned, place: str) -> generate_pb2.ChatMessage:
+    if isinstance(of, Answered):
+        return _answered(of, place)
     return generate_pb2.ChatMessage(
         role="system" if of.role == "developer" else of.role,
-        content=_text(of.content) or of.refusal or "",
-        tool_calls=[_call(each) for each in of.tool_calls or ()],
-        tool_call_id=of.tool_call_id,
+        content=_text(of.content),
+        tool_call_id=of.tool_call_id if isinstance(of, Returned) else "",
     )
 
 
-def _text(content: str | list[TextPart] | None) -> str:
-    return "\n".join(part.text for part in content) if isinstance(content, list) else content or ""
+def _answered(of: Answered, place: str) -> generate_pb2.ChatMessage:
+    if of.content is None and of.refusal is None and not of.tool_calls:
+        raise invalid(f"{place}.content", f"{place}.content: a message needs content", "missing_required_parameter")
+    content = _text(of.content) if of.content is not None else of.refusal
+    calls = [_call(each) for each in of.tool_calls or ()]
+    return generate_pb2.ChatMessage(role="assistant", content=content, tool_calls=calls)
+
+
+def _text(content: Content) -> str:
+    return content if isinstance(content, str) else "\n".join(part.text for part in content)
 
 
 def _call(of: Called) -> generate_pb2.ToolCall:

@@ -21,10 +21,13 @@ from waypost.v1 import generate_pb2
 NAMES = chat_ask.NAMES | {"raw": "prompt", "input": "prompt", "top_logprobs": "logprobs"}
 
 
+Prompt = Annotated[str, Field(min_length=1)]
+
+
 class CompletionRequest(Writing):
     """OpenAI's request for a text that goes on."""
 
-    prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
+    prompt: Prompt | Annotated[list[Prompt], Field(min_length=1, max_length=1)]
     """One text; tokens are not read."""
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     """Log probabilities of so many of the likeliest tokens."""

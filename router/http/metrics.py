@@ -41,7 +41,11 @@ class Meter:
             registry=self.registry,
             buckets=SECONDS,
         )
-        self.in_flight = Gauge("waypost_http_in_flight", "Requests under way.", registry=self.registry)
+        self._in_flight = Gauge("waypost_http_in_flight", "Requests under way.", registry=self.registry)
+
+    def watch(self, inside: Callable[[], float]) -> None:
+        """Where to look for the requests under way."""
+        self._in_flight.set_function(inside)
 
     def of(self, path: str) -> Done:
         """Takes down status and seconds of a request of `path`; its children are looked up once."""

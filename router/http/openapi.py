@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 import waypost
 from router.http.endpoint import Endpoint
+from router.http.exchange import MAX_TIMEOUT_S
 from router.http.failure import ErrorReply
 from router.http.hints import HEADERS, Hints
 
@@ -33,9 +34,15 @@ FAILURES = {
     "503": "Nothing can serve this now; Retry-After says when to come back.",
     "504": "The deadline passed.",
 }
-OWN_HEADERS = {
-    "X-Request-Id": "Name of the request in logs and feedback: up to 64 visible letters; else one is made.",
-    "X-Waypost-Timeout-S": "Seconds until the request is given up.",
+OWN_HEADERS: dict[str, tuple[str, Doc]] = {
+    "X-Request-Id": (
+        "Name of the request in logs and feedback: up to 64 visible letters; else one is made.",
+        {"type": "string"},
+    ),
+    "X-Waypost-Timeout-S": (
+        "Seconds until the request is given up.",
+        {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_S},
+    ),
 }
 
 
@@ -108,15 +115,19 @@ def _titled(header: bytes) -> str:
 
 
 def _parameters() -> Doc:
-    own = {name: _header(name, text) for name, text in OWN_HEADERS.items()}
-    hints = {
-        _titled(key): _header(_titled(key), Hints.model_fields[name].description or "") for key, name in HEADERS.items()
-    }
-    return own | hints
+    own = {name: _header(name, text, schema) for name, (text, schema) in OWN_HEADERS.items()}
+    return own | {_titled(key): _hint(_titled(key), name) for key, name in HEADERS.items()}
 
 
-def _header(name: str, text: str) -> Doc:
-    return {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+def _hint(header: str, name: str) -> Doc:
+    """A header as what the hint is in a body; a list is a text with commas."""
+    inside = Hints.model_json_schema()["properties"][name]
+    schema = next(each for each in inside["anyOf"] if each.get("type") != "null")
+    return _header(header, inside["description"], {"type": "string"} if schema["type"] == "array" else schema)
+
+
+def _header(name: str, text: str, schema: Doc) -> Doc:
+    return {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
 
 
 def _in_path(name: str) -> Doc:

@@ -54,6 +54,8 @@ def _failure(found: Sequence[Any], body: Any) -> Failure:
     """The failure that the first of these problems is, or of several branches of a union the one that got furthest."""
     worst = max(found, key=lambda each: len(each["loc"]))
     place, kind = param(worst["loc"], worst["type"], body), worst["type"]
+    if kind.startswith("union_tag"):
+        place += ".role"
     if kind == "extra_forbidden":
         return Failure(400, f"unknown field: {place}", "unknown_parameter", place)
     if kind == "missing":

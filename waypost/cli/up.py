@@ -44,7 +44,7 @@ def up(
 
     from waypost import state, telemetry
 
-    loaded = _placed(config.load(config_file, listen=listen, insecure=insecure), http)
+    loaded = _placed(config.load(config_file, listen=listen, insecure=insecure), http, insecure)
     _check(loaded.router)
     telemetry.configure(process="up")
     models.ready(loaded, pull)
@@ -56,7 +56,7 @@ def up(
         raise CommandError("nothing is left to serve with: the lines above say why")
 
 
-def _placed(loaded: Config, http: str = "") -> Config:
+def _placed(loaded: Config, http: str = "", insecure: bool = False) -> Config:
     """The configuration with addresses that are free now, and stay the same when a process starts again."""
     from waypost import address
 
@@ -65,16 +65,16 @@ def _placed(loaded: Config, http: str = "") -> Config:
     placed = loaded.model_copy(update={"router": loaded.router.model_copy(update={"listen": own})})
     if loaded.http is None and not http:
         return placed
-    return placed.model_copy(update={"http": _placed_http(loaded, http)})
+    wanted = loaded.http or config.Http(insecure=insecure)
+    return placed.model_copy(update={"http": _placed_http(wanted, http, loaded.router.listen.endswith(":0"))})
 
 
-def _placed_http(loaded: Config, listen: str) -> Http:
+def _placed_http(wanted: Http, listen: str, anywhere: bool) -> Http:
     """The gateway at a free address: where the router takes any port, the gateway does as well."""
     from waypost import address
 
-    wanted = loaded.http or config.Http()
     here = listen or wanted.listen
-    if not listen and loaded.router.listen.endswith(":0"):
+    if anywhere and not listen:
         here = address.any_port(here)
     placed = config.http_at(wanted, address.concrete(here))
     try:
