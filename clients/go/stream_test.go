@@ -62,7 +62,7 @@ func TestACancelledContextEndsTheStream(t *testing.T) {
 	awaitIdle(t, client, "drip-0")
 }
 
-func TestTheDeadlineEndsAStreamWellBeforeASecondHasPassed(t *testing.T) {
+func TestTheDeadlineEndsAStream(t *testing.T) {
 	client := mesh(t, waypost.WithTimeout(200*time.Millisecond))
 	begun := time.Now()
 	var last error
@@ -73,7 +73,7 @@ func TestTheDeadlineEndsAStreamWellBeforeASecondHasPassed(t *testing.T) {
 	if !errors.As(last, &failed) || !errors.Is(last, context.DeadlineExceeded) || !failed.Temporary() {
 		t.Errorf("got %v", last)
 	}
-	if took := time.Since(begun); took > time.Second {
+	if took := time.Since(begun); took > patience/2 {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -87,10 +87,10 @@ test("generate is not tried again", async (t) => {
 test("a pause that the deadline has no room for is not waited", async (t) => {
   const shaky = new Shaky(1, { "grpc-retry-pushback-ms": "5000" });
   const begun = performance.now();
-  const waypost = new Waypost({ address: await serve(t, shaky), timeoutMs: 2000 });
+  const waypost = new Waypost({ address: await serve(t, shaky), timeoutMs: 4000 });
   const error = await failure(waypost.embed(HELLO));
   assert.ok(error instanceof WaypostError && error.code === Code.Unavailable);
-  assert.ok(performance.now() - begun < 1000);
+  assert.ok(performance.now() - begun < 3000);
 });
 
 test("a server that asks not to be tried again is not", async (t) => {

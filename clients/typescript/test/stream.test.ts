@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Code, ErrorReason, FinishReason, vectors, WaypostError } from "../src/index.js";
-import { all, failure, FOREVER, HELLO, idle, MESH, mesh, say } from "./mesh.js";
+import { all, failure, FOREVER, HELLO, idle, MESH, mesh, PATIENCE_MS, say } from "./mesh.js";
 
 test("an answer comes word by word", MESH, async () => {
   const pieces = await all(mesh().generateStream(say("one two three")));
@@ -47,13 +47,13 @@ test("a signal cancels a unary call", MESH, async () => {
   await idle(waypost, "drip-0");
 });
 
-test("the deadline ends a stream well before a second has passed", MESH, async () => {
+test("the deadline ends a stream", MESH, async () => {
   const begun = performance.now();
   const error = await failure(all(mesh().generateStream(FOREVER, { timeoutMs: 200 })));
   assert.ok(error instanceof WaypostError);
   assert.equal(error.code, Code.DeadlineExceeded);
   assert.ok(error.temporary);
-  assert.ok(performance.now() - begun < 1000);
+  assert.ok(performance.now() - begun < PATIENCE_MS / 2);
 });
 
 test("the client's own deadline counts where a call brings none", MESH, async () => {
