@@ -18,6 +18,7 @@ pub mod cues;
 pub mod fuse;
 pub mod hash;
 pub mod head;
+pub mod redact;
 pub mod tokenize;
 
 pub use bm25::DocumentFrequencies;
