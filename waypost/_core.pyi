@@ -22,6 +22,7 @@ __all__ = [
     "judge_canary",
     "load",
     "pair_keys",
+    "redact",
     "version",
     "word_keys",
 ]
@@ -42,6 +43,12 @@ def word_keys(text: str) -> NDArray[np.uint64]:
 
 def pair_keys(text: str) -> NDArray[np.uint64]:
     """64-bit keys of the pairs of neighbouring words, as a head's coverage is judged by."""
+
+def redact(text: str) -> tuple[str, dict[str, int]]:
+    """The text with personal data and secrets replaced by their kind, as in `[EMAIL]`, and how many of each.
+
+    Kinds: email, phone, card, iban, ip, ssn, secret, credentials.
+    """
 
 @final
 class Tokenizer:
@@ -276,8 +283,19 @@ class Router:
     def next_shadows(self, max: int, timeout_s: float) -> list[dict[str, Any]]:
         """Up to `max` pairs of replies to one call, a stable model's and a canary's; waits at most `timeout_s`.
 
-        Keys: method, request_id, stable_model, stable, canary_model, canary; the replies are encoded messages.
+        Keys: method, request_id, mode (of the tenant's payloads), stable_model, stable, canary_model, canary; the
+        replies are encoded messages.
         """
+
+    def next_payloads(self, max: int, timeout_s: float) -> list[dict[str, Any]]:
+        """Up to `max` calls with what was said, of tenants who have that kept; waits at most `timeout_s`.
+
+        Keys: timestamp (seconds since 1970), method, request_id, tenant, mode, model (None: none was asked), status;
+        request and reply as they were framed, request_cut and reply_cut where there was more.
+        """
+
+    def dropped_payloads(self) -> int:
+        """Calls whose record is lost because nobody took it in time."""
 
     def drain(self, timeout_s: float) -> bool:
         """Flip health, end the calls in flight, close; whether all ended in time."""

@@ -7,6 +7,7 @@ mod canary;
 mod features;
 mod generate;
 mod load;
+mod redact;
 mod router;
 mod runner;
 mod runtime;
@@ -24,6 +25,8 @@ mod _core {
     use super::generate::{Engine, Inbox, Job};
     #[pymodule_export]
     use super::load::load;
+    #[pymodule_export]
+    use super::redact::redact;
     #[pymodule_export]
     use super::router::Router;
     #[pymodule_export]

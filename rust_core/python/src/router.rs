@@ -1,6 +1,10 @@
 //! `Router`: the plane's router, steered by Python.
 
-use std::{io, sync::OnceLock, time::Duration};
+use std::{
+    io,
+    sync::OnceLock,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use pyo3::{
     exceptions::{PyOSError, PyRuntimeError, PyValueError},
@@ -10,7 +14,7 @@ use pyo3::{
 use waypost_plane::{
     address::{Address, InvalidAddress},
     router::{
-        self, Audit, Events, Ring,
+        self, Audit, Events, Payload, Payloads, Ring,
         config::RouterConfig,
         rollouts::{Rollout, Shadow},
     },
@@ -25,6 +29,7 @@ pub struct Router {
     events: OnceLock<Events>,
     audit: OnceLock<Audit>,
     shadows: OnceLock<Ring<Shadow>>,
+    payloads: OnceLock<Payloads>,
 }
 
 #[pymethods]
@@ -33,7 +38,7 @@ impl Router {
     fn new(config_json: &str) -> PyResult<Self> {
         let config = serde_json::from_str(config_json).map_err(value_error)?;
         let (events, audit, shadows) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Ok(Self { config, running: Running::default(), events, audit, shadows })
+        Ok(Self { config, running: Running::default(), events, audit, shadows, payloads: OnceLock::new() })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<String> {
@@ -50,6 +55,7 @@ impl Router {
         let _ = self.events.set(router.events());
         let _ = self.audit.set(router.audit());
         let _ = self.shadows.set(router.shadows());
+        let _ = self.payloads.set(router.payloads());
         self.running.set(runtime, router)?;
         Ok(address)
     }
@@ -108,6 +114,18 @@ impl Router {
         py.detach(|| ring.next(max, timeout)).iter().map(|shadow| as_dict(py, shadow)).collect()
     }
 
+    /// Up to `max` calls with what was said; waits at most `timeout_s` for the first.
+    fn next_payloads<'py>(&self, py: Python<'py>, max: usize, timeout_s: f64) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let timeout = seconds(timeout_s)?;
+        let payloads = self.payloads.get().ok_or_else(not_started)?;
+        py.detach(|| payloads.next(max, timeout)).iter().map(|payload| payload_dict(py, payload)).collect()
+    }
+
+    /// Calls whose record is lost because nobody took it in time.
+    fn dropped_payloads(&self) -> u64 {
+        self.payloads.get().map_or(0, Payloads::dropped)
+    }
+
     fn drain(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
         let patience = seconds(timeout_s)?;
         self.running.end(py, |runtime, router| runtime.block_on(router.drain(patience)))
@@ -118,10 +136,28 @@ fn as_dict<'py>(py: Python<'py>, shadow: &Shadow) -> PyResult<Bound<'py, PyDict>
     let dict = PyDict::new(py);
     dict.set_item("method", shadow.method)?;
     dict.set_item("request_id", &shadow.request_id)?;
+    dict.set_item("mode", shadow.mode.as_str())?;
     dict.set_item("stable_model", &shadow.stable_model)?;
     dict.set_item("stable", PyBytes::new(py, &shadow.stable))?;
     dict.set_item("canary_model", &shadow.canary_model)?;
     dict.set_item("canary", PyBytes::new(py, &shadow.canary))?;
+    Ok(dict)
+}
+
+fn payload_dict<'py>(py: Python<'py>, payload: &Payload) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let begun = payload.begun.duration_since(UNIX_EPOCH).unwrap_or_default();
+    dict.set_item("timestamp", begun.as_secs_f64())?;
+    dict.set_item("method", payload.method)?;
+    dict.set_item("request_id", &payload.request_id)?;
+    dict.set_item("tenant", &*payload.tenant)?;
+    dict.set_item("mode", payload.mode.as_str())?;
+    dict.set_item("model", payload.model.as_deref())?;
+    dict.set_item("status", payload.status())?;
+    for (name, said) in [("request", &payload.request), ("reply", &payload.reply)] {
+        dict.set_item(name, PyBytes::new(py, &said.concat()))?;
+        dict.set_item(format!("{name}_cut"), said.is_cut())?;
+    }
     Ok(dict)
 }
 

@@ -25,6 +25,7 @@ use super::{
     inbound::Inbound,
     methods::{Method, Shape},
     models::{RETRY_PAUSE, Wanted},
+    payloads::Capture,
     reply::Reply,
     request,
     signature::Signature,
@@ -51,6 +52,8 @@ pub struct Call {
     pub(super) tenant: Option<Arc<Tenant>>,
     /// The delivery whose answer is in passage.
     pub(super) delivery: Option<Delivery>,
+    /// What is kept of what is said.
+    pub(super) capture: Option<Box<Capture>>,
     /// What the trailers will say.
     pub(super) signature: Signature,
     record: Record,
@@ -82,6 +85,7 @@ impl Call {
             rest: Some(body),
             tenant: None,
             delivery: None,
+            capture: None,
             signature: Signature { answer_id: Some(answer_id), ..Signature::default() },
             stage: "request",
             permit: plane.limit.try_acquire(1),
@@ -112,6 +116,7 @@ impl Call {
         self.place = self.plane.tenants.admit(&tenant, self.plane.clock.now())?;
         self.tenant = Some(tenant.clone());
         let wanted = self.think(asked, message.len(), &tenant)?;
+        self.keep(&tenant, &wanted, &message);
         self.stage = "instance";
         self.route(&wanted, &message).await
     }
@@ -158,6 +163,16 @@ impl Call {
         Ok(Wanted { method: self.method, asked, bytes, features })
     }
 
+    /// Keeps what is said, as far as tenant and caller will have it.
+    fn keep(&mut self, tenant: &Tenant, wanted: &Wanted, message: &Bytes) {
+        let hints = &wanted.asked.route;
+        self.record.keep_words(tenant.payloads, hints.no_store);
+        self.capture = self.plane.payloads.begin(tenant, hints, self.method, || self.request_id(), message);
+        if let Some(capture) = self.capture.as_ref().filter(|_| self.method.shape == Shape::Both) {
+            self.rest = self.rest.take().map(|rest| rest.heard(capture.tap()));
+        }
+    }
+
     /// For what only the router's own record needs to know.
     pub fn record(&mut self) -> &mut Record {
         &mut self.record
@@ -166,11 +181,17 @@ impl Call {
     /// Tells the client where its answer comes from, and the record how it ended.
     pub fn sign(&mut self, meta: &mut HeaderMap, code: Code, message: Option<String>) {
         self.record.close(code, message);
+        if let Some(capture) = &mut self.capture {
+            capture.close(code, self.signature.hops.last());
+        }
         self.signature.write(meta);
     }
 
     fn pass_on(mut self, mut reply: Reply) -> Response<Body> {
         let (code, message) = (reply.code(), reply.status_message());
+        if let Some(capture) = &mut self.capture {
+            capture.answered(reply.frames());
+        }
         self.sign(reply.meta_mut(), code, message);
         reply.into_response()
     }

@@ -43,6 +43,8 @@ pub struct Prompt {
     pub deterministic: bool,
     /// JSON schema of the answer, or empty.
     pub schema: String,
+    /// Nobody may keep it.
+    pub no_store: bool,
 }
 
 impl Prompt {
@@ -123,8 +125,9 @@ impl From<GenerateEnvelope> for Asked {
     fn from(GenerateEnvelope { model, route, input, sampling, max_tokens, schema }: GenerateEnvelope) -> Self {
         let deterministic =
             sampling.is_some_and(|sampling| sampling.temperature == Some(0.0) || sampling.seed.is_some());
-        let prompt = Prompt { input, max_tokens, deterministic, schema };
-        Self { model, route: route.unwrap_or_default(), prompt: Some(prompt), ..Self::default() }
+        let route = route.unwrap_or_default();
+        let prompt = Prompt { input, max_tokens, deterministic, schema, no_store: route.no_store };
+        Self { model, route, prompt: Some(prompt), ..Self::default() }
     }
 }
 

@@ -12,8 +12,11 @@ use std::{
 use http::{HeaderMap, HeaderValue};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use tonic::Code;
+use waypost_text::redact::redact;
 
-use super::{features::Features, methods::Method, replicas::Candidate, ring::Ring, signature::tier_name};
+use super::{
+    config::PayloadMode, features::Features, methods::Method, replicas::Candidate, ring::Ring, signature::tier_name,
+};
 
 const TRACE: &str = "traceparent";
 
@@ -180,10 +183,19 @@ impl Events {
     }
 }
 
+/// What is kept of an error.
+#[derive(Clone, Copy)]
+enum Words {
+    All,
+    Redacted,
+    None,
+}
+
 /// The event of a call that is under way; put into the ring when the call ends, also where its caller leaves.
 pub struct Record {
     event: Option<Box<Event>>,
     started: Instant,
+    words: Words,
     events: Events,
 }
 
@@ -220,7 +232,7 @@ impl Record {
             cost_usd: 0.0,
             cache: None,
         };
-        Self { event: Some(Box::new(event)), started: Instant::now(), events: events.clone() }
+        Self { event: Some(Box::new(event)), started: Instant::now(), words: Words::All, events: events.clone() }
     }
 
     /// Notes something about the call.
@@ -233,8 +245,22 @@ impl Record {
         self.started.elapsed()
     }
 
+    /// How much of an error's words is kept, which may repeat what was asked.
+    pub fn keep_words(&mut self, mode: PayloadMode, no_store: bool) {
+        self.words = match mode {
+            _ if no_store => Words::None,
+            PayloadMode::Hash | PayloadMode::Redacted => Words::Redacted,
+            PayloadMode::Off | PayloadMode::Full => Words::All,
+        };
+    }
+
     /// Notes how it ended.
     pub fn close(&mut self, code: Code, error: Option<String>) {
+        let error = match self.words {
+            Words::All => error,
+            Words::Redacted => error.map(|words| redact(&words).0.into_owned()),
+            Words::None => None,
+        };
         self.note(|event| (event.code, event.error) = (code, error));
     }
 }

@@ -90,6 +90,10 @@ impl Call {
         });
         let plane = self.plane.clone();
         let lead = match self.cache_key(hop, wanted, message) {
+            Some(key) if wanted.asked.route.no_store => match plane.cache.peek(key) {
+                Some(reply) => return self.from_cache(reply, "hit"),
+                None => None,
+            },
             Some(key) => match plane.cache.look(key).await {
                 Found::Hit(reply) => return self.from_cache(reply, "hit"),
                 Found::Lead(lead) => Some(lead),

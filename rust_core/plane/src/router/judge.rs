@@ -11,7 +11,7 @@ use super::{
     envelope::Prompt,
 };
 use crate::proto::v1::{
-    EmbedRequest, EmbedResponse, FinishReason, GenerateResponse, RerankRequest, RerankResponse, Truncation,
+    EmbedRequest, EmbedResponse, FinishReason, GenerateResponse, RerankRequest, RerankResponse, RouteHints, Truncation,
 };
 
 /// A model that compares may take so long; an answer that cannot be compared in time is judged without.
@@ -55,7 +55,7 @@ impl Judge {
     /// Judges the reply `message` to `prompt`; none where it is nobody's answer.
     pub async fn weigh(&self, plane: &Plane, prompt: &Prompt, message: &[u8]) -> Option<Quality> {
         let reply = GenerateResponse::decode(message).ok().filter(|reply| !reply.from_template)?;
-        let relevance = self.relevance(plane, prompt.text(), &reply.text).await;
+        let relevance = self.relevance(plane, prompt, &reply.text).await;
         Some(self.rules.judge(&Subject {
             prompt: prompt.text(),
             answer: &reply.text,
@@ -66,19 +66,20 @@ impl Judge {
         }))
     }
 
-    async fn relevance(&self, plane: &Plane, prompt: &str, answer: &str) -> Option<f32> {
+    async fn relevance(&self, plane: &Plane, prompt: &Prompt, answer: &str) -> Option<f32> {
         match self.relevance {
             Relevance::Off => None,
-            Relevance::Hash => Some(answer::relevance(prompt, answer)),
+            Relevance::Hash => Some(answer::relevance(prompt.text(), answer)),
             Relevance::Embed => self.by_vectors(plane, prompt, answer).await,
             Relevance::Rerank => self.by_reranker(plane, prompt, answer).await,
         }
     }
 
-    async fn by_vectors(&self, plane: &Plane, prompt: &str, answer: &str) -> Option<f32> {
+    async fn by_vectors(&self, plane: &Plane, prompt: &Prompt, answer: &str) -> Option<f32> {
         let request = EmbedRequest {
             model: self.model.clone(),
-            texts: vec![prompt.into(), answer.into()],
+            route: hints(prompt),
+            texts: vec![prompt.text().into(), answer.into()],
             truncation: Truncation::End.into(),
             ..EmbedRequest::default()
         };
@@ -87,10 +88,11 @@ impl Judge {
         Some(dot(a, b).clamp(0.0, 1.0))
     }
 
-    async fn by_reranker(&self, plane: &Plane, prompt: &str, answer: &str) -> Option<f32> {
+    async fn by_reranker(&self, plane: &Plane, prompt: &Prompt, answer: &str) -> Option<f32> {
         let request = RerankRequest {
             model: self.model.clone(),
-            query: prompt.into(),
+            route: hints(prompt),
+            query: prompt.text().into(),
             documents: vec![answer.into()],
             truncation: Truncation::End.into(),
             ..RerankRequest::default()
@@ -98,6 +100,11 @@ impl Judge {
         let reply: RerankResponse = ask::model(plane, "/waypost.v1.RerankService/Rerank", &request, PATIENCE).await?;
         reply.ranking.first().map(|ranked| ranked.score.clamp(0.0, 1.0))
     }
+}
+
+/// What the caller does not want kept, the model that compares does not keep either.
+fn hints(prompt: &Prompt) -> Option<RouteHints> {
+    prompt.no_store.then(|| RouteHints { no_store: true, ..RouteHints::default() })
 }
 
 /// Cosine of two unit vectors, little-endian float32 each.

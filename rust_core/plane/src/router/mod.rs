@@ -5,7 +5,8 @@
 //! ([`features`]); [`plan`] lists the [`models`] to ask, by a configured chain ([`routes`]), a slice ([`rollouts`]) or
 //! their rank; [`hops`] goes from one to the next, past the [`cache`], the [`semantic`] one and the [`judge`]; [`forward`] makes a
 //! [`delivery`] to one of the [`replicas`], with [`money`] held for it, over a [`link`], and weighs the [`outcome`]; a
-//! whole [`reply`] or a [`stream`] goes back with a [`signature`]; [`events`] keep the record.
+//! whole [`reply`] or a [`stream`] goes back with a [`signature`]; [`events`] keep the record,
+//! and [`payloads`] what was said, for those who want that kept.
 //!
 //! Beside it, [`registry`] and [`connection`] keep the [`instance`]s known and connected, [`explain`] says where a
 //! call would go, [`feedback`] takes what callers think of an answer.
@@ -56,6 +57,7 @@ mod models;
 mod money;
 mod names;
 mod outcome;
+mod payloads;
 mod plan;
 mod registry;
 mod replicas;
@@ -84,6 +86,7 @@ use feedback::Feedback;
 use judge::Judge;
 use money::Purse;
 use names::Names;
+pub use payloads::{Payload, Payloads};
 use registry::Registry;
 use replicas::Chooser;
 pub use ring::Ring;
@@ -121,6 +124,7 @@ pub struct Plane {
     names: Names,
     flights: Flights,
     events: Events,
+    payloads: Payloads,
     clock: Clock,
 }
 
@@ -152,6 +156,7 @@ impl Plane {
             feedback: Feedback::default(),
             names: Names::default(),
             events: Events::new(config.limits.event_ring),
+            payloads: Payloads::new(&config.payloads),
             flights,
             clock,
             config,
@@ -250,6 +255,11 @@ impl Router {
     /// The record of changes and refusals.
     pub fn audit(&self) -> Audit {
         self.plane.audit.clone()
+    }
+
+    /// What was asked and answered, for those who want it kept.
+    pub fn payloads(&self) -> Payloads {
+        self.plane.payloads.clone()
     }
 
     /// Pairs of answers, of a stable model and of the one that may replace it.

@@ -85,6 +85,11 @@ impl Reply {
         (whole.len() >= PREFIX).then(|| whole.slice(PREFIX..))
     }
 
+    /// As it came, with the prefix.
+    pub fn frames(&self) -> &[Bytes] {
+        &self.frames
+    }
+
     /// Bytes that keeping it takes.
     pub fn size(&self) -> usize {
         self.frames.iter().map(Bytes::len).sum()

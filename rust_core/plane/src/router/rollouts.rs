@@ -32,6 +32,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{
     Plane, ask,
     call::Call,
+    config::PayloadMode,
     models::{self, Wanted},
     reply::Reply,
     ring::Ring,
@@ -320,6 +321,8 @@ pub struct Shadow {
     pub method: &'static str,
     /// Its name.
     pub request_id: String,
+    /// What may be kept of it.
+    pub mode: PayloadMode,
     /// The rollout's stable model, whose answer was returned,
     pub stable_model: String,
     /// and its reply.
@@ -367,7 +370,11 @@ impl Rollouts {
     /// Sends the canary a copy of some of the stable side's calls; both replies go to whoever compares them.
     pub fn shadow(&self, plane: &Arc<Plane>, call: &Call, arm: &Arm, wanted: &Wanted, message: &Bytes, reply: &Reply) {
         let Some((model, share)) = &arm.shadow else { return };
+        if wanted.asked.route.no_store {
+            return;
+        }
         let id = call.request_id();
+        let mode = call.tenant.as_ref().map_or(PayloadMode::Off, |tenant| tenant.payloads);
         let (Some(stable), Code::Ok) = (reply.message(), reply.code()) else { return };
         if slice::arm(xxh3_64(id.as_bytes()), *share, SHADOW_SALT) != slice::Arm::Canary {
             return;
@@ -383,7 +390,7 @@ impl Rollouts {
             let reply = ask::send(&plane, wanted.method, &wanted, &found, message, SHADOW_PATIENCE).await;
             let Some(canary) = reply.and_then(|reply| reply.message()) else { return };
             let method = wanted.method.path;
-            let pair = Shadow { method, request_id: id, stable_model, stable, canary_model: model, canary };
+            let pair = Shadow { method, request_id: id, mode, stable_model, stable, canary_model: model, canary };
             plane.rollouts.shadows.put(pair);
         });
     }

@@ -90,7 +90,8 @@ impl Semantic {
     ) -> Option<Near> {
         let prompt = wanted.asked.prompt.as_ref().filter(|_| wanted.method.shape == Shape::Unary)?;
         let (text, before) = only_text(prompt)?;
-        if wanted.asked.route.no_cache {
+        // To look means to show the text to another model, which remembers what it was shown.
+        if wanted.asked.route.no_cache || wanted.asked.route.no_store {
             return None;
         }
         let group = cache::group(wanted, model, tenant, before, message.get(PREFIX..)?)?;

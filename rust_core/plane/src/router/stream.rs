@@ -123,6 +123,9 @@ impl Passage {
         if let Some(delivery) = &mut self.call.delivery {
             delivery.attempt.heard();
         }
+        if let (Some(capture), Some(data)) = (&mut self.call.capture, frame.data_ref()) {
+            capture.hear(data);
+        }
         if let (Some(meter), Some(data)) = (&mut self.meter, frame.data_ref()) {
             self.used = meter.pass(data).or(self.used);
         }

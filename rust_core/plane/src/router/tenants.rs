@@ -8,7 +8,7 @@ use waypost_decide::rate::{Rate, RateLimiter};
 
 use super::{
     auth::Caller,
-    config::{self, GuardMode, RouterConfig},
+    config::{self, GuardMode, PayloadMode, RouterConfig},
 };
 use crate::error::Error;
 
@@ -27,6 +27,8 @@ pub struct Tenant {
     pub header: Option<HeaderValue>,
     /// How its prompts are guarded.
     pub guard: GuardMode,
+    /// What is kept of its requests and replies.
+    pub payloads: PayloadMode,
     /// US dollars per month.
     pub monthly_usd: Option<f64>,
     /// Calls under way at once; 0: no limit.
@@ -144,6 +146,7 @@ impl Tenant {
             name: each.name.as_str().into(),
             header: None,
             guard: each.guard.or(config.guard.mode),
+            payloads: each.payloads.or(config.payloads.mode),
             monthly_usd: each.monthly_usd,
             max_in_flight: each.max_in_flight,
         }
@@ -154,6 +157,7 @@ impl Tenant {
             name: "".into(),
             header: None,
             guard: config.guard.mode,
+            payloads: config.payloads.mode,
             monthly_usd: config.tenant_default.monthly_usd,
             max_in_flight: config.tenant_default.max_in_flight,
         }

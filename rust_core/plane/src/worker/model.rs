@@ -36,6 +36,8 @@ pub struct Work {
     pub truncation: Truncation,
     /// Room in the worker for this call's texts.
     pub room: Permit,
+    /// Whether the vectors may be remembered.
+    pub keep: bool,
 }
 
 /// What a model gave for a call's texts.
@@ -261,9 +263,10 @@ impl Model {
         }
         let keys: Vec<u128> = inputs.iter().map(|input| cache::key(&input.ids)).collect();
         let engine = self.engine.as_ref().ok_or_else(|| self.failed("it has no session"))?;
+        let keep = work.keep;
         let outcome = engine.run(inputs, work.deadline, work.priority, work.room).await?;
         let fresh: Vec<Row> = outcome.rows.into_iter().map(Row::from).collect();
-        for (key, row) in keys.into_iter().zip(&fresh) {
+        for (key, row) in keys.into_iter().zip(&fresh).filter(|_| keep) {
             self.cache.put(key, row.clone());
         }
         for (index, position) in from_run {

@@ -123,6 +123,7 @@ impl Shell {
             priority: priority(route)?,
             truncation: truncation_of(truncation)?,
             room: self.admit(texts)?,
+            keep: !route.is_some_and(|route| route.no_store),
         })
     }
 

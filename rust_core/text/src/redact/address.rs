@@ -16,7 +16,8 @@ pub fn find(text: &str, found: &mut Vec<Span>) {
         return;
     }
     for hit in FORM.find_iter(text) {
-        let alone = words::begins(text, hit.start()) && words::ends(text, hit.end()) && !text[hit.end()..].starts_with(':');
+        let alone =
+            words::begins(text, hit.start()) && words::ends(text, hit.end()) && !text[hit.end()..].starts_with(':');
         if alone && is_somebody(hit.as_str()) {
             found.push(Span { start: hit.start(), end: hit.end(), kind: Kind::Ip });
         }

@@ -42,16 +42,8 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Email,
-        Self::Phone,
-        Self::Card,
-        Self::Iban,
-        Self::Ip,
-        Self::Ssn,
-        Self::Secret,
-        Self::Credentials,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Email, Self::Phone, Self::Card, Self::Iban, Self::Ip, Self::Ssn, Self::Secret, Self::Credentials];
 
     /// As it is counted.
     pub fn as_str(self) -> &'static str {

@@ -208,7 +208,8 @@ fn reach(text: &[u8], start: usize, length: usize) -> Option<usize> {
 fn mod_97(iban: &[u8]) -> bool {
     let marks: Vec<u8> = iban.iter().copied().filter(u8::is_ascii_alphanumeric).collect();
     let turned = marks[4..].iter().chain(&marks[..4]);
-    let value = |mark: u8| u32::from(if mark.is_ascii_digit() { mark - b'0' } else { mark.to_ascii_uppercase() - b'A' + 10 });
+    let value =
+        |mark: u8| u32::from(if mark.is_ascii_digit() { mark - b'0' } else { mark.to_ascii_uppercase() - b'A' + 10 });
     let rest = turned.fold(0_u32, |rest, mark| match value(*mark) {
         digit @ 0..=9 => (rest * 10 + digit) % 97,
         letter => (rest * 100 + letter) % 97,

@@ -19,8 +19,29 @@ const SAID: std::ops::RangeInclusive<usize> = 7..=15;
 const MOST_GROUPS: usize = 7;
 /// In some languages, what stands before a number.
 const WORDS: [&str; 24] = [
-    "tel", "tele", "telephone", "phone", "phones", "mobile", "cell", "cellphone", "call", "fax", "whatsapp", "sms",
-    "text", "dial", "ring", "telefon", "telefono", "teléfono", "téléphone", "telefone", "handy", "mobil", "móvil",
+    "tel",
+    "tele",
+    "telephone",
+    "phone",
+    "phones",
+    "mobile",
+    "cell",
+    "cellphone",
+    "call",
+    "fax",
+    "whatsapp",
+    "sms",
+    "text",
+    "dial",
+    "ring",
+    "telefon",
+    "telefono",
+    "teléfono",
+    "téléphone",
+    "telefone",
+    "handy",
+    "mobil",
+    "móvil",
     "celular",
 ];
 
@@ -54,7 +75,9 @@ fn international(groups: &Groups<'_>, at: usize) -> Option<usize> {
     let digits: usize = digits(groups, at, count);
     match () {
         () if plus && INTERNATIONAL.contains(&digits) => Some(count),
-        () if zeros && groups.gap_before(at).is_none() && bounded(groups, at) && count >= 3 && digits >= 10 => Some(count),
+        () if zeros && groups.gap_before(at).is_none() && bounded(groups, at) && count >= 3 && digits >= 10 => {
+            Some(count)
+        }
         () => None,
     }
 }
@@ -114,7 +137,11 @@ fn national(groups: &Groups<'_>, at: usize) -> Option<usize> {
     groups.all[at].gap?;
     let inner = groups.all.get(at + 1)?.gap;
     let mut count = 2;
-    while inner.is_some() && count < 5 && groups.all[at + count - 1].gap == inner && groups.all.get(at + count).is_some() {
+    while inner.is_some()
+        && count < 5
+        && groups.all[at + count - 1].gap == inner
+        && groups.all.get(at + count).is_some()
+    {
         count += 1;
     }
     let longer = groups.all[at + count - 1].gap.is_some() && groups.all[at + count - 1].gap == inner;

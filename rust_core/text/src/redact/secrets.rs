@@ -40,9 +40,11 @@ static SHAPES: LazyLock<Regex> = LazyLock::new(|| {
 
 /// A name, and the value it is given; what the value must be like is for [`is_secret`] to say.
 static GIVEN: LazyLock<Regex> = LazyLock::new(|| {
-    let names = "pass(?:word|wd|phrase)|pwd|secret|api[_-]?key|access[_-]?(?:key|token)|auth[_-]?token|token|private[_-]?key";
+    let names =
+        "pass(?:word|wd|phrase)|pwd|secret|api[_-]?key|access[_-]?(?:key|token)|auth[_-]?token|token|private[_-]?key";
     let value = r#"(?<quote>["'`])?(?<value>[^\s"'`,;&<>\[\]]{4,256})"#;
-    Regex::new(&format!(r#"(?i)(?:{names})(?:["']|\\")?(?<by>\s{{0,4}}[:=]\s{{0,4}})\\?{value}"#)).expect("is a pattern")
+    Regex::new(&format!(r#"(?i)(?:{names})(?:["']|\\")?(?<by>\s{{0,4}}[:=]\s{{0,4}})\\?{value}"#))
+        .expect("is a pattern")
 });
 
 /// What a header carries.
@@ -90,7 +92,8 @@ fn urls(text: &str, found: &mut Vec<Span>) {
     for at in memmem::find_iter(text.as_bytes(), "://") {
         let rest = &text[at + 3..];
         let stops = |character: char| character.is_whitespace() || "/?#\"'<>[]`".contains(character);
-        let end = rest.char_indices().take(AUTHORITY).find(|(_, character)| stops(*character)).map_or(rest.len(), |c| c.0);
+        let end =
+            rest.char_indices().take(AUTHORITY).find(|(_, character)| stops(*character)).map_or(rest.len(), |c| c.0);
         let Some((user, _)) = rest.get(..end).and_then(|authority| authority.rsplit_once('@')) else { continue };
         if user.split_once(':').is_some_and(|(_, password)| !password.is_empty()) {
             found.push(Span { start: at + 3, end: at + 3 + user.len(), kind: Kind::Credentials });
@@ -104,7 +107,8 @@ fn given(hit: &Captures<'_>) -> Option<Range<usize>> {
     let quoted = hit.name("quote").is_some();
     // An argument that is passed on: `password=user_password`, `token=token`.
     let passed_on = !quoted && (hit[0].starts_with(text) || text.contains('_') && text.split('_').all(is_name));
-    (text.len() >= 4 && !passed_on && is_secret(text, by == "=" || quoted)).then(|| value.start()..value.start() + text.len())
+    (text.len() >= 4 && !passed_on && is_secret(text, by == "=" || quoted))
+        .then(|| value.start()..value.start() + text.len())
 }
 
 /// Whether a value is one, and not the code or the words that also stand there.
@@ -114,13 +118,17 @@ fn is_secret(value: &str, sure: bool) -> bool {
     let word = kind.iter().any(|word| value.eq_ignore_ascii_case(word));
     let named = value.contains('.') && value.split('.').all(is_name) || value.contains('|');
     let mixed = has_digit(value) && value.bytes().any(|byte| !byte.is_ascii_digit());
-    !code && !word && !named && (mixed && value.len() >= 6 || sure && value.bytes().any(|byte| byte.is_ascii_alphabetic()))
+    !code
+        && !word
+        && !named
+        && (mixed && value.len() >= 6 || sure && value.bytes().any(|byte| byte.is_ascii_alphabetic()))
 }
 
 /// Part of a path in code, such as `os.environ`.
 fn is_name(part: &str) -> bool {
     let first = part.bytes().next();
-    first.is_some_and(|byte| byte.is_ascii_alphabetic()) && part.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+    first.is_some_and(|byte| byte.is_ascii_alphabetic())
+        && part.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
 }
 
 /// A word of sixteen letters is none.

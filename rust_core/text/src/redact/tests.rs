@@ -46,7 +46,8 @@ fn text_without_any_is_the_same_text() {
 
 /// A valid card: a prefix that issuers have, so many digits, the last by Luhn's rule.
 fn card() -> impl Strategy<Value = String> {
-    let ranges = prop_oneof![Just(("4", 16)), Just(("53", 16)), Just(("37", 15)), Just(("6011", 16)), Just(("2300", 16))];
+    let ranges =
+        prop_oneof![Just(("4", 16)), Just(("53", 16)), Just(("37", 15)), Just(("6011", 16)), Just(("2300", 16))];
     (ranges, prop::collection::vec(0_u32..10, 20)).prop_map(|((prefix, length), digits)| {
         let body: String = digits.iter().map(u32::to_string).take(length - 1 - prefix.len()).collect();
         let open = format!("{prefix}{body}");
@@ -62,9 +63,46 @@ fn card() -> impl Strategy<Value = String> {
 /// Pieces that finders look for, in any order.
 fn crowded() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
-        "@", ".", "-", " ", "+", "0", "1", "4111", "1111", "12", "555", "a", "de", "DE89", "://", ":", "password=", "\"",
-        "sk-", "eyJ", "Bearer ", "-----BEGIN ", "PRIVATE KEY-----", "-----END ", "[", "]", "é", "例", "\\n", "\n", "x@y.zz",
-        "(", ")", "/", "phone ", "ssn ", "123-45-6789", "10.1.2.3", "::", "fe80",
+        "@",
+        ".",
+        "-",
+        " ",
+        "+",
+        "0",
+        "1",
+        "4111",
+        "1111",
+        "12",
+        "555",
+        "a",
+        "de",
+        "DE89",
+        "://",
+        ":",
+        "password=",
+        "\"",
+        "sk-",
+        "eyJ",
+        "Bearer ",
+        "-----BEGIN ",
+        "PRIVATE KEY-----",
+        "-----END ",
+        "[",
+        "]",
+        "é",
+        "例",
+        "\\n",
+        "\n",
+        "x@y.zz",
+        "(",
+        ")",
+        "/",
+        "phone ",
+        "ssn ",
+        "123-45-6789",
+        "10.1.2.3",
+        "::",
+        "fe80",
     ]);
     prop::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat())
 }

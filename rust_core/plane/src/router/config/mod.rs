@@ -17,6 +17,7 @@ mod answers;
 mod doors;
 mod money;
 mod parse;
+mod payloads;
 mod prompts;
 mod replicas;
 mod routes;
@@ -24,6 +25,7 @@ mod routes;
 pub use answers::{Brand, Cache, Quality, Relevance, SemanticCache};
 pub use doors::{Auth, Local};
 pub use money::{Budget, Soft, Tenant, TenantDefault};
+pub use payloads::{PayloadMode, Payloads, TenantPayloads};
 pub use prompts::{Guard, GuardMode, Share, Style, Tags, TenantGuard, TierName, Tiers};
 pub use replicas::{Breaker, Hedge, Outlier, Policy, Retry, Weights};
 pub use routes::{Condition, Hop, Rollout, Route};
@@ -104,6 +106,9 @@ pub struct RouterConfig {
     /// Answers that are kept.
     #[serde(default)]
     pub cache: Cache,
+    /// What is kept of requests and replies for the record.
+    #[serde(default)]
+    pub payloads: Payloads,
     /// Answers that are judged.
     #[serde(default)]
     pub quality: Quality,

@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::prompts::{TenantGuard, TierName};
+use super::{
+    payloads::TenantPayloads,
+    prompts::{TenantGuard, TierName},
+};
 use crate::router::auth::Role;
 
 /// One of those who call.
@@ -32,6 +35,9 @@ pub struct Tenant {
     /// How its prompts are guarded.
     #[serde(default)]
     pub guard: TenantGuard,
+    /// What is kept of its requests and replies.
+    #[serde(default)]
+    pub payloads: TenantPayloads,
 }
 
 /// What holds for a tenant that is not listed.
