@@ -41,7 +41,6 @@ class Mesh:
     """A mesh, or a door to one, that runs."""
 
     address: str
-    config: Path
 
 
 @contextmanager
@@ -51,7 +50,7 @@ def running() -> Iterator[Mesh]:
         config = _written(Path(folder), _config(hosted.url))
         with _serving(config, "up", "grpc") as address:
             _spend(address)
-            yield Mesh(address, config)
+            yield Mesh(address)
 
 
 @contextmanager
@@ -63,7 +62,7 @@ def door(mesh: Mesh, caller: Tls | None = None, **router: Any) -> Iterator[Mesh]
         config = _written(Path(folder), {"router": {"decisions": {"to": "none"}, "instances": workers, **router}})
         with _serving(config, "router", "address") as address:
             _await(address, caller)
-            yield Mesh(address, config)
+            yield Mesh(address)
 
 
 def _config(url: str) -> dict[str, Any]:
@@ -85,7 +84,8 @@ def _written(folder: Path, config: dict[str, Any]) -> Path:
 @contextmanager
 def _serving(config: Path, command: str, announced: str) -> Iterator[str]:
     """A process of `waypost`; yields the address that its first line announces under this key."""
-    env = os.environ | {"WAYPOST_RUNTIME": str(config.parent / "run"), KEY_ENV: KEY}
+    places = {"WAYPOST_HOME": str(config.parent / "home"), "WAYPOST_RUNTIME": str(config.parent / "run")}
+    env = os.environ | places | {KEY_ENV: KEY}
     options = ("--config", str(config), "--listen", "127.0.0.1:0", "--json", "--lifeline")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(
