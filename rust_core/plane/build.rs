@@ -16,14 +16,25 @@ const FILES: [&str; 8] = [
     "waypost/v1/retrieve.proto",
 ];
 
+/// Served by routers only, so it has descriptors of its own.
+const OIP: &str = "inference/grpc_service.proto";
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={PROTO_ROOT}");
-    let descriptors = protox::compile(FILES, [PROTO_ROOT])?;
+    generate("waypost.bin", &FILES)?;
+    generate("inference.bin", &[OIP])
+}
+
+/// The code of `sources`, and their descriptors as `file`.
+fn generate(file: &str, sources: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
+    let descriptors = protox::compile(sources, [PROTO_ROOT])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(out.join("waypost.bin"), descriptors.encode_to_vec())?;
+    std::fs::write(out.join(file), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .codec_path("crate::codec::StrictCodec")
         .bytes(".waypost.v1.EmbedResponse.vectors")
+        .bytes(".inference.ModelInferRequest.raw_input_contents")
+        .bytes(".inference.ModelInferResponse.raw_output_contents")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -23,8 +23,12 @@ impl Deadline {
 
     /// From the `grpc-timeout` header, or `default` where a call has none or one that cannot be read.
     pub fn from_headers(headers: &HeaderMap, now: Instant, default: Duration) -> Self {
-        let timeout = headers.get(HEADER).and_then(parse).unwrap_or(default);
-        Self::after(now, timeout)
+        Self::asked(headers, now).unwrap_or(Self::after(now, default))
+    }
+
+    /// From the `grpc-timeout` header alone.
+    pub fn asked(headers: &HeaderMap, now: Instant) -> Option<Self> {
+        headers.get(HEADER).and_then(parse).map(|timeout| Self::after(now, timeout))
     }
 
     /// Time left at `now`; zero once it has passed.

@@ -57,6 +57,11 @@ impl Health {
         HealthServer::new(self.clone())
     }
 
+    /// Whether a name serves now.
+    pub fn is_serving(&self, name: &str) -> bool {
+        self.status(name) == Some(ServingStatus::Serving)
+    }
+
     fn status(&self, name: &str) -> Option<ServingStatus> {
         self.names.lock().get(name).map(|sender| *sender.borrow())
     }

@@ -269,12 +269,14 @@ async fn serve<A: App>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'sta
     watcher.watch(connection).await.ok();
 }
 
-/// Health and reflection, which every server has.
-pub fn common_routes(health: &Health) -> Result<Routes, tonic_reflection::server::Error> {
+/// Health and reflection, which every server has; `more` describes what it has beside the contract.
+pub fn common_routes(health: &Health, more: &[&'static [u8]]) -> Result<Routes, tonic_reflection::server::Error> {
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        let common = [proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
+        let sets = common.iter().chain(more);
+        sets.fold(tonic_reflection::server::Builder::configure(), |builder, set| {
+            builder.register_encoded_file_descriptor_set(set)
+        })
     };
     Ok(Routes::new(health.service()).add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?))
 }

@@ -186,7 +186,7 @@ impl Plane {
 }
 
 /// Who calls: the door has said so.
-fn caller<T>(request: &Request<T>) -> Result<&Caller, Error> {
+pub fn caller<T>(request: &Request<T>) -> Result<&Caller, Error> {
     request.extensions().get().ok_or(Error::Unauthenticated { why: "nobody knows who calls" })
 }
 

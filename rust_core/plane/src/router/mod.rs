@@ -9,7 +9,7 @@
 //! and [`payloads`] what was said, for those who want that kept.
 //!
 //! Beside it, [`registry`] and [`connection`] keep the [`instance`]s known and connected, [`explain`] says where a
-//! call would go, [`feedback`] takes what callers think of an answer.
+//! call would go, [`feedback`] takes what callers think of an answer, and [`oip`] is a door for tensors.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::{
     headers,
     health::Health,
     peer::{Door, Peer},
-    proto::v1::mesh_service_server::MeshServiceServer,
+    proto::{self, v1::mesh_service_server::MeshServiceServer},
     server::{self, Entrance, Server},
     tls::Connector,
 };
@@ -56,6 +56,7 @@ mod methods;
 mod models;
 mod money;
 mod names;
+mod oip;
 mod outcome;
 mod payloads;
 mod plan;
@@ -226,9 +227,9 @@ impl Router {
         let health = Health::default();
         let flights = Flights::default();
         let plane = Arc::new(Plane::new(config, health.clone(), flights.clone()).await?);
-        let routes = server::common_routes(&health).map_err(io::Error::other)?;
+        let routes = server::common_routes(&health, &[proto::OIP_DESCRIPTORS]).map_err(io::Error::other)?;
         let routes = routes.add_service(MeshServiceServer::new(mesh::Mesh(plane.clone())));
-        let routes = Arc::new(routes.prepare());
+        let routes = Arc::new(routes.add_service(oip::service(plane.clone())).prepare());
         let doors = plane.clone();
         let app = move |peer| RouterService::new(doors.clone(), routes.clone(), peer);
         let server = Server::start(&entrances(&plane.config), app, health, flights).await?;

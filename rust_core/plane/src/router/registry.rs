@@ -202,6 +202,11 @@ impl Registry {
         self.worker_tls.as_deref()
     }
 
+    /// Whether health says that a name serves.
+    pub fn is_serving(&self, name: &str) -> bool {
+        self.health.is_serving(name)
+    }
+
     /// Health stays as it is from now on: the router leaves.
     pub fn close(&self) {
         self.members.lock().closed = true;

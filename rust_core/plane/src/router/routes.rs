@@ -57,6 +57,11 @@ impl Route {
         Some(Arc::new(Self { name: config.name.clone(), models, chain: Mutex::new(Chain::new(hops)?) }))
     }
 
+    /// Those of its hops, in their order.
+    pub fn models(&self) -> &[String] {
+        &self.models
+    }
+
     /// Begins a call.
     pub fn begin(&self, state: &State) -> Step {
         self.chain.lock().begin(state)

@@ -120,7 +120,7 @@ fn routes(shell: &Arc<Shell>, health: &Health) -> Result<Routes, tonic_reflectio
     let rerank = RerankServiceServer::new(rerank::Reranker(shell.clone()));
     let generate = GenerateServiceServer::new(generate::Writer(shell.clone()));
     // No limits here: `measure` has refused what is too large.
-    Ok(server::common_routes(health)?
+    Ok(server::common_routes(health, &[])?
         .add_service(embed.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(classify.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(rerank.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
