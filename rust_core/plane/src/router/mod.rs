@@ -15,7 +15,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 use tokio::runtime::Handle;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use waypost_decide::{Limit, RetryBudget, hedge::Hedge};
 use waypost_store::{Place, Store};
 
@@ -124,6 +124,8 @@ pub struct Plane {
     feedback: Feedback,
     names: Names,
     flights: Flights,
+    /// Conversations that would never end by themselves end by this.
+    leaving: CancellationToken,
     events: Events,
     payloads: Payloads,
     clock: Clock,
@@ -159,6 +161,7 @@ impl Plane {
             events: Events::new(config.limits.event_ring),
             payloads: Payloads::new(&config.payloads),
             flights,
+            leaving: CancellationToken::new(),
             clock,
             config,
         })
@@ -289,6 +292,7 @@ impl Router {
 
     /// Health first, then the calls in flight, then the connections; whether all ended within `patience`.
     pub async fn drain(self, patience: Duration) -> bool {
+        self.plane.leaving.cancel();
         self.plane.registry.close();
         let clean = self.server.drain(patience).await;
         // What is left after an unclean end is dropped with the runtime.

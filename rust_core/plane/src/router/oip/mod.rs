@@ -79,7 +79,8 @@ impl Oip {
 pub fn service(plane: Arc<Plane>) -> Signed<GrpcInferenceServiceServer<Oip>> {
     let limit = plane.config.limits.max_receive_bytes;
     let server = GrpcInferenceServiceServer::new(Oip { plane, statistics: Arc::default() });
-    Signed(server.max_decoding_message_size(limit).max_encoding_message_size(usize::MAX))
+    let service = server.max_decoding_message_size(limit).max_encoding_message_size(usize::MAX);
+    Signed { service, limit }
 }
 
 #[tonic::async_trait]

@@ -4,7 +4,7 @@
 //! of their requests, as Triton's do of models that answer once: each waits for its turn, which is when the whole
 //! answer before it has been given.  A request that fails says so under its id, and the stream goes on.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures::{
     Stream, StreamExt,
@@ -20,8 +20,13 @@ use super::{
     infer::{Infer, Writing},
     inner::{Arrival, said},
     parameters::flag,
+    signed::mended,
 };
-use crate::proto::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
+use crate::{
+    error::Error,
+    proto::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse},
+    router::Plane,
+};
 
 /// Requests of one stream that are worked on at once; more wait in the connection.
 const AHEAD: usize = 64;
@@ -39,12 +44,20 @@ pub fn answers<S>(oip: Oip, arrival: Arrival, requests: S) -> Responses
 where
     S: Stream<Item = Result<ModelInferRequest, Status>> + Send + 'static,
 {
+    let plane = oip.plane.clone();
+    let limit = plane.config.limits.max_receive_bytes;
     let mut conversation = Conversation::new(oip, arrival);
-    let each = requests.map(move |request| match request {
+    let each = requests.take_until(plane.leaving.clone().cancelled_owned()).map(move |request| match request {
         Ok(request) => conversation.answer(request),
-        Err(status) => stream::iter([Err(status)]).boxed(),
+        Err(status) => stream::iter([Err(mended(status, limit))]).boxed(),
     });
-    Box::pin(each.flatten_unordered(AHEAD))
+    Box::pin(each.flatten_unordered(AHEAD).chain(stream::once(farewell(plane)).filter_map(std::future::ready)))
+}
+
+/// Once all that was asked is answered: who wants to go on is told to do so elsewhere.
+async fn farewell(plane: Arc<Plane>) -> Option<Response> {
+    let instance = plane.config.instance.clone();
+    plane.leaving.is_cancelled().then(|| Err(Error::Draining { instance }.into()))
 }
 
 /// What the requests of a stream have in common.
