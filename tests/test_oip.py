@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -34,6 +38,7 @@ from tests.triton import Answers, dial, floats, infer, raw, refused, request, sa
 from waypost.v1 import common_pb2, generate_pb2
 
 Code = grpc.StatusCode
+MANUAL = (Path(__file__).parents[1] / "docs" / "oip.md").read_text()
 LABELS = ("glad", "sad", "so-so")
 
 
@@ -243,9 +248,10 @@ def test_the_end_of_a_stream_is_said_alone_where_that_is_asked_for(
     job = writer.next()
     job.push("upon")
     job.finish("stop")
-    results = stream.whole()
-    assert [len(each.get_response().outputs) for each in results] == [1, 4, 0]
-    assert results[-1].get_response().model_name == "w"
+    *pieces, figures, end = stream.whole()
+    assert "".join(words(each, "text")[0] for each in [*pieces, figures]) == "upon"
+    assert [len(each.get_response().outputs) for each in (figures, end)] == [4, 0]
+    assert end.get_response().model_name == "w"
 
 
 def test_whole_answers_come_in_the_order_of_their_requests(
@@ -507,3 +513,11 @@ def test_the_mesh_on_real_models_answers_as_natively(default_mesh: str) -> None:
         client.async_stream_infer("smollm2", [messages], parameters=parameters)
         assert "".join(words(each, "text")[0] for each in answers.whole()) == answer.text
         client.stop_stream()
+
+
+def test_the_manual_s_example_prints_what_it_says(default_mesh: str) -> None:
+    """Against the embedded default on real models."""
+    ((code, printed),) = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", MANUAL, re.DOTALL)
+    here = code.replace("127.0.0.1:50051", default_mesh)
+    done = subprocess.run([sys.executable, "-c", here], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (printed, "")

@@ -155,7 +155,9 @@ impl Pieces {
         loop {
             let reply = self.replies.next().await?;
             let reply = reply.ok_or_else(|| self.cut())?;
-            if let Some(whole) = reply.r#final {
+            if let Some(mut whole) = reply.r#final {
+                // Whoever writes fast sends the end of the text along with the summary.
+                whole.text.insert_str(0, &reply.text);
                 return self.finish(whole).await;
             }
             if !reply.text.is_empty() && self.outputs.contains(&TEXT) {
