@@ -25,7 +25,7 @@ use crate::{error::Error, proto::inference::ModelInferRequest, router::Plane};
 enum Work {
     Texts(Texts),
     Rerank(Rerank),
-    Generate(Generate),
+    Generate(Box<Generate>),
 }
 
 /// A request that was understood.
@@ -124,13 +124,13 @@ impl Infer {
     }
 
     /// The same in pieces, where it is to be written.
-    pub fn split(self) -> Result<Writing, Self> {
+    pub fn split(self) -> Result<Writing, Box<Self>> {
         match self.work {
             Work::Generate(generate) => {
                 let Self { id, empty_final, asking, tally, .. } = self;
                 Ok(Writing { id, empty_final, asking, generate, tally })
             }
-            work => Err(Self { work, ..self }),
+            work => Err(Box::new(Self { work, ..self })),
         }
     }
 }
@@ -142,7 +142,7 @@ pub struct Writing {
     /// Its end is to be said by a response of its own.
     pub empty_final: bool,
     asking: Asking,
-    generate: Generate,
+    generate: Box<Generate>,
     /// For its end.
     pub tally: Tally,
 }
@@ -170,7 +170,7 @@ impl Work {
             [texts::TEXT] => Self::Texts(Texts::read(&mut inputs, requested, parameters, known, common)?),
             [rerank::DOCUMENTS, rerank::QUERY] => Self::Rerank(Rerank::read(&mut inputs, requested, common)?),
             [generate::PROMPT] | [generate::MESSAGES] => {
-                Self::Generate(Generate::read(&mut inputs, requested, parameters, common)?)
+                Self::Generate(Generate::read(&mut inputs, requested, parameters, common)?.into())
             }
             other => {
                 let expected = "`text`; or `query` and `documents`; or `prompt`; or `messages`";
