@@ -211,9 +211,29 @@ impl Call {
     }
 }
 
-/// The same as RetryInfo says, for clients that look for it here.
+/// The same as RetryInfo says, for clients that look for it here.  Only with the one code that is retried as it stands:
+/// grpc-java retries whatever comes with this header, and a caller without quota would hear of it at its deadline.
 fn pushback(status: &Status) -> Option<(header::HeaderName, HeaderValue)> {
+    if status.code() != Code::Unavailable {
+        return None;
+    }
     let pause = tonic_types::StatusExt::get_details_retry_info(status)?.retry_delay?;
     let millis = u64::try_from(pause.as_millis()).ok()?;
     Some((header::HeaderName::from_static("grpc-retry-pushback-ms"), HeaderValue::from(millis)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_unavailable_asks_the_clients_library_to_come_back() {
+        let retry_after = Duration::from_millis(250);
+        let away = Error::NoInstance { model: "m".into(), retry_after };
+        let full = Error::QueueFull { limit: 1, retry_after };
+        assert_eq!(pushback(&away.into()).map(|(_, value)| value), Some(HeaderValue::from(250)));
+        assert_eq!(pushback(&full.into()), None);
+    }
 }
