@@ -137,6 +137,15 @@ def test_a_port_in_use_is_an_error_before_anything_starts(run: Run) -> None:
     assert f"{address} is in use" in done.err
 
 
+@pytest.mark.parametrize("command", [("up",), ("router",), ("worker", "--name", "local")])
+def test_plain_text_for_other_machines_is_not_listened_for_by_mistake(run: Run, command: tuple[str, ...]) -> None:
+    """An address of the command line is held to what one of the file is; the message says how to have it."""
+    done = run(*command, "--listen", "0.0.0.0:1")
+    assert done.code == 2
+    assert '.listen = "0.0.0.0:1": plain text, for everybody who can reach it; add [' in done.err
+    assert "--insecure" in done.err
+
+
 def test_a_worker_that_is_not_in_the_configuration_is_named(run: Run) -> None:
     """With those that are."""
     done = run("worker", "--name", "other")
@@ -148,5 +157,5 @@ def test_help_lists_every_command(run: Run) -> None:
     """The commands of the house."""
     shown = run("--help").out
     commands = "up router worker pull models status embed classify rerank generate chat route budget feedback rollout "
-    commands += "train bench demo config"
+    commands += "train bench demo config token audit health"
     assert [name for name in commands.split() if name not in shown] == []
