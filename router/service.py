@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import waypost
-from router import audit, events, registry, rollout_jobs, tenants
+from router import audit, events, payloads, registry, rollout_jobs, tenants
 from waypost import _core, cpus, places
 from waypost.config import Router, looks_like_path
 from waypost.life import Stop
@@ -60,6 +60,7 @@ def core_config(config: Router, instances: list[str], shipped: Shipped, sockets:
     plane |= {"instance": "router", "version": waypost.__version__}
     plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)
     plane["tenants"] = tenants.keyed(config.tenants)
+    plane["payloads"] = {"mode": config.payloads.mode, "max_text_bytes": config.payloads.max_text_bytes}
     plane["auth"] = {"required": config.auth.required}
     plane["local"] = {"gateway": gateway(sockets), "operator": operator(config, sockets)}
     plane["tiers"]["head"] = _head(config.tiers.head, shipped)
@@ -102,6 +103,7 @@ def _jobs(config: Router, router: Any, static: list[str], listed: list[str]) -> 
     yield lambda stop: events.drain(router, sink, stop)
     record = events.sink(config.audit, "audit")
     yield lambda stop: audit.drain(router, record, stop)
+    yield payloads.job(config, router)
     yield from rollout_jobs.jobs(router, _core.judge_canary, _core.canary_traffic, config.rollout)
     if path := config.instances_file:
 

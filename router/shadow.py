@@ -5,7 +5,8 @@ A shadow call is a copy of a call whose answer nobody waits for.  What is alike 
 - embeddings: cosine of the vectors, text by text;
 - rankings: Spearman's rank correlation of the documents both have;
 - labels: the share of texts with the same best label;
-- text: the share of words that stay, and the words that do not.
+- text: the share of words that stay; the words that do not are stored as the tenant's payloads are: not at all,
+  redacted, or as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from router.events import Sink, write
+from router.payload_texts import as_it_is, redacted
 from waypost.v1 import classify_pb2, embed_pb2, generate_pb2, rerank_pb2
 
 BATCH = 64
@@ -61,7 +63,7 @@ def compared(pair: Pair) -> dict[str, Any]:
     line = {"event": "shadow", "timestamp": datetime.now(UTC).isoformat(), **known}
     try:
         kind, compare = KINDS[pair["method"]]
-        return line | {"kind": kind} | compare(pair["stable"], pair["canary"])
+        return line | {"kind": kind} | compare(pair["stable"], pair["canary"]) | _words(kind, pair)
     except KeyError:
         return line | {"similarity": None, "why": "answers of this call are not compared"}
     except (DecodeError, NotComparable) as error:
@@ -117,12 +119,24 @@ def labels(stable: bytes, canary: bytes) -> Seen:
 
 
 def texts(stable: bytes, canary: bytes) -> Seen:
-    """The share of words that stay, and the words that do not: `[-gone-]` and `{+new+}`."""
-    ours, theirs = (generate_pb2.GenerateResponse.FromString(reply).text for reply in (stable, canary))
-    left, right = ours.split()[:WORDS], theirs.split()[:WORDS]
+    """The share of words that stay."""
+    left, right = (_answer(reply).split()[:WORDS] for reply in (stable, canary))
+    ratio = difflib.SequenceMatcher(None, left, right, autojunk=False).ratio()
+    return {"similarity": _rounded(ratio), "words": [len(left), len(right)]}
+
+
+def _answer(reply: bytes) -> str:
+    return generate_pb2.GenerateResponse.FromString(reply).text
+
+
+def _words(kind: str, pair: Pair) -> Seen:
+    """The words that do not stay, as the tenant will have them kept: `[-gone-]` and `{+new+}`."""
+    keep = KEPT.get(pair["mode"])
+    if kind != "texts" or not keep:
+        return {}
+    left, right = (keep(_answer(pair[side])).split()[:WORDS] for side in ("stable", "canary"))
     matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
-    marked = " ".join(_marked(matcher, left, right))[:DIFF_CHARACTERS]
-    return {"similarity": _rounded(matcher.ratio()), "words": [len(left), len(right)], "diff": marked}
+    return {"diff": " ".join(_marked(matcher, left, right))[:DIFF_CHARACTERS]}
 
 
 def _marked(matcher: difflib.SequenceMatcher[str], left: list[str], right: list[str]) -> Iterable[str]:
@@ -140,6 +154,8 @@ def _rounded(value: Any) -> float:
     return round(float(value), 6)
 
 
+KEPT: dict[str, Callable[[str], str]] = {"full": as_it_is, "redacted": redacted}
+"""Per mode of the tenant's payloads: what is kept of an answer; of others nothing is."""
 KINDS: dict[str, tuple[str, Callable[[bytes, bytes], Seen]]] = {
     "/waypost.v1.EmbedService/Embed": ("embeddings", embeddings),
     "/waypost.v1.RerankService/Rerank": ("rankings", rankings),

@@ -67,7 +67,7 @@ def test_tenants_come_with_their_keys(tmp_path: Path, monkeypatch: pytest.Monkey
         "monthly_usd": 5.0,
     }
     for router in (keyed(key_env="ACME_KEY"), keyed(key_file=str(tmp_path / "key"))):
-        assert handed(router)["tenants"] == [expected | {"guard": "block"}]
+        assert handed(router)["tenants"] == [expected | {"guard": "block", "payloads": "inherit"}]
     assert handed(keyed())["tenants"][0]["key"] is None
 
 

@@ -32,6 +32,7 @@ from tests.scripted_provider import (
     writes,
 )
 from waypost.config import Model
+from waypost.v1.common_pb2 import RouteHints
 from waypost.v1.generate_pb2 import (
     TOOL_CHOICE_NONE,
     TOOL_CHOICE_REQUIRED,
@@ -435,6 +436,15 @@ def test_an_endpoint_without_stream_options_is_understood(start: Start) -> None:
     inbox = start(provider)
     assert [inbox.ask(chat("x")).text, inbox.ask(chat("x")).text] == ["ok", "ok"]
     assert ["stream_options" in seen.body for seen in provider.seen] == [True, False, False]
+
+
+def test_an_endpoint_is_told_not_to_store_what_its_caller_does_not_want_kept(start: Start) -> None:
+    """And nothing where the caller says nothing; who does not know the word is asked without it."""
+    provider = ScriptedProvider(says("ok"), refuses(400, "unknown field 'store'"), says("ok"))
+    inbox = start(provider)
+    for private in (False, True):
+        inbox.ask(chat("x", route=RouteHints(no_store=private)))
+    assert [seen.body.get("store") for seen in provider.seen] == [None, False, None]
 
 
 def test_an_endpoint_that_wants_max_completion_tokens_gets_them(start: Start) -> None:

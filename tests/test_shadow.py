@@ -37,7 +37,7 @@ class Kept:
 
 
 def pair(method: str, stable: bytes, canary: bytes) -> dict[str, Any]:
-    names = {"request_id": "r1", "stable_model": "old", "canary_model": "new"}
+    names = {"request_id": "r1", "stable_model": "old", "canary_model": "new", "mode": "full"}
     return {"method": f"/waypost.v1.{method}", "stable": stable, "canary": canary} | names
 
 
@@ -90,6 +90,18 @@ def test_texts_keep_the_words_that_changed() -> None:
     assert line["diff"] == "… [-cat-] {+dog+} … [-down-]"
     assert line["similarity"] == pytest.approx(4 / 7, abs=1e-6)
     assert len(seen("GenerateService/Generate", text("a" * 9000), text(""))["diff"]) == shadow.DIFF_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    ("mode", "diff"),
+    [("off", None), ("hash", None), ("redacted", "… {+[EMAIL]+}"), ("full", "… {+a@example.com+}")],
+)
+def test_words_are_kept_as_the_tenant_will_have_them(mode: str, diff: str | None) -> None:
+    """The figures are the same."""
+    both = pair("GenerateService/Generate", text("write to"), text("write to a@example.com")) | {"mode": mode}
+    line = shadow.compared(both)
+    assert (line.get("diff"), line["similarity"]) == (diff, pytest.approx(4 / 5))
+    assert ("example" in json.dumps(line)) == (mode == "full")
 
 
 @given(st.permutations(range(8)))

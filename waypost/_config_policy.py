@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, Strict, ValidationInfo
 
 from waypost._config_fields import MIB, Amount, Count, Name, NameOrPath, Seconds, Section, Share, Strings
+from waypost._config_privacy import TenantPayloads
 from waypost._config_security import Role
 
 Tier = Literal["simple", "medium", "high", "creative", "premium"]
@@ -103,6 +104,8 @@ class Tenant(Section):
     RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; absent: only the budget of all."""
     guard: Literal["inherit", "off", "annotate", "block"] = "inherit"
     """What the guard does with this tenant's texts; "inherit": as `guard.mode` says."""
+    payloads: TenantPayloads = "inherit"
+    """What is logged of this tenant's texts; "inherit": as `payloads.mode` says."""
 
 
 class TenantDefault(Section):

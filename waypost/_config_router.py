@@ -23,6 +23,7 @@ from waypost._config_policy import (
     TenantDefault,
     Tiers,
 )
+from waypost._config_privacy import Payloads
 from waypost._config_security import Audit, Auth, ClientTls, ServerTls
 
 
@@ -147,6 +148,7 @@ class Router(Section):
     outlier: Outlier = Outlier()
     decisions: Decisions = Decisions()
     audit: Audit = Audit()
+    payloads: Payloads = Payloads()
     tenants: Annotated[tuple[Tenant, ...], Strict(False)] = ()
     tenant_default: TenantDefault = TenantDefault()
     tiers: Tiers = Tiers()

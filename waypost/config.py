@@ -33,6 +33,7 @@ from waypost._config_fields import (
 )
 from waypost._config_http import Http
 from waypost._config_policy import Tenant
+from waypost._config_privacy import Payloads, TenantPayloads
 from waypost._config_problems import ConfigError, Problem, field_problems
 from waypost._config_router import Decisions, Router
 from waypost._config_security import Audit, Auth, ClientTls, ServerTls
@@ -50,11 +51,13 @@ __all__ = [
     "Http",
     "Llama",
     "Model",
+    "Payloads",
     "Problem",
     "Remote",
     "Router",
     "ServerTls",
     "Tenant",
+    "TenantPayloads",
     "Worker",
     "check",
     "check_listener",

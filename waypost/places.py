@@ -17,7 +17,8 @@ def home() -> Path:
 def log(name: str) -> Path:
     """File of JSON lines at home.
 
-    "decisions", "audit" (changes and refusals), "rollouts" (the judge's journal), "shadows" (answers compared).
+    "decisions", "audit" (changes and refusals), "rollouts" (the judge's journal), "shadows" (answers compared),
+    "payloads" (what was said, of tenants who have that kept).
     """
     return home() / "log" / f"{name}.jsonl"
 

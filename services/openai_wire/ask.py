@@ -78,6 +78,8 @@ def ask(request: GenerateRequest, endpoint: Endpoint) -> Ask:
 
 def _chat(request: GenerateRequest, schema: Schema | None, endpoint: Endpoint) -> Body:
     body: Body = {"messages": [messages.message(each) for each in request.chat.messages]}
+    if request.route.no_store:
+        body["store"] = False
     if request.tools:
         body["tools"] = [messages.tool(each) for each in request.tools]
         body["tool_choice"] = CHOICES.get(request.tool_choice, "auto")
