@@ -450,6 +450,19 @@ def test_statistics_count_what_came_through_this_door(client: triton.InferenceSe
         client.get_inference_statistics("nobody")
 
 
+def test_statistics_know_what_the_router_answered_itself(plane: Plane) -> None:
+    """From its cache: nothing was executed then."""
+    router = plane.router(plane.worker(plane.hash_model()), cache={"enabled": True})
+    with closing(dial(router.address)) as client:
+        for _ in range(3):
+            result = client.infer("hash", [tensor("text", "one")])
+        assert said(result)["waypost-cache"] == "hit"
+        (told,) = client.get_inference_statistics("hash").model_stats
+    counts = told.inference_stats
+    assert (told.inference_count, told.execution_count) == (3, 1)
+    assert (counts.success.count, counts.cache_hit.count, counts.cache_miss.count) == (3, 2, 1)
+
+
 def test_models_are_taken_out_of_service_and_back(client: triton.InferenceServerClient) -> None:
     """The index says by whom."""
     client.unload_model("hash")

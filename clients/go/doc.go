@@ -12,4 +12,4 @@
 // without side effects, and errors of type [*Error].
 package waypost
 
-//go:generate buf generate ../../proto
+//go:generate buf generate ../../proto --path ../../proto/waypost

@@ -4,5 +4,5 @@
 set -eu
 target=$1
 common=$(python -c 'import google.rpc; print(google.rpc.__path__[0].removesuffix("/google/rpc"))')
-buf generate ../../proto -o "$target"
+buf generate ../../proto --path ../../proto/waypost -o "$target"
 buf generate "$common" --path "$common/google/rpc/error_details.proto" -o "$target"
