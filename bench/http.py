@@ -3,9 +3,9 @@
 Questions: how much longer does one client wait for a vector over HTTP than over gRPC; how many requests for vectors
 does the gateway answer in a second, and at how much CPU, beside LiteLLM's proxy, which others put in the same place?
 Control: the same mesh called by gRPC.  It serves 384-d hash vectors, which take microseconds.  LiteLLM's upstream is
-the gateway, the one thing here that speaks its protocol: its rate includes ours, but its CPU is that of its own process.
-Measured: wall time per call, by wrk over HTTP with kept connections and by a Rust load generator over gRPC, and user and
-system time of the process in question over the same calls.  Contenders are interleaved; medians over rounds are shown.
+the gateway, the one thing here that speaks its protocol: its rate includes ours, but its CPU is its own process's.
+Measured: wall time per call, by wrk over HTTP with kept connections and by a Rust load generator over gRPC; user and
+system time of the process in question over the same calls.  Contenders are interleaved, medians over rounds shown.
 
     python -m bench.http            # needs wrk; LiteLLM is installed into a folder that goes again
     python -m bench.http --alone    # without LiteLLM
@@ -36,7 +36,7 @@ from bench.texts import texts
 from waypost import address
 from waypost.v1 import embed_pb2
 
-ROUNDS, SECONDS = 5, 3.0
+ROUNDS, SECONDS = 5, 3
 CONNECTIONS = 32
 LITELLM = "litellm[proxy]>=1.80,<2"
 PATIENCE_S = 120.0
@@ -61,6 +61,8 @@ model_list:
       api_key: none
 litellm_settings:
   telemetry: false
+general_settings:
+  dangerously_permit_weak_or_unset_master_key: true
 """
 
 
@@ -100,10 +102,10 @@ class Contender:
         return sum(mesh.cpu_seconds(each.pid) for each in (self.process, *self.process.children(recursive=True)))
 
 
-def wrk(url: str, body: dict[str, Any], connections: int, seconds: float) -> dict[str, Any]:
+def wrk(url: str, body: dict[str, Any], connections: int, seconds: int) -> dict[str, Any]:
     """What wrk measures; a failed request ends the bench."""
     script = str(Path(__file__).with_name("http_load.lua"))
-    command = ("wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s", "-s", script, url)
+    command = ("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script, url)
     env = os.environ | {"BENCH_BODY": json.dumps(body)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -181,7 +183,7 @@ def rates(contenders: list[Contender]) -> None:
     """Many clients."""
     for each in contenders:
         each.check()
-        wrk(each.url + PATH, each.body(), CONNECTIONS, 1.0)
+        wrk(each.url + PATH, each.body(), CONNECTIONS, 1)
     for _ in range(ROUNDS):
         for each in contenders:
             each.round()

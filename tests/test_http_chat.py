@@ -274,6 +274,15 @@ def test_openais_client_reads_the_stream(mesh: FakeMesh, gateway: Gateway) -> No
     assert text == "Hello"
 
 
+def test_the_last_piece_may_bring_text(mesh: FakeMesh, gateway: Gateway) -> None:
+    """Which is sent before the end."""
+    final = said(text="")
+    mesh.answers["GenerateStream"] = lambda *_: iter([generate_pb2.GenerateStreamResponse(text="all", final=final)])
+    choices = [each["choices"][0] for each in gateway.events(PATH, {"messages": HI})[:-1]]
+    assert [choice["delta"].get("content") for choice in choices] == ["", "all", None]
+    assert choices[-1]["finish_reason"] == "stop"
+
+
 def test_calls_are_streamed(mesh: FakeMesh, gateway: Gateway) -> None:
     """Numbered, in one event before the end."""
     finish = generate_pb2.FINISH_REASON_TOOL_CALLS

@@ -54,6 +54,14 @@ def test_a_stream_of_text(gateway: Gateway) -> None:
     assert events[-1]["usage"]["total_tokens"] == 5
 
 
+def test_the_last_piece_may_bring_text(mesh: FakeMesh, gateway: Gateway) -> None:
+    """Which is sent before the end."""
+    last = generate_pb2.GenerateStreamResponse(text="all", final=generate_pb2.GenerateResponse())
+    mesh.answers["GenerateStream"] = lambda *_: iter([last])
+    texts = [each["choices"][0]["text"] for each in gateway.events(PATH, {"prompt": "go"})[:-1]]
+    assert texts == ["all", ""]
+
+
 @pytest.mark.parametrize(
     ("fields", "param"), [({"prompt": ["a", "b"]}, "prompt"), ({"prompt": [1]}, "prompt[0]"), ({"echo": True}, "echo")]
 )

@@ -156,9 +156,10 @@ class Chunks:
         return [self._chunk({"role": "assistant", "content": "", "refusal": None})]
 
     def of(self, piece: generate_pb2.GenerateStreamResponse) -> list[ChatChunk]:
-        """What is sent for a piece of the answer."""
-        if piece.HasField("final"):
-            return self._last(piece.final)
+        """What is sent for a piece of the answer; the last may bring text as well as the end."""
+        return self._written(piece) + (self._last(piece.final) if piece.HasField("final") else [])
+
+    def _written(self, piece: generate_pb2.GenerateStreamResponse) -> list[ChatChunk]:
         if not piece.text and not (self._ask.logprobs and piece.logprobs):
             return []
         return [self._chunk({"content": piece.text}, _logprobs(piece.logprobs) if self._ask.logprobs else None)]

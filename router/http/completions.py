@@ -99,9 +99,10 @@ class Texts:
         return []
 
     def of(self, piece: generate_pb2.GenerateStreamResponse) -> list[CompletionReply]:
-        """What is sent for a piece of the answer."""
-        if piece.HasField("final"):
-            return self._last(piece.final)
+        """What is sent for a piece of the answer; the last may bring text as well as the end."""
+        return self._written(piece) + (self._last(piece.final) if piece.HasField("final") else [])
+
+    def _written(self, piece: generate_pb2.GenerateStreamResponse) -> list[CompletionReply]:
         if not piece.text and not (piece.logprobs and self._ask.logprobs is not None):
             return []
         return [self._event(piece.text, piece.logprobs, None)]
