@@ -236,6 +236,32 @@ def test_no_call_of_the_contract_is_open(guarded: Guarded, method: MethodDescrip
     assert guarded.router.health() == "SERVING"
 
 
+OTHERS = ["ModelInfer", "ModelStreamInfer", "ServerMetadata", "RepositoryIndex", "RepositoryModelUnload"]
+
+
+@pytest.mark.parametrize("path", [*(f"/inference.GRPCInferenceService/{name}" for name in OTHERS), "/no.Such/Thing"])
+def test_no_other_door_is_open(guarded: Guarded, path: str) -> None:
+    """Those of the Open Inference Protocol, and what there is not."""
+    with pytest.raises(grpc.RpcError) as caught:
+        list(guarded.router.channel.stream_stream(path)(iter([b""]), timeout=PATIENCE_S))
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert [line["outcome"] for line in guarded.audits()] == ["UNAUTHENTICATED"]
+
+
+def test_the_other_protocol_takes_the_same_roles(guarded: Guarded) -> None:
+    """A model leaves the service by either only for whom may steer."""
+    unload = guarded.router.channel.unary_unary("/inference.GRPCInferenceService/RepositoryModelUnload")
+    for role, codes in (("infer", {grpc.StatusCode.PERMISSION_DENIED}), ("operate", {None, grpc.StatusCode.NOT_FOUND})):
+        secret = guarded.token(role).secret
+        guarded.audits()
+        call = unload.future(b"", PATIENCE_S, metadata=(("authorization", f"Bearer {secret}"),))
+        assert getattr(call.exception(), "code", lambda: None)() in codes
+        assert [line["outcome"] for line in guarded.audits()] == [
+            "PERMISSION_DENIED" if role == "infer" else "NOT_FOUND"
+        ]
+    assert [model.unloaded for model in guarded.operator.models()] == [False]
+
+
 def test_changes_are_written_down_with_who_made_them(guarded: Guarded) -> None:
     """One line each; looking is none."""
     admin = guarded.token("admin", note="mine")
