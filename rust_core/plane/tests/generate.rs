@@ -10,7 +10,7 @@ use std::{
 use proptest::prelude::*;
 use waypost_plane::{
     deadline::Deadline,
-    proto::v1::{FinishReason, GenerateRequest, Sampling},
+    proto::v1::{FinishReason, GenerateRequest, RouteHints, Sampling},
     worker::generate::{
         engine::{Change, Constrain, Engine, Row, Shape, Vocabulary},
         job::{self, Asked, Ending, Job, Terms, Ticket},
@@ -167,6 +167,8 @@ struct Request {
     patience: Duration,
     /// Its model never says that it has ended.
     endless: bool,
+    /// Its caller wants nothing kept.
+    private: bool,
 }
 
 impl Request {
@@ -182,6 +184,7 @@ impl Request {
             tenant: String::new(),
             patience: Duration::from_secs(60),
             endless: false,
+            private: false,
         }
     }
 
@@ -189,7 +192,8 @@ impl Request {
         let logit_bias = if self.endless { [(END, -100.0)].into() } else { [].into() };
         let sampling = Sampling { temperature: Some(0.0), logit_bias, ..Default::default() };
         let (stop, max_tokens) = (self.stop.clone(), self.max_tokens);
-        let request = GenerateRequest { sampling: Some(sampling), stop, max_tokens, ..Default::default() };
+        let route = Some(RouteHints { no_store: self.private, ..Default::default() });
+        let request = GenerateRequest { route, sampling: Some(sampling), stop, max_tokens, ..Default::default() };
         let now = Instant::now();
         let deadline = Deadline::after(now, self.patience);
         let terms = Terms { deadline, priority: 2, tenant: self.tenant.clone(), model: "m".into() };
@@ -238,6 +242,20 @@ fn a_shared_beginning_is_computed_once() {
     bench.run();
     let cached: Vec<u32> = tickets.iter_mut().map(|ticket| answer(ticket).1.usage.cached_tokens).collect();
     assert_eq!(cached, [0, 100, 100]);
+}
+
+#[test]
+fn of_a_call_that_wants_nothing_kept_no_cache_has_anything_when_it_is_over() {
+    let mut bench = Bench::new(SHAPE);
+    let tokens = prompt(3, 100);
+    let mut cached = |private: bool| {
+        let mut ticket = bench.submit(Request { private, ..Request::new(&tokens, 3) });
+        bench.run();
+        let known = bench.engine.slots().iter().map(|(computed, _)| computed).sum::<usize>();
+        (answer(&mut ticket).1.usage.cached_tokens, known)
+    };
+    assert_eq!([cached(true), cached(true)], [(0, 0), (0, 0)]);
+    assert_eq!([cached(false), cached(true), cached(false)], [(0, 102), (99, 0), (0, 102)]);
 }
 
 #[test]

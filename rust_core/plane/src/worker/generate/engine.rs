@@ -295,11 +295,18 @@ impl State {
             !over
         };
         self.waiting.retain(|prompt| wanted(&prompt.job, prompt.key));
-        for slot in &mut self.slots {
-            if slot.run.as_ref().is_some_and(|run| !wanted(&run.job, run.key)) {
-                slot.stop();
-            }
+        let mut left = |slot: &Slot| slot.run.as_ref().is_some_and(|run| !wanted(&run.job, run.key));
+        let left: Vec<usize> = (0..self.slots.len()).filter(|slot| left(&self.slots[*slot])).collect();
+        for slot in left {
+            self.stop(slot);
         }
+    }
+
+    /// Ends an answer; where nothing of it may stay, its cache is emptied before the next step.
+    fn stop(&mut self, slot: usize) -> Option<Run> {
+        let run = self.slots[slot].stop()?;
+        self.filled.extend(run.private.then_some(slot));
+        Some(run)
     }
 
     /// What the step before left in caches that is none of theirs.
@@ -412,13 +419,13 @@ impl State {
         tokens.push(token);
         let full = (tokens.len() >= context).then_some(FinishReason::Length);
         let reason = reason.or(full)?;
-        let run = self.slots[slot].stop()?;
+        let run = self.stop(slot)?;
         self.released.push(run.key);
         run.finish(reason, now)
     }
 
     fn fail(&mut self, slot: usize, why: &str) {
-        if let Some(run) = self.slots[slot].stop() {
+        if let Some(run) = self.stop(slot) {
             self.released.push(run.key);
             run.job.end(Err(Error::ModelFailed { model: run.job.terms.model.to_string(), why: why.into() }));
         }

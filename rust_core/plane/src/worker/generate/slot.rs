@@ -81,6 +81,8 @@ pub struct Run {
     pub passed_by: usize,
     /// When it was part of a step last.
     pub stepped: u64,
+    /// Nothing of it may stay known.
+    pub private: bool,
     /// Draws its tokens.
     pub sampler: Sampler,
     usage: v1::GenerateUsage,
@@ -128,7 +130,7 @@ impl Slot {
     /// As the choice of slots sees it.
     pub fn known(&self) -> Known<'_> {
         Known {
-            tokens: &self.tokens,
+            tokens: if self.is_private() { &[] } else { &self.tokens },
             computed: self.computed,
             adapter: self.adapter,
             busy: self.run.is_some(),
@@ -145,8 +147,15 @@ impl Slot {
         self.tokens = prompt.tokens;
     }
 
-    /// Ends the answer; what was computed stays known.
+    fn is_private(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.private)
+    }
+
+    /// Ends the answer; what was computed stays known, unless its caller will not have that.
     pub fn stop(&mut self) -> Option<Run> {
+        if self.is_private() {
+            self.computed = 0;
+        }
         self.tokens.truncate(self.computed);
         self.run.take()
     }
@@ -164,6 +173,7 @@ impl Run {
             constrained: prompt.constrained,
             passed_by: 0,
             stepped: 0,
+            private: request.route.as_ref().is_some_and(|route| route.no_store),
             sampler: Sampler::new(settings(request.sampling.as_ref())),
             usage: v1::GenerateUsage {
                 prompt_tokens: prompt.tokens.len() as u32,
