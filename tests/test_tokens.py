@@ -185,7 +185,6 @@ def test_a_role_that_is_too_low_changes_nothing(
     assert (guarded.operator.tokens(), guarded.operator.rollouts(), guarded.operator.models()) == before
 
 
-@pytest.mark.xfail(reason="the plane does not say yet who it was that was refused for a role")
 def test_a_refusal_for_a_role_says_whose_it_was(guarded: Guarded) -> None:
     """By the token's public part."""
     made = guarded.token("operate", tenant="acme")
@@ -196,7 +195,6 @@ def test_a_refusal_for_a_role_says_whose_it_was(guarded: Guarded) -> None:
     assert line["who"] == {"tenant": "acme", "role": "operate", "token": made.token.id}
 
 
-@pytest.mark.xfail(reason="the plane does not say yet which token it was that was made")
 def test_a_line_names_the_token_that_was_made(guarded: Guarded) -> None:
     """So that what it did later can be followed to its maker."""
     made = guarded.token()

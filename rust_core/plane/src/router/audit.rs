@@ -11,6 +11,8 @@ use crate::{error::Error, peer::Peer};
 /// Lines that wait to be written; beyond it they are counted and lost.
 const SIZE: usize = 65_536;
 
+const METHOD_LENGTH: usize = 128;
+
 /// The lines.
 #[derive(Clone)]
 pub struct Audit(Ring<String>);
@@ -25,7 +27,7 @@ impl Audit {
     /// Somebody was not let in, or may not do what they asked for.
     pub fn refused(&self, peer: &Peer, caller: Option<&Caller>, method: &str, why: &Error) {
         let status = Status::from(why.clone());
-        self.put(json!({"from": peer.name, "door": peer.door.as_str(), "who": who(caller), "method": method,
+        self.put(json!({"from": peer.name, "door": peer.door.as_str(), "who": who(caller), "method": cut(method),
             "outcome": code_text(status.code()), "detail": status.message()}));
     }
 
@@ -55,6 +57,11 @@ impl Audit {
     pub fn dropped(&self) -> u64 {
         self.0.dropped()
     }
+}
+
+/// Of a method that nobody knows the name may be anything.
+fn cut(method: &str) -> &str {
+    method.char_indices().nth(METHOD_LENGTH).map_or(method, |(at, _)| &method[..at])
 }
 
 fn who(caller: Option<&Caller>) -> serde_json::Value {

@@ -148,15 +148,13 @@ impl Auth {
         self.required || !self.keys.is_empty() || self.tokens.are_in_use()
     }
 
-    /// Who calls `path`, where they may.
-    pub fn admit(&self, peer: &Arc<Peer>, headers: &HeaderMap, path: &str) -> Result<Caller, Error> {
+    /// Who calls `path`; whether they may is for [`Caller::may`] with what it [`takes`].
+    pub fn identify(&self, peer: &Arc<Peer>, headers: &HeaderMap, path: &str) -> Result<Caller, Error> {
         peer.admission.clone().map_err(|why| Error::Stranger { why })?;
         if peer.door == Door::Operator || !self.is_wanted() || OPEN.iter().any(|open| path.starts_with(open)) {
             return Ok(Caller::anybody(peer));
         }
-        let caller = self.known(peer, headers)?;
-        caller.may(takes(path))?;
-        Ok(caller)
+        self.known(peer, headers)
     }
 
     /// A new token, and its secret.  The first must be one that can make others: else nobody could, once it is there.
@@ -185,7 +183,8 @@ impl Auth {
     }
 }
 
-fn takes(path: &str) -> Role {
+/// The role that a call takes.
+pub fn takes(path: &str) -> Role {
     TAKES.iter().find(|(name, _)| *name == path).map_or(Role::Infer, |(_, role)| *role)
 }
 

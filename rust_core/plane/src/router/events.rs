@@ -89,8 +89,8 @@ pub struct HopLine {
 
 impl HopLine {
     /// It is asked now.
-    pub fn asked(model: &Arc<str>, reason: &Cow<'static, str>) -> Self {
-        Self { model: model.clone(), reason: reason.clone(), quality: None, faults: Vec::new() }
+    pub fn asked(model: Arc<str>, reason: Cow<'static, str>) -> Self {
+        Self { model, reason, quality: None, faults: Vec::new() }
     }
 }
 

@@ -86,22 +86,22 @@ impl Call {
         self.record().note(|event| {
             event.model = Some(hop.model.name.clone());
             event.model_reason = Some(hop.reason.clone());
-            event.hops.push(HopLine::asked(&hop.model.name, &hop.reason));
+            event.hops.push(HopLine::asked(hop.model.name.clone(), hop.reason.clone()));
         });
         let plane = self.plane.clone();
         let lead = match self.cache_key(hop, wanted, message) {
             Some(key) if wanted.asked.route.no_store => match plane.cache.peek(key) {
-                Some(reply) => return self.from_cache(reply, "hit"),
+                Some(reply) => return self.take_kept(reply, "hit"),
                 None => None,
             },
             Some(key) => match plane.cache.look(key).await {
-                Found::Hit(reply) => return self.from_cache(reply, "hit"),
+                Found::Hit(reply) => return self.take_kept(reply, "hit"),
                 Found::Lead(lead) => Some(lead),
             },
             None => None,
         };
         match self.look_near(hop, wanted, message).await {
-            Some(Near::Hit(reply)) => self.from_cache(reply, "near"),
+            Some(Near::Hit(reply)) => self.take_kept(reply, "near"),
             Some(Near::New(place, audited)) => {
                 self.looked_up("miss");
                 let ended = self.ask(hop, wanted, message, lead).await;
@@ -133,7 +133,7 @@ impl Call {
         }
     }
 
-    fn from_cache(&mut self, reply: Reply, how: &'static str) -> Ended {
+    fn take_kept(&mut self, reply: Reply, how: &'static str) -> Ended {
         self.looked_up(how);
         Ended { answer: Ok(Answer::Whole(reply)), trouble: None }
     }

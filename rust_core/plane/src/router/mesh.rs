@@ -25,6 +25,14 @@ use crate::{
     proto::v1::{self, InstanceState, ModelInfo, RolloutState, mesh_service_server::MeshService},
 };
 
+const EXPLAIN: &str = "/waypost.v1.MeshService/Explain";
+const GET_BUDGET: &str = "/waypost.v1.MeshService/GetBudget";
+const SET_ROLLOUT: &str = "/waypost.v1.MeshService/SetRollout";
+const LOAD_MODEL: &str = "/waypost.v1.MeshService/LoadModel";
+const UNLOAD_MODEL: &str = "/waypost.v1.MeshService/UnloadModel";
+const CREATE_TOKEN: &str = "/waypost.v1.MeshService/CreateToken";
+const REVOKE_TOKEN: &str = "/waypost.v1.MeshService/RevokeToken";
+
 /// Shares of the canary where a rollout names none.
 const DEFAULT_STEPS: [f64; 3] = [0.1, 0.3, 0.8];
 const DEFAULT_STEP_LIMIT_S: f64 = 1800.0;
@@ -62,7 +70,7 @@ impl MeshService for Mesh {
 
     async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
         let named = request.get_ref().route.as_ref().map_or("", |route| &route.tenant);
-        let tenant = self.0.tenant_of(caller(&request)?, named, "Explain")?;
+        let tenant = self.0.tenant_of(caller(&request)?, named, EXPLAIN)?;
         Ok(Response::new(explain::explain(&self.0, &tenant, request.get_ref())?))
     }
 
@@ -72,7 +80,7 @@ impl MeshService for Mesh {
     ) -> Result<Response<v1::GetBudgetResponse>, Status> {
         let tenant = &request.get_ref().tenant;
         let caller = caller(&request)?;
-        self.allowed(caller, "GetBudget", caller.may_see(tenant))?;
+        self.allowed(caller, GET_BUDGET, caller.may_see(tenant))?;
         Ok(Response::new(budget(&self.0, tenant).await?))
     }
 
@@ -111,7 +119,7 @@ impl MeshService for Mesh {
         let asked = request.into_inner().rollout.ok_or_else(missing)?;
         let detail = format!("rollout {:?} to {:?}", asked.name, asked.state());
         let set = async { self.0.rollouts.set(Rollout::try_from(asked)?, self.0.clock.now()).await };
-        let set = self.changed(&caller, "SetRollout", &detail, set.await)?;
+        let set = self.changed(&caller, SET_ROLLOUT, &detail, set.await)?;
         Ok(Response::new(v1::SetRolloutResponse { rollout: Some(set.into()) }))
     }
 
@@ -119,7 +127,7 @@ impl MeshService for Mesh {
         &self,
         request: Request<v1::LoadModelRequest>,
     ) -> Result<Response<v1::LoadModelResponse>, Status> {
-        let model = self.0.set_loaded(caller(&request)?, "LoadModel", &request.get_ref().model, true)?;
+        let model = self.0.set_loaded(caller(&request)?, LOAD_MODEL, &request.get_ref().model, true)?;
         Ok(Response::new(v1::LoadModelResponse { model }))
     }
 
@@ -127,7 +135,7 @@ impl MeshService for Mesh {
         &self,
         request: Request<v1::UnloadModelRequest>,
     ) -> Result<Response<v1::UnloadModelResponse>, Status> {
-        let model = self.0.set_loaded(caller(&request)?, "UnloadModel", &request.get_ref().model, false)?;
+        let model = self.0.set_loaded(caller(&request)?, UNLOAD_MODEL, &request.get_ref().model, false)?;
         Ok(Response::new(v1::UnloadModelResponse { model }))
     }
 
@@ -137,9 +145,13 @@ impl MeshService for Mesh {
     ) -> Result<Response<v1::CreateTokenResponse>, Status> {
         let caller = caller(&request)?.clone();
         let wish = wish(request.into_inner())?;
-        let detail = format!("a token for tenant {:?}, role {:?}", wish.tenant, wish.role.as_str());
+        let detail = format!("for tenant {:?}, role {:?}", wish.tenant, wish.role.as_str());
         let made = self.0.auth.create(&caller, wish).await;
-        let (token, secret) = self.changed(&caller, "CreateToken", &detail, made)?;
+        let detail = match &made {
+            Ok((token, _)) => format!("token {:?} {detail}", token.id()),
+            Err(_) => format!("a token {detail}"),
+        };
+        let (token, secret) = self.changed(&caller, CREATE_TOKEN, &detail, made)?;
         Ok(Response::new(v1::CreateTokenResponse { token: Some(token.into()), secret }))
     }
 
@@ -154,7 +166,7 @@ impl MeshService for Mesh {
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
         let id = &request.get_ref().id;
         let revoked = self.0.auth.tokens.revoke(id).await;
-        let token = self.changed(caller(&request)?, "RevokeToken", &format!("token {id:?}"), revoked)?;
+        let token = self.changed(caller(&request)?, REVOKE_TOKEN, &format!("token {id:?}"), revoked)?;
         Ok(Response::new(v1::RevokeTokenResponse { token: Some(token.into()) }))
     }
 }

@@ -170,8 +170,11 @@ impl Plane {
     /// Who calls `path`, where they may; a refusal is audited.
     fn admit(&self, peer: &Arc<Peer>, headers: &HeaderMap, path: &str) -> Result<Caller, Error> {
         let peer = told(peer, headers);
-        let admitted = self.auth.admit(&peer, headers, path);
-        admitted.inspect_err(|error| self.audit.refused(&peer, None, path, error))
+        let caller = self.auth.identify(&peer, headers, path);
+        let caller = caller.inspect_err(|error| self.audit.refused(&peer, None, path, error))?;
+        let may = caller.may(auth::takes(path));
+        may.inspect_err(|error| self.audit.refused(&peer, Some(&caller), path, error))?;
+        Ok(caller)
     }
 
     /// For whom a call is; that it is for somebody else's tenant is audited.

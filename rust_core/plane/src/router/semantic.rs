@@ -153,7 +153,7 @@ impl Semantic {
             ..EmbedRequest::default()
         };
         let reply: EmbedResponse = ask::model(plane, "/waypost.v1.EmbedService/Embed", &request, PATIENCE).await?;
-        let (vectors, width) = (Bytes::from(reply.vectors), 4 * reply.dimensions as usize);
+        let (vectors, width) = (reply.vectors, 4 * reply.dimensions as usize);
         (vectors.len() == width * texts.len())
             .then(|| (0..texts.len()).map(|row| vectors.slice(row * width..(row + 1) * width)).collect())
     }

@@ -51,6 +51,13 @@ pub struct Stored {
     sha256: String,
 }
 
+impl Stored {
+    /// Its public part.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// What a new token shall be.
 #[derive(Clone, Debug)]
 pub struct Wish {

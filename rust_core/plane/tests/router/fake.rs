@@ -88,7 +88,7 @@ impl Worker {
         let runtime = runtime.expect("a runtime starts");
         let (health, flights) = (Health::default(), Flights::default());
         health.set("", ServingStatus::Serving);
-        let routes = common_routes(&health)
+        let routes = common_routes(&health, &[])
             .expect("reflection builds")
             .add_service(embed_service_server::EmbedServiceServer::new(self.clone()))
             .add_service(mesh_service_server::MeshServiceServer::new(self));

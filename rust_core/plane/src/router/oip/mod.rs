@@ -188,7 +188,12 @@ impl GrpcInferenceService for Oip {
             let field = format!("parameters.{unknown}");
             return Err(invalid(field, "there", "absent: a model's files and settings are its worker's").into());
         }
-        self.set_loaded(&request, "RepositoryModelLoad", &request.get_ref().model_name, true)?;
+        self.set_loaded(
+            &request,
+            "/inference.GRPCInferenceService/RepositoryModelLoad",
+            &request.get_ref().model_name,
+            true,
+        )?;
         Ok(Response::new(oip::RepositoryModelLoadResponse {}))
     }
 
@@ -196,7 +201,12 @@ impl GrpcInferenceService for Oip {
         &self,
         request: Request<oip::RepositoryModelUnloadRequest>,
     ) -> Result<Response<oip::RepositoryModelUnloadResponse>, Status> {
-        self.set_loaded(&request, "RepositoryModelUnload", &request.get_ref().model_name, false)?;
+        self.set_loaded(
+            &request,
+            "/inference.GRPCInferenceService/RepositoryModelUnload",
+            &request.get_ref().model_name,
+            false,
+        )?;
         Ok(Response::new(oip::RepositoryModelUnloadResponse {}))
     }
 
