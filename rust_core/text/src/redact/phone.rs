@@ -18,7 +18,7 @@ const SAID: std::ops::RangeInclusive<usize> = 7..=15;
 /// Groups of one number.
 const MOST_GROUPS: usize = 7;
 /// In some languages, what stands before a number.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 22] = [
     "tel",
     "tele",
     "telephone",
@@ -31,9 +31,7 @@ const WORDS: [&str; 24] = [
     "fax",
     "whatsapp",
     "sms",
-    "text",
     "dial",
-    "ring",
     "telefon",
     "telefono",
     "teléfono",

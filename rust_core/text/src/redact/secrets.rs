@@ -105,9 +105,13 @@ fn given(hit: &Captures<'_>) -> Option<Range<usize>> {
     let (by, value) = (hit.name("by")?.as_str(), hit.name("value")?);
     let text = value.as_str().trim_end_matches(['.', ')', '}', '!', '?', '\\', ':']);
     let quoted = hit.name("quote").is_some();
-    // An argument that is passed on: `password=user_password`, `token=token`.
-    let passed_on = !quoted && (hit[0].starts_with(text) || text.contains('_') && text.split('_').all(is_name));
-    (text.len() >= 4 && !passed_on && is_secret(text, by == "=" || quoted))
+    let name = hit[0].split(['=', ':']).next().unwrap_or_default().trim();
+    // An argument that is passed on: `password=user_password`, `token=TOKEN`, `token: text_pb2.Token`.
+    let passed_on = name.eq_ignore_ascii_case(text) || text.contains('_') && text.split(['_', '.']).all(is_short_name);
+    // After others than passwords, a word may be anything: `token=each`.
+    let sure = quoted
+        || by == "=" && name.get(..1).is_some_and(|first| first.eq_ignore_ascii_case("p")) && !name.ends_with("key");
+    (text.len() >= 4 && (quoted || !passed_on) && is_secret(text, sure))
         .then(|| value.start()..value.start() + text.len())
 }
 
@@ -129,6 +133,12 @@ fn is_name(part: &str) -> bool {
     let first = part.bytes().next();
     first.is_some_and(|byte| byte.is_ascii_alphabetic())
         && part.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+}
+
+/// The same, or as short as `pb2`.
+fn is_short_name(part: &str) -> bool {
+    let letter_first = part.starts_with(|first: char| first.is_ascii_alphabetic());
+    is_name(part) || part.len() <= 4 && letter_first && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// A word of sixteen letters is none.

@@ -33,6 +33,21 @@ fn what_only_looks_personal_stays() {
 }
 
 #[test]
+fn code_that_passes_a_secret_on_has_none() {
+    for code in [
+        "def shown(token: generate_pb2.TokenLogprob) -> str:",
+        "CreateTokenResponse(token=TOKEN, secret=SECRET)",
+        "[Logprob(token=each) for each in ids]",
+        r#"{"max_text_bytes": 1048576}"#,
+        r#"(("text", "cores"), [("150000 100000\n", 1.5)])"#,
+        "client_secret=client.secret and password=password",
+    ] {
+        assert_eq!(redact(code).0, code);
+    }
+    assert_eq!(redact("token=tok_a1b2c3d4e5 password=swordfish").0, "token=[SECRET] password=[SECRET]");
+}
+
+#[test]
 fn each_kind_is_counted() {
     let (_, counts) = redact("a@b.io, c@d.io, 4111111111111111");
     assert_eq!(counts.found().collect::<Vec<_>>(), [(Kind::Email, 2), (Kind::Card, 1)]);
