@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 from typing import Any
 
 import grpc
-import httpx
 import openai
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
@@ -329,14 +330,19 @@ def test_who_leaves_a_stream_cancels_the_call(mesh: FakeMesh, gateway: Gateway) 
 
 def test_who_does_not_wait_for_the_whole_cancels_the_call(mesh: FakeMesh, gateway: Gateway) -> None:
     """Also before anything is answered."""
-    left = threading.Event()
+    begun, left = threading.Event(), threading.Event()
 
     def never(request: object, context: grpc.ServicerContext) -> Any:
         context.add_callback(left.set)
+        begun.set()
         left.wait()
         return said()
 
     mesh.answers["Generate"] = never
-    with pytest.raises(httpx.ReadTimeout):
-        gateway.client.post(PATH, json={"model": "m", "messages": HI}, timeout=0.3)
+    host, port = gateway.url.removeprefix("http://").split(":")
+    body = json.dumps({"messages": HI})
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((host, int(port)), PATIENCE_S) as line:
+        line.sendall((head + body).encode())
+        assert begun.wait(PATIENCE_S)
     assert left.wait(PATIENCE_S)
