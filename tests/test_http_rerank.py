@@ -50,3 +50,10 @@ def test_what_is_wrong_is_named(gateway: Gateway, fields: dict[str, Any], param:
     """As `param`."""
     status, error = gateway.refused(PATH, BODY | fields)
     assert (status, error["param"]) == (400, param)
+
+
+def test_a_documents_own_numbers_come_back_whatever_their_size(gateway: Gateway) -> None:
+    """JSON has no widest number."""
+    wide = {"text": "a red car", "serial": 2**100}
+    answered = gateway.post(PATH, BODY | {"documents": ["first", wide], "return_documents": True})
+    assert answered.json()["results"][0]["document"] == wide

@@ -90,11 +90,12 @@ class Door:
             if self._gate.inside > self._gate.limit:
                 raise _full(self._gate.limit)
             answer = await self._endpoint.handler(exchange, await self._asked(exchange))
+            sent = answer if isinstance(answer, reply.Events | reply.Reply) else reply.json(answer)
         except Exception as error:
             return await refused(exchange, self.failure(error))
-        if isinstance(answer, reply.Events):
-            return await answer.send(exchange, self.failure)
-        return await (answer if isinstance(answer, reply.Reply) else reply.json(answer)).send(exchange)
+        if isinstance(sent, reply.Events):
+            return await sent.send(exchange, self.failure)
+        return await sent.send(exchange)
 
     async def _asked(self, exchange: Exchange) -> Any:
         if self._endpoint.asks is None:

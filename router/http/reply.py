@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import pydantic_core
 
 from router.http.exchange import Exchange
 from router.http.failure import Failure
@@ -55,7 +56,10 @@ class Events:
 
 def json(value: Any, status: int = 200) -> Reply:
     """A document."""
-    return Reply(orjson.dumps(value, option=OPTIONS), status)
+    try:
+        return Reply(orjson.dumps(value, option=OPTIONS), status)
+    except TypeError:  # a caller's own numbers of more than 64 bits, which come back with its documents
+        return Reply(pydantic_core.to_json(value), status)
 
 
 def encoded(event: Any) -> bytes:
