@@ -8,7 +8,20 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("features", "embed", "classify", "hop", "http", "think", "faults", "strike", "budget", "adapt", "generate")
+BENCHES = (
+    "features",
+    "embed",
+    "classify",
+    "hop",
+    "door",
+    "http",
+    "think",
+    "faults",
+    "strike",
+    "budget",
+    "adapt",
+    "generate",
+)
 
 for name in sys.argv[1:] or BENCHES:
     importlib.import_module(f"bench.{name}").main()
