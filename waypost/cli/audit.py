@@ -17,7 +17,7 @@ from waypost.cli import show
 from waypost.cli.failures import CommandError
 from waypost.cli.options import Json, duration
 
-COLUMNS = ("when", "who", "role", "token", "from", "method", "outcome", "detail")
+COLUMNS = ("when", "who and where", "what, and how it ended")
 
 Since = Annotated[Any, typer.Option(parser=duration, metavar="TIME", help="Of the last 30m, 2h, 7d.")]
 
@@ -56,16 +56,27 @@ def _say_all(lines: Iterable[Mapping[str, Any]]) -> None:
         print(json_.dumps(line, ensure_ascii=False), flush=True)
 
 
-def _row(line: Mapping[str, Any]) -> tuple[str, ...]:
-    who, seen = line.get("who") or {}, datetime.fromisoformat(str(line.get("timestamp")))
+def _row(line: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Few columns of several lines, which a terminal of 80 letters has room for."""
+    seen = datetime.fromisoformat(str(line.get("timestamp")))
+    return f"{seen.astimezone():%m-%d %H:%M:%S}", f"{_who(line)}\n{_where(line)}", _what(line)
+
+
+def _who(line: Mapping[str, Any]) -> str:
+    who = line.get("who") or {}
+    known = [str(who[key]) for key in ("tenant", "role", "token") if who.get(key)]
+    return " ".join(known) or "unknown"
+
+
+def _where(line: Mapping[str, Any]) -> str:
+    door = line.get("door")
+    return f"{line.get('from')}" + (f" by {door}" if door not in (None, "front") else "")
+
+
+def _what(line: Mapping[str, Any]) -> str:
     method = str(line.get("method", "")).removeprefix("/waypost.v1.")
-    door = f"{line.get('from')}, {line['door']}" if line.get("door") not in (None, "front") else line.get("from")
-    said = (who.get("tenant"), who.get("role"), who.get("token"), door, method)
-    return f"{seen.astimezone():%m-%d %H:%M:%S}", *(str(each or "") for each in (*said, *_end(line)))
-
-
-def _end(line: Mapping[str, Any]) -> tuple[Any, Any]:
-    return line.get("outcome"), show.shortened(str(line.get("detail") or ""))
+    detail = show.shortened(str(line.get("detail") or ""))
+    return "\n".join(each for each in (f"{method}: {line.get('outcome')}", detail) if each)
 
 
 def _style(line: Mapping[str, Any]) -> str:
