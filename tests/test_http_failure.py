@@ -152,6 +152,12 @@ def test_what_is_not_sent_as_json(gateway: Gateway) -> None:
     assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
+def test_a_body_without_a_type_is_refused(gateway: Gateway) -> None:
+    """A browser sends one from any page without asking first, to a gateway that listens on its machine too."""
+    reply = gateway.client.post("/v1/embeddings", content=b'{"input": "a"}')
+    assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_media_type")
+
+
 def seen(mesh: FakeMesh) -> list[dict[str, Any]]:
     """Answers Embed; the metadata of its calls comes into the list."""
     metadata: list[dict[str, Any]] = []

@@ -50,7 +50,8 @@ def test_a_body_in_pieces_is_counted_as_it_comes(mesh: FakeMesh, small: Gateway)
 def test_who_asks_before_sending_need_not_send(small: Gateway) -> None:
     """`Expect: 100-continue`, as curl does it."""
     host, port = small.url.removeprefix("http://").split(":")
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\nExpect: 100-continue\r\n\r\n"
+    lines = ("Host: x", "Content-Type: application/json", "Content-Length: 100000000", "Expect: 100-continue")
+    head = "\r\n".join((f"POST {PATH} HTTP/1.1", *lines, "", ""))
     with socket.create_connection((host, int(port)), PATIENCE_S) as line:
         line.sendall(head.encode())
         assert line.recv(1024).startswith(b"HTTP/1.1 413 ")

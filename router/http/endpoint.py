@@ -100,7 +100,8 @@ class Door:
     async def _asked(self, exchange: Exchange) -> Any:
         if self._endpoint.asks is None:
             return None
-        kind = exchange.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+        # Said by name: what has another type, or none, a browser sends from any page without asking first.
+        kind = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind != b"application/json":
             message = "the body is JSON: send the header `Content-Type: application/json`"
             raise Failure(415, message, "unsupported_media_type", headers={"connection": "close"})
