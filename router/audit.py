@@ -18,7 +18,7 @@ from typing import Any, Protocol, TextIO
 
 import watchfiles
 
-from router.events import Sink, say_dropped, write
+from router.events import Sink, batches, say_dropped, write
 
 BATCH = 4096
 
@@ -36,14 +36,10 @@ class Core(Protocol):
 def drain(core: Core, sink: Sink, stop: threading.Event) -> None:
     """Writes lines as they come until `stop` is set, and then those that are left; says how many were lost."""
     dropped = 0
-    while True:
-        last = stop.is_set()
-        lines = core.next_audits(BATCH, 0.0 if last else 1.0)
+    for lines in batches(lambda wait_s: core.next_audits(BATCH, wait_s), stop):
         if lines:
             write(sink, lines, "audits")
         dropped = say_dropped("audits", dropped, core.dropped_audits())
-        if last and not lines:
-            return
 
 
 @dataclass(frozen=True)

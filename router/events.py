@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, TypeVar
 
 import structlog
 
@@ -19,6 +20,8 @@ from waypost import places
 from waypost.config import Audit, Decisions
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 BATCH = 65536
 LINGER_S = 0.1
@@ -102,12 +105,22 @@ def sink(config: Decisions | Audit, name: str = "decisions") -> Sink:
 def drain(ring: Ring, sink: Sink, stop: threading.Event) -> None:
     """Writes the events of `ring` to `sink` until `stop` is set, and then what is left."""
     dropped = 0
-    while True:
-        last = stop.wait(LINGER_S)
-        if lines := ring.next_events(BATCH, 0.0 if last else 1.0):
+    for lines in batches(lambda wait_s: ring.next_events(BATCH, wait_s), stop, LINGER_S):
+        if lines:
             write(sink, lines, "events")
         dropped = say_dropped("events", dropped, ring.dropped_events())
-        if last and not lines:
+
+
+def batches(take: Callable[[float], list[T]], stop: threading.Event, linger_s: float = 0.0) -> Iterator[list[T]]:
+    """What `take(seconds to wait)` gives until `stop` is set, and then what is left; may be empty now and then.
+
+    `linger_s` passes before each look, so that more gathers.
+    """
+    while True:
+        last = stop.wait(linger_s)
+        found = take(0.0 if last else 1.0)
+        yield found
+        if last and not found:
             return
 
 

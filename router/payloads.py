@@ -24,7 +24,7 @@ import structlog
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from router.events import RotatingFile, Sink, say_dropped, write
+from router.events import RotatingFile, Sink, batches, say_dropped, write
 from router.payload_texts import Kept, Told, as_it_is, hashed, redacted, redacted_beginning
 from waypost import places
 from waypost.config import Payloads, Router
@@ -89,18 +89,15 @@ def home_key() -> bytes:
 
 def drain(core: Core, teller: Teller, diary: Diary, days: float, stop: threading.Event) -> None:
     """Writes calls as they come until `stop` is set, and then those that are left."""
-    dropped, sweep = 0, 0.0
-    while True:
-        if time.monotonic() >= sweep:
-            _forget(diary, days)
-            sweep = time.monotonic() + SWEEP_S
-        last = stop.is_set()
-        payloads = core.next_payloads(BATCH, 0.0 if last else 1.0)
+    dropped, swept = 0, time.monotonic()
+    _forget(diary, days)
+    for payloads in batches(lambda wait_s: core.next_payloads(BATCH, wait_s), stop):
         if payloads:
             write(diary, [json.dumps(teller.line(payload)) for payload in payloads], "payloads")
         dropped = say_dropped("payloads", dropped, core.dropped_payloads())
-        if last and not payloads:
-            return
+        if time.monotonic() - swept >= SWEEP_S:
+            _forget(diary, days)
+            swept = time.monotonic()
 
 
 def _forget(diary: Diary, days: float) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from router.events import Sink, write
+from router.events import Sink, batches, write
 from router.payload_texts import as_it_is, redacted
 from waypost.v1 import classify_pb2, embed_pb2, generate_pb2, rerank_pb2
 
@@ -48,13 +48,9 @@ class NotComparable(ValueError):
 
 def drain(core: Core, sink: Sink, stop: threading.Event) -> None:
     """Compares pairs and writes what is found, until `stop` is set, and then those that are left."""
-    while True:
-        last = stop.is_set()
-        pairs = core.next_shadows(BATCH, 0.0 if last else 1.0)
+    for pairs in batches(lambda wait_s: core.next_shadows(BATCH, wait_s), stop):
         if pairs:
             write(sink, [json.dumps(compared(pair)) for pair in pairs], "shadows")
-        if last and not pairs:
-            return
 
 
 def compared(pair: Pair) -> dict[str, Any]:
