@@ -27,24 +27,24 @@ impl Audit {
     /// Somebody was not let in, or may not do what they asked for.
     pub fn refused(&self, peer: &Peer, caller: Option<&Caller>, method: &str, why: &Error) {
         let status = Status::from(why.clone());
-        self.put(json!({"from": peer.name, "door": peer.door.as_str(), "who": who(caller), "method": cut(method),
-            "outcome": code_text(status.code()), "detail": status.message()}));
+        self.put(peer, caller, method, status.code(), status.message());
     }
 
     /// A change was asked for, and this came of it.
     pub fn changed<T>(&self, caller: &Caller, method: &str, detail: &str, result: &Result<T, Error>) {
-        let (code, message) = match result.as_ref().map_err(|error| Status::from(error.clone())) {
-            Ok(_) => (Code::Ok, detail.to_string()),
-            Err(status) => (status.code(), format!("{detail}: {}", status.message())),
-        };
-        let Caller { peer, .. } = caller;
-        self.put(json!({"from": peer.name, "door": peer.door.as_str(), "who": who(Some(caller)), "method": method,
-            "outcome": code_text(code), "detail": message}));
+        match result.as_ref().map_err(|error| Status::from(error.clone())) {
+            Ok(_) => self.put(&caller.peer, Some(caller), method, Code::Ok, detail),
+            Err(status) => {
+                let detail = format!("{detail}: {}", status.message());
+                self.put(&caller.peer, Some(caller), method, status.code(), &detail);
+            }
+        }
     }
 
-    fn put(&self, mut line: serde_json::Value) {
-        line["event"] = "audit".into();
-        line["timestamp"] = prost_types::Timestamp::from(SystemTime::now()).to_string().into();
+    fn put(&self, peer: &Peer, caller: Option<&Caller>, method: &str, outcome: Code, detail: &str) {
+        let timestamp = prost_types::Timestamp::from(SystemTime::now()).to_string();
+        let line = json!({"event": "audit", "timestamp": timestamp, "from": peer.name, "door": peer.door.as_str(),
+            "who": who(caller), "method": cut(method), "outcome": code_text(outcome), "detail": detail});
         self.0.put(line.to_string());
     }
 
