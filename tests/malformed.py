@@ -1,8 +1,8 @@
 """Requests as they should not be: a seeded mutator of HTTP/2 frames and of the gRPC messages in them.
 
-    with Attack(address, seed=7) as attack:
-        attack.messages(10_000)
-        attack.frames(5_000)
+    attack = Attack(address, seed=7)
+    attack.messages(10_000)
+    attack.frames(5_000)
 
 Messages are spoilt inside frames that are sound, a hundred calls to a connection, so that they reach the code behind
 the HTTP/2 library; frames are spoilt themselves, until the server closes the connection, which it should.
@@ -16,8 +16,6 @@ import random
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from google.protobuf.message import Message
 from hpack import Encoder
@@ -76,12 +74,6 @@ class Attack:
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Connections are closed by those who open them."""
 
     def messages(self, count: int) -> None:
         """`count` calls whose message is spoilt."""
