@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waypost.cli import answer, show
+from waypost.cli.interrupt import on_ctrl_c
 from waypost.cli.options import (
     Adapter,
     Address,
@@ -87,20 +88,20 @@ class Conversation:
             _say(f"no command /{name}; there is {', '.join(f'/{each}' for each in COMMANDS)}")
 
     def _ask(self, text: str) -> None:
-        from waypost.errors import WaypostError
+        from waypost.errors import Cancelled, WaypostError
 
         self._turns.append({"role": "user", "content": text})
         said: list[str] = []
         try:
             answer.summary(self._answer(said))
-        except KeyboardInterrupt:
+        except Cancelled:
             _say("\nstopped")
         except WaypostError as error:
             _say(f"\n{error.message}")
         self._keep("".join(said))
 
     def _answer(self, said: list[str]) -> Generation:
-        with self._client.generate_stream(self.messages(), **self._options) as chunks:
+        with self._client.generate_stream(self.messages(), **self._options) as chunks, on_ctrl_c(chunks.close):
             return replace(answer.streamed(_noted(chunks, said)), routing=chunks.routing)
 
     def _keep(self, text: str) -> None:
