@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use prost::Message;
 
 const PROTO_ROOT: &str = "../../proto";
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "waypost/v1/classify.proto",
     "waypost/v1/common.proto",
     "waypost/v1/embed.proto",
     "waypost/v1/error.proto",
     "waypost/v1/generate.proto",
     "waypost/v1/mesh.proto",
+    "waypost/v1/metrics.proto",
     "waypost/v1/rerank.proto",
     "waypost/v1/retrieve.proto",
 ];

@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from waypost.v1 import common_pb2 as _common_pb2
+from waypost.v1 import metrics_pb2 as _metrics_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -30,6 +31,13 @@ class InstanceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INSTANCE_STATE_DOWN: _ClassVar[InstanceState]
     INSTANCE_STATE_EJECTED: _ClassVar[InstanceState]
 
+class BreakerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BREAKER_STATE_UNSPECIFIED: _ClassVar[BreakerState]
+    BREAKER_STATE_CLOSED: _ClassVar[BreakerState]
+    BREAKER_STATE_HALF_OPEN: _ClassVar[BreakerState]
+    BREAKER_STATE_OPEN: _ClassVar[BreakerState]
+
 class RolloutState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ROLLOUT_STATE_UNSPECIFIED: _ClassVar[RolloutState]
@@ -44,6 +52,14 @@ class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROLE_INFER: _ClassVar[Role]
     ROLE_OPERATE: _ClassVar[Role]
     ROLE_ADMIN: _ClassVar[Role]
+
+class LogLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LOG_LEVEL_UNSPECIFIED: _ClassVar[LogLevel]
+    LOG_LEVEL_DEBUG: _ClassVar[LogLevel]
+    LOG_LEVEL_INFO: _ClassVar[LogLevel]
+    LOG_LEVEL_WARNING: _ClassVar[LogLevel]
+    LOG_LEVEL_ERROR: _ClassVar[LogLevel]
 TASK_UNSPECIFIED: Task
 TASK_EMBED: Task
 TASK_CLASSIFY: Task
@@ -56,6 +72,10 @@ INSTANCE_STATE_READY: InstanceState
 INSTANCE_STATE_DRAINING: InstanceState
 INSTANCE_STATE_DOWN: InstanceState
 INSTANCE_STATE_EJECTED: InstanceState
+BREAKER_STATE_UNSPECIFIED: BreakerState
+BREAKER_STATE_CLOSED: BreakerState
+BREAKER_STATE_HALF_OPEN: BreakerState
+BREAKER_STATE_OPEN: BreakerState
 ROLLOUT_STATE_UNSPECIFIED: RolloutState
 ROLLOUT_STATE_RUNNING: RolloutState
 ROLLOUT_STATE_PROMOTED: RolloutState
@@ -65,9 +85,14 @@ ROLE_UNSPECIFIED: Role
 ROLE_INFER: Role
 ROLE_OPERATE: Role
 ROLE_ADMIN: Role
+LOG_LEVEL_UNSPECIFIED: LogLevel
+LOG_LEVEL_DEBUG: LogLevel
+LOG_LEVEL_INFO: LogLevel
+LOG_LEVEL_WARNING: LogLevel
+LOG_LEVEL_ERROR: LogLevel
 
 class ModelInfo(_message.Message):
-    __slots__ = ("name", "version", "backend", "tasks", "tags", "tier", "dimensions", "max_tokens", "heads", "cost_per_1k_tokens_usd", "quality", "adapters", "cost_per_1k_output_tokens_usd", "slots", "default_max_tokens", "unloaded")
+    __slots__ = ("name", "version", "backend", "tasks", "tags", "tier", "dimensions", "max_tokens", "heads", "cost_per_1k_tokens_usd", "quality", "adapters", "cost_per_1k_output_tokens_usd", "slots", "default_max_tokens", "unloaded", "pinned")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +109,7 @@ class ModelInfo(_message.Message):
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     UNLOADED_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     backend: str
@@ -100,7 +126,8 @@ class ModelInfo(_message.Message):
     slots: int
     default_max_tokens: int
     unloaded: bool
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., backend: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., dimensions: _Optional[int] = ..., max_tokens: _Optional[int] = ..., heads: _Optional[_Iterable[_Union[HeadInfo, _Mapping]]] = ..., cost_per_1k_tokens_usd: _Optional[float] = ..., quality: _Optional[float] = ..., adapters: _Optional[_Iterable[str]] = ..., cost_per_1k_output_tokens_usd: _Optional[float] = ..., slots: _Optional[int] = ..., default_max_tokens: _Optional[int] = ..., unloaded: _Optional[bool] = ...) -> None: ...
+    pinned: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., backend: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., dimensions: _Optional[int] = ..., max_tokens: _Optional[int] = ..., heads: _Optional[_Iterable[_Union[HeadInfo, _Mapping]]] = ..., cost_per_1k_tokens_usd: _Optional[float] = ..., quality: _Optional[float] = ..., adapters: _Optional[_Iterable[str]] = ..., cost_per_1k_output_tokens_usd: _Optional[float] = ..., slots: _Optional[int] = ..., default_max_tokens: _Optional[int] = ..., unloaded: _Optional[bool] = ..., pinned: _Optional[bool] = ...) -> None: ...
 
 class HeadInfo(_message.Message):
     __slots__ = ("name", "labels", "experimental")
@@ -151,7 +178,7 @@ class ListInstancesResponse(_message.Message):
     def __init__(self, instances: _Optional[_Iterable[_Union[InstanceStatus, _Mapping]]] = ...) -> None: ...
 
 class InstanceStatus(_message.Message):
-    __slots__ = ("instance", "address", "state", "models", "tags", "in_flight", "requests", "failures", "latency_ewma", "latency_p95", "success_rate")
+    __slots__ = ("instance", "address", "state", "models", "tags", "in_flight", "requests", "failures", "latency_ewma", "latency_p95", "success_rate", "breaker", "ejections", "drained")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -163,6 +190,9 @@ class InstanceStatus(_message.Message):
     LATENCY_EWMA_FIELD_NUMBER: _ClassVar[int]
     LATENCY_P95_FIELD_NUMBER: _ClassVar[int]
     SUCCESS_RATE_FIELD_NUMBER: _ClassVar[int]
+    BREAKER_FIELD_NUMBER: _ClassVar[int]
+    EJECTIONS_FIELD_NUMBER: _ClassVar[int]
+    DRAINED_FIELD_NUMBER: _ClassVar[int]
     instance: str
     address: str
     state: InstanceState
@@ -174,7 +204,10 @@ class InstanceStatus(_message.Message):
     latency_ewma: _duration_pb2.Duration
     latency_p95: _duration_pb2.Duration
     success_rate: float
-    def __init__(self, instance: _Optional[str] = ..., address: _Optional[str] = ..., state: _Optional[_Union[InstanceState, str]] = ..., models: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., in_flight: _Optional[int] = ..., requests: _Optional[int] = ..., failures: _Optional[int] = ..., latency_ewma: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., latency_p95: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., success_rate: _Optional[float] = ...) -> None: ...
+    breaker: BreakerState
+    ejections: int
+    drained: bool
+    def __init__(self, instance: _Optional[str] = ..., address: _Optional[str] = ..., state: _Optional[_Union[InstanceState, str]] = ..., models: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., in_flight: _Optional[int] = ..., requests: _Optional[int] = ..., failures: _Optional[int] = ..., latency_ewma: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., latency_p95: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., success_rate: _Optional[float] = ..., breaker: _Optional[_Union[BreakerState, str]] = ..., ejections: _Optional[int] = ..., drained: _Optional[bool] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
     __slots__ = ("model", "route", "task", "text", "head", "max_tokens")
@@ -485,3 +518,235 @@ class RevokeTokenResponse(_message.Message):
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     token: Token
     def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ...) -> None: ...
+
+class GetMetricsRequest(_message.Message):
+    __slots__ = ("own_only",)
+    OWN_ONLY_FIELD_NUMBER: _ClassVar[int]
+    own_only: bool
+    def __init__(self, own_only: _Optional[bool] = ...) -> None: ...
+
+class GetMetricsResponse(_message.Message):
+    __slots__ = ("families",)
+    FAMILIES_FIELD_NUMBER: _ClassVar[int]
+    families: _containers.RepeatedCompositeFieldContainer[_metrics_pb2.MetricFamily]
+    def __init__(self, families: _Optional[_Iterable[_Union[_metrics_pb2.MetricFamily, _Mapping]]] = ...) -> None: ...
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("instance", "version", "started", "policy", "in_flight", "max_in_flight", "retry_budget", "weights", "log_level", "cache", "tiers", "routes", "dropped_events", "role")
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    RETRY_BUDGET_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    LOG_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    ROUTES_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    instance: str
+    version: str
+    started: _timestamp_pb2.Timestamp
+    policy: str
+    in_flight: int
+    max_in_flight: int
+    retry_budget: float
+    weights: ScoreWeights
+    log_level: LogLevel
+    cache: CacheStatus
+    tiers: _containers.RepeatedCompositeFieldContainer[TierStatus]
+    routes: _containers.RepeatedCompositeFieldContainer[RouteStatus]
+    dropped_events: int
+    role: Role
+    def __init__(self, instance: _Optional[str] = ..., version: _Optional[str] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., policy: _Optional[str] = ..., in_flight: _Optional[int] = ..., max_in_flight: _Optional[int] = ..., retry_budget: _Optional[float] = ..., weights: _Optional[_Union[ScoreWeights, _Mapping]] = ..., log_level: _Optional[_Union[LogLevel, str]] = ..., cache: _Optional[_Union[CacheStatus, _Mapping]] = ..., tiers: _Optional[_Iterable[_Union[TierStatus, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[RouteStatus, _Mapping]]] = ..., dropped_events: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ...) -> None: ...
+
+class ScoreWeights(_message.Message):
+    __slots__ = ("latency", "queue", "fit", "health", "feedback")
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    FIT_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    FEEDBACK_FIELD_NUMBER: _ClassVar[int]
+    latency: float
+    queue: float
+    fit: float
+    health: float
+    feedback: float
+    def __init__(self, latency: _Optional[float] = ..., queue: _Optional[float] = ..., fit: _Optional[float] = ..., health: _Optional[float] = ..., feedback: _Optional[float] = ...) -> None: ...
+
+class CacheStatus(_message.Message):
+    __slots__ = ("hits", "near_hits", "misses", "bytes", "audited", "false_hits")
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    NEAR_HITS_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    AUDITED_FIELD_NUMBER: _ClassVar[int]
+    FALSE_HITS_FIELD_NUMBER: _ClassVar[int]
+    hits: int
+    near_hits: int
+    misses: int
+    bytes: int
+    audited: int
+    false_hits: int
+    def __init__(self, hits: _Optional[int] = ..., near_hits: _Optional[int] = ..., misses: _Optional[int] = ..., bytes: _Optional[int] = ..., audited: _Optional[int] = ..., false_hits: _Optional[int] = ...) -> None: ...
+
+class TierStatus(_message.Message):
+    __slots__ = ("tier", "target", "achieved")
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    ACHIEVED_FIELD_NUMBER: _ClassVar[int]
+    tier: _common_pb2.Tier
+    target: float
+    achieved: float
+    def __init__(self, tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., target: _Optional[float] = ..., achieved: _Optional[float] = ...) -> None: ...
+
+class RouteStatus(_message.Message):
+    __slots__ = ("name", "shares")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    shares: _containers.RepeatedCompositeFieldContainer[RouteShare]
+    def __init__(self, name: _Optional[str] = ..., shares: _Optional[_Iterable[_Union[RouteShare, _Mapping]]] = ...) -> None: ...
+
+class RouteShare(_message.Message):
+    __slots__ = ("model", "share")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    share: float
+    def __init__(self, model: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
+
+class GetHistoryRequest(_message.Message):
+    __slots__ = ("after",)
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    after: _timestamp_pb2.Timestamp
+    def __init__(self, after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetHistoryResponse(_message.Message):
+    __slots__ = ("bounds", "points")
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    bounds: _containers.RepeatedScalarFieldContainer[float]
+    points: _containers.RepeatedCompositeFieldContainer[HistoryPoint]
+    def __init__(self, bounds: _Optional[_Iterable[float]] = ..., points: _Optional[_Iterable[_Union[HistoryPoint, _Mapping]]] = ...) -> None: ...
+
+class HistoryPoint(_message.Message):
+    __slots__ = ("time", "calls", "errors", "latencies", "completion_tokens", "prompt_tokens", "cost_usd", "cache_hits", "in_flight", "instances")
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    LATENCIES_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    CACHE_HITS_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    time: _timestamp_pb2.Timestamp
+    calls: int
+    errors: int
+    latencies: _containers.RepeatedScalarFieldContainer[int]
+    completion_tokens: int
+    prompt_tokens: int
+    cost_usd: float
+    cache_hits: int
+    in_flight: int
+    instances: _containers.RepeatedCompositeFieldContainer[InstancePoint]
+    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., calls: _Optional[int] = ..., errors: _Optional[int] = ..., latencies: _Optional[_Iterable[int]] = ..., completion_tokens: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., cost_usd: _Optional[float] = ..., cache_hits: _Optional[int] = ..., in_flight: _Optional[int] = ..., instances: _Optional[_Iterable[_Union[InstancePoint, _Mapping]]] = ...) -> None: ...
+
+class InstancePoint(_message.Message):
+    __slots__ = ("instance", "calls", "errors", "in_flight")
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    instance: str
+    calls: int
+    errors: int
+    in_flight: int
+    def __init__(self, instance: _Optional[str] = ..., calls: _Optional[int] = ..., errors: _Optional[int] = ..., in_flight: _Optional[int] = ...) -> None: ...
+
+class ListDecisionsRequest(_message.Message):
+    __slots__ = ("limit", "after", "request_id")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    after: int
+    request_id: str
+    def __init__(self, limit: _Optional[int] = ..., after: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ListDecisionsResponse(_message.Message):
+    __slots__ = ("decisions",)
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    decisions: _containers.RepeatedCompositeFieldContainer[Decision]
+    def __init__(self, decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ...) -> None: ...
+
+class Decision(_message.Message):
+    __slots__ = ("number", "json")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    json: str
+    def __init__(self, number: _Optional[int] = ..., json: _Optional[str] = ...) -> None: ...
+
+class DrainInstanceRequest(_message.Message):
+    __slots__ = ("instance", "drained")
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    DRAINED_FIELD_NUMBER: _ClassVar[int]
+    instance: str
+    drained: bool
+    def __init__(self, instance: _Optional[str] = ..., drained: _Optional[bool] = ...) -> None: ...
+
+class DrainInstanceResponse(_message.Message):
+    __slots__ = ("instance",)
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    instance: InstanceStatus
+    def __init__(self, instance: _Optional[_Union[InstanceStatus, _Mapping]] = ...) -> None: ...
+
+class PinModelRequest(_message.Message):
+    __slots__ = ("model", "pinned")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    pinned: bool
+    def __init__(self, model: _Optional[str] = ..., pinned: _Optional[bool] = ...) -> None: ...
+
+class PinModelResponse(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: ModelInfo
+    def __init__(self, model: _Optional[_Union[ModelInfo, _Mapping]] = ...) -> None: ...
+
+class SetWeightsRequest(_message.Message):
+    __slots__ = ("weights",)
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    weights: ScoreWeights
+    def __init__(self, weights: _Optional[_Union[ScoreWeights, _Mapping]] = ...) -> None: ...
+
+class SetWeightsResponse(_message.Message):
+    __slots__ = ("weights",)
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    weights: ScoreWeights
+    def __init__(self, weights: _Optional[_Union[ScoreWeights, _Mapping]] = ...) -> None: ...
+
+class SetLogLevelRequest(_message.Message):
+    __slots__ = ("level", "instance")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    level: LogLevel
+    instance: str
+    def __init__(self, level: _Optional[_Union[LogLevel, str]] = ..., instance: _Optional[str] = ...) -> None: ...
+
+class SetLogLevelResponse(_message.Message):
+    __slots__ = ("instances",)
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    instances: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, instances: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -100,6 +100,46 @@ class MeshServiceStub:
                 request_serializer=waypost_dot_v1_dot_mesh__pb2.RevokeTokenRequest.SerializeToString,
                 response_deserializer=waypost_dot_v1_dot_mesh__pb2.RevokeTokenResponse.FromString,
                 _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/waypost.v1.MeshService/GetMetrics',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.GetMetricsResponse.FromString,
+                _registered_method=True)
+        self.GetStatus = channel.unary_unary(
+                '/waypost.v1.MeshService/GetStatus',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.GetStatusRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.GetStatusResponse.FromString,
+                _registered_method=True)
+        self.GetHistory = channel.unary_unary(
+                '/waypost.v1.MeshService/GetHistory',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.GetHistoryRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.GetHistoryResponse.FromString,
+                _registered_method=True)
+        self.ListDecisions = channel.unary_unary(
+                '/waypost.v1.MeshService/ListDecisions',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.ListDecisionsRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.ListDecisionsResponse.FromString,
+                _registered_method=True)
+        self.DrainInstance = channel.unary_unary(
+                '/waypost.v1.MeshService/DrainInstance',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.DrainInstanceRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.DrainInstanceResponse.FromString,
+                _registered_method=True)
+        self.PinModel = channel.unary_unary(
+                '/waypost.v1.MeshService/PinModel',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.PinModelRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.PinModelResponse.FromString,
+                _registered_method=True)
+        self.SetWeights = channel.unary_unary(
+                '/waypost.v1.MeshService/SetWeights',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.SetWeightsRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.SetWeightsResponse.FromString,
+                _registered_method=True)
+        self.SetLogLevel = channel.unary_unary(
+                '/waypost.v1.MeshService/SetLogLevel',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.SetLogLevelRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.SetLogLevelResponse.FromString,
+                _registered_method=True)
 
 
 class MeshServiceServicer:
@@ -199,6 +239,62 @@ class MeshServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetrics(self, request, context):
+        """What a process has counted and measured since it began; a router adds what its instances tell.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatus(self, request, context):
+        """How a router fares, at a glance.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHistory(self, request, context):
+        """How it fared in the last minutes, second by second.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDecisions(self, request, context):
+        """Its latest decisions, as they stand in its decision log.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainInstance(self, request, context):
+        """Takes an instance out of this router's choice, or back into it; calls under way end.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PinModel(self, request, context):
+        """Keeps a model from being unloaded, or no longer.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetWeights(self, request, context):
+        """Changes how this router weighs the terms of the score, until it ends.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLogLevel(self, request, context):
+        """Changes what a process writes to its log, until it ends; a router tells its instances too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MeshServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -266,6 +362,46 @@ def add_MeshServiceServicer_to_server(servicer, server):
                     servicer.RevokeToken,
                     request_deserializer=waypost_dot_v1_dot_mesh__pb2.RevokeTokenRequest.FromString,
                     response_serializer=waypost_dot_v1_dot_mesh__pb2.RevokeTokenResponse.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.GetMetricsRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'GetStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatus,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.GetStatusRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'GetHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHistory,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.GetHistoryRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.GetHistoryResponse.SerializeToString,
+            ),
+            'ListDecisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDecisions,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.ListDecisionsRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.ListDecisionsResponse.SerializeToString,
+            ),
+            'DrainInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainInstance,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.DrainInstanceRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.DrainInstanceResponse.SerializeToString,
+            ),
+            'PinModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.PinModel,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.PinModelRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.PinModelResponse.SerializeToString,
+            ),
+            'SetWeights': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetWeights,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.SetWeightsRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.SetWeightsResponse.SerializeToString,
+            ),
+            'SetLogLevel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLogLevel,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.SetLogLevelRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.SetLogLevelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -620,6 +756,222 @@ class MeshService:
             '/waypost.v1.MeshService/RevokeToken',
             waypost_dot_v1_dot_mesh__pb2.RevokeTokenRequest.SerializeToString,
             waypost_dot_v1_dot_mesh__pb2.RevokeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/GetMetrics',
+            waypost_dot_v1_dot_mesh__pb2.GetMetricsRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/GetStatus',
+            waypost_dot_v1_dot_mesh__pb2.GetStatusRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/GetHistory',
+            waypost_dot_v1_dot_mesh__pb2.GetHistoryRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/ListDecisions',
+            waypost_dot_v1_dot_mesh__pb2.ListDecisionsRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.ListDecisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/DrainInstance',
+            waypost_dot_v1_dot_mesh__pb2.DrainInstanceRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.DrainInstanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PinModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/PinModel',
+            waypost_dot_v1_dot_mesh__pb2.PinModelRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.PinModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetWeights(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/SetWeights',
+            waypost_dot_v1_dot_mesh__pb2.SetWeightsRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.SetWeightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLogLevel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.MeshService/SetLogLevel',
+            waypost_dot_v1_dot_mesh__pb2.SetLogLevelRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.SetLogLevelResponse.FromString,
             options,
             channel_credentials,
             insecure,

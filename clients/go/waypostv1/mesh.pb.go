@@ -144,6 +144,61 @@ func (InstanceState) EnumDescriptor() ([]byte, []int) {
 	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{1}
 }
 
+// Whether calls go to an instance that failed several times in a row.
+type BreakerState int32
+
+const (
+	BreakerState_BREAKER_STATE_UNSPECIFIED BreakerState = 0
+	// They do.
+	BreakerState_BREAKER_STATE_CLOSED BreakerState = 1
+	// One does, to see.
+	BreakerState_BREAKER_STATE_HALF_OPEN BreakerState = 2
+	BreakerState_BREAKER_STATE_OPEN      BreakerState = 3
+)
+
+// Enum value maps for BreakerState.
+var (
+	BreakerState_name = map[int32]string{
+		0: "BREAKER_STATE_UNSPECIFIED",
+		1: "BREAKER_STATE_CLOSED",
+		2: "BREAKER_STATE_HALF_OPEN",
+		3: "BREAKER_STATE_OPEN",
+	}
+	BreakerState_value = map[string]int32{
+		"BREAKER_STATE_UNSPECIFIED": 0,
+		"BREAKER_STATE_CLOSED":      1,
+		"BREAKER_STATE_HALF_OPEN":   2,
+		"BREAKER_STATE_OPEN":        3,
+	}
+)
+
+func (x BreakerState) Enum() *BreakerState {
+	p := new(BreakerState)
+	*p = x
+	return p
+}
+
+func (x BreakerState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BreakerState) Descriptor() protoreflect.EnumDescriptor {
+	return file_waypost_v1_mesh_proto_enumTypes[2].Descriptor()
+}
+
+func (BreakerState) Type() protoreflect.EnumType {
+	return &file_waypost_v1_mesh_proto_enumTypes[2]
+}
+
+func (x BreakerState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BreakerState.Descriptor instead.
+func (BreakerState) EnumDescriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{2}
+}
+
 type RolloutState int32
 
 const (
@@ -187,11 +242,11 @@ func (x RolloutState) String() string {
 }
 
 func (RolloutState) Descriptor() protoreflect.EnumDescriptor {
-	return file_waypost_v1_mesh_proto_enumTypes[2].Descriptor()
+	return file_waypost_v1_mesh_proto_enumTypes[3].Descriptor()
 }
 
 func (RolloutState) Type() protoreflect.EnumType {
-	return &file_waypost_v1_mesh_proto_enumTypes[2]
+	return &file_waypost_v1_mesh_proto_enumTypes[3]
 }
 
 func (x RolloutState) Number() protoreflect.EnumNumber {
@@ -200,7 +255,7 @@ func (x RolloutState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RolloutState.Descriptor instead.
 func (RolloutState) EnumDescriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{2}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{3}
 }
 
 // What a caller may do; each role includes those before it.
@@ -243,11 +298,11 @@ func (x Role) String() string {
 }
 
 func (Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_waypost_v1_mesh_proto_enumTypes[3].Descriptor()
+	return file_waypost_v1_mesh_proto_enumTypes[4].Descriptor()
 }
 
 func (Role) Type() protoreflect.EnumType {
-	return &file_waypost_v1_mesh_proto_enumTypes[3]
+	return &file_waypost_v1_mesh_proto_enumTypes[4]
 }
 
 func (x Role) Number() protoreflect.EnumNumber {
@@ -256,7 +311,62 @@ func (x Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{3}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{4}
+}
+
+type LogLevel int32
+
+const (
+	LogLevel_LOG_LEVEL_UNSPECIFIED LogLevel = 0
+	LogLevel_LOG_LEVEL_DEBUG       LogLevel = 1
+	LogLevel_LOG_LEVEL_INFO        LogLevel = 2
+	LogLevel_LOG_LEVEL_WARNING     LogLevel = 3
+	LogLevel_LOG_LEVEL_ERROR       LogLevel = 4
+)
+
+// Enum value maps for LogLevel.
+var (
+	LogLevel_name = map[int32]string{
+		0: "LOG_LEVEL_UNSPECIFIED",
+		1: "LOG_LEVEL_DEBUG",
+		2: "LOG_LEVEL_INFO",
+		3: "LOG_LEVEL_WARNING",
+		4: "LOG_LEVEL_ERROR",
+	}
+	LogLevel_value = map[string]int32{
+		"LOG_LEVEL_UNSPECIFIED": 0,
+		"LOG_LEVEL_DEBUG":       1,
+		"LOG_LEVEL_INFO":        2,
+		"LOG_LEVEL_WARNING":     3,
+		"LOG_LEVEL_ERROR":       4,
+	}
+)
+
+func (x LogLevel) Enum() *LogLevel {
+	p := new(LogLevel)
+	*p = x
+	return p
+}
+
+func (x LogLevel) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LogLevel) Descriptor() protoreflect.EnumDescriptor {
+	return file_waypost_v1_mesh_proto_enumTypes[5].Descriptor()
+}
+
+func (LogLevel) Type() protoreflect.EnumType {
+	return &file_waypost_v1_mesh_proto_enumTypes[5]
+}
+
+func (x LogLevel) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LogLevel.Descriptor instead.
+func (LogLevel) EnumDescriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{5}
 }
 
 type ModelInfo struct {
@@ -287,7 +397,9 @@ type ModelInfo struct {
 	// Most tokens of an answer whose request sets no limit.
 	DefaultMaxTokens uint32 `protobuf:"varint,15,opt,name=default_max_tokens,json=defaultMaxTokens,proto3" json:"default_max_tokens,omitempty"`
 	// An operator took it out of service: see MeshService.LoadModel.
-	Unloaded      bool `protobuf:"varint,16,opt,name=unloaded,proto3" json:"unloaded,omitempty"`
+	Unloaded bool `protobuf:"varint,16,opt,name=unloaded,proto3" json:"unloaded,omitempty"`
+	// It cannot be unloaded: see MeshService.PinModel.
+	Pinned        bool `protobuf:"varint,17,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -430,6 +542,13 @@ func (x *ModelInfo) GetDefaultMaxTokens() uint32 {
 func (x *ModelInfo) GetUnloaded() bool {
 	if x != nil {
 		return x.Unloaded
+	}
+	return false
+}
+
+func (x *ModelInfo) GetPinned() bool {
+	if x != nil {
+		return x.Pinned
 	}
 	return false
 }
@@ -786,7 +905,12 @@ type InstanceStatus struct {
 	LatencyEwma *durationpb.Duration `protobuf:"bytes,9,opt,name=latency_ewma,json=latencyEwma,proto3" json:"latency_ewma,omitempty"`
 	LatencyP95  *durationpb.Duration `protobuf:"bytes,10,opt,name=latency_p95,json=latencyP95,proto3" json:"latency_p95,omitempty"`
 	// Share of calls that succeeded lately, 0 to 1.
-	SuccessRate   float64 `protobuf:"fixed64,11,opt,name=success_rate,json=successRate,proto3" json:"success_rate,omitempty"`
+	SuccessRate float64      `protobuf:"fixed64,11,opt,name=success_rate,json=successRate,proto3" json:"success_rate,omitempty"`
+	Breaker     BreakerState `protobuf:"varint,12,opt,name=breaker,proto3,enum=waypost.v1.BreakerState" json:"breaker,omitempty"`
+	// Times it was left out for failing or being too slow.
+	Ejections uint64 `protobuf:"varint,13,opt,name=ejections,proto3" json:"ejections,omitempty"`
+	// An operator took it out of this router's choice: see MeshService.DrainInstance.
+	Drained       bool `protobuf:"varint,14,opt,name=drained,proto3" json:"drained,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -896,6 +1020,27 @@ func (x *InstanceStatus) GetSuccessRate() float64 {
 		return x.SuccessRate
 	}
 	return 0
+}
+
+func (x *InstanceStatus) GetBreaker() BreakerState {
+	if x != nil {
+		return x.Breaker
+	}
+	return BreakerState_BREAKER_STATE_UNSPECIFIED
+}
+
+func (x *InstanceStatus) GetEjections() uint64 {
+	if x != nil {
+		return x.Ejections
+	}
+	return 0
+}
+
+func (x *InstanceStatus) GetDrained() bool {
+	if x != nil {
+		return x.Drained
+	}
+	return false
 }
 
 type ExplainRequest struct {
@@ -2791,12 +2936,1453 @@ func (x *RevokeTokenResponse) GetToken() *Token {
 	return nil
 }
 
+type GetMetricsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of a router: only its own, without what its instances tell.
+	OwnOnly       bool `protobuf:"varint,1,opt,name=own_only,json=ownOnly,proto3" json:"own_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMetricsRequest) Reset() {
+	*x = GetMetricsRequest{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMetricsRequest) ProtoMessage() {}
+
+func (x *GetMetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMetricsRequest.ProtoReflect.Descriptor instead.
+func (*GetMetricsRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *GetMetricsRequest) GetOwnOnly() bool {
+	if x != nil {
+		return x.OwnOnly
+	}
+	return false
+}
+
+type GetMetricsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Families      []*MetricFamily        `protobuf:"bytes,1,rep,name=families,proto3" json:"families,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMetricsResponse) Reset() {
+	*x = GetMetricsResponse{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMetricsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMetricsResponse) ProtoMessage() {}
+
+func (x *GetMetricsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMetricsResponse.ProtoReflect.Descriptor instead.
+func (*GetMetricsResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *GetMetricsResponse) GetFamilies() []*MetricFamily {
+	if x != nil {
+		return x.Families
+	}
+	return nil
+}
+
+type GetStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatusRequest) Reset() {
+	*x = GetStatusRequest{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatusRequest) ProtoMessage() {}
+
+func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
+func (*GetStatusRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{41}
+}
+
+type GetStatusResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Version of Waypost.
+	Version string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Started *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=started,proto3" json:"started,omitempty"`
+	// How replicas are chosen.
+	Policy      string `protobuf:"bytes,4,opt,name=policy,proto3" json:"policy,omitempty"`
+	InFlight    uint32 `protobuf:"varint,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	MaxInFlight uint32 `protobuf:"varint,6,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
+	// Retries that may be made now.
+	RetryBudget float64       `protobuf:"fixed64,7,opt,name=retry_budget,json=retryBudget,proto3" json:"retry_budget,omitempty"`
+	Weights     *ScoreWeights `protobuf:"bytes,8,opt,name=weights,proto3" json:"weights,omitempty"`
+	LogLevel    LogLevel      `protobuf:"varint,9,opt,name=log_level,json=logLevel,proto3,enum=waypost.v1.LogLevel" json:"log_level,omitempty"`
+	Cache       *CacheStatus  `protobuf:"bytes,10,opt,name=cache,proto3" json:"cache,omitempty"`
+	// Of the tiers that are watched; empty where no target is set.
+	Tiers  []*TierStatus  `protobuf:"bytes,11,rep,name=tiers,proto3" json:"tiers,omitempty"`
+	Routes []*RouteStatus `protobuf:"bytes,12,rep,name=routes,proto3" json:"routes,omitempty"`
+	// Events that nobody took down in time.
+	DroppedEvents uint64 `protobuf:"varint,13,opt,name=dropped_events,json=droppedEvents,proto3" json:"dropped_events,omitempty"`
+	// What this caller may do.
+	Role          Role `protobuf:"varint,14,opt,name=role,proto3,enum=waypost.v1.Role" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatusResponse) Reset() {
+	*x = GetStatusResponse{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatusResponse) ProtoMessage() {}
+
+func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
+func (*GetStatusResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *GetStatusResponse) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetStarted() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Started
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetInFlight() uint32 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetMaxInFlight() uint32 {
+	if x != nil {
+		return x.MaxInFlight
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetRetryBudget() float64 {
+	if x != nil {
+		return x.RetryBudget
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetWeights() *ScoreWeights {
+	if x != nil {
+		return x.Weights
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetLogLevel() LogLevel {
+	if x != nil {
+		return x.LogLevel
+	}
+	return LogLevel_LOG_LEVEL_UNSPECIFIED
+}
+
+func (x *GetStatusResponse) GetCache() *CacheStatus {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetTiers() []*TierStatus {
+	if x != nil {
+		return x.Tiers
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetRoutes() []*RouteStatus {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetDroppedEvents() uint64 {
+	if x != nil {
+		return x.DroppedEvents
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+// How much each term of the score counts; 0: not at all.
+type ScoreWeights struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Latency       float64                `protobuf:"fixed64,1,opt,name=latency,proto3" json:"latency,omitempty"`
+	Queue         float64                `protobuf:"fixed64,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	Fit           float64                `protobuf:"fixed64,3,opt,name=fit,proto3" json:"fit,omitempty"`
+	Health        float64                `protobuf:"fixed64,4,opt,name=health,proto3" json:"health,omitempty"`
+	Feedback      float64                `protobuf:"fixed64,5,opt,name=feedback,proto3" json:"feedback,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScoreWeights) Reset() {
+	*x = ScoreWeights{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScoreWeights) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScoreWeights) ProtoMessage() {}
+
+func (x *ScoreWeights) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScoreWeights.ProtoReflect.Descriptor instead.
+func (*ScoreWeights) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ScoreWeights) GetLatency() float64 {
+	if x != nil {
+		return x.Latency
+	}
+	return 0
+}
+
+func (x *ScoreWeights) GetQueue() float64 {
+	if x != nil {
+		return x.Queue
+	}
+	return 0
+}
+
+func (x *ScoreWeights) GetFit() float64 {
+	if x != nil {
+		return x.Fit
+	}
+	return 0
+}
+
+func (x *ScoreWeights) GetHealth() float64 {
+	if x != nil {
+		return x.Health
+	}
+	return 0
+}
+
+func (x *ScoreWeights) GetFeedback() float64 {
+	if x != nil {
+		return x.Feedback
+	}
+	return 0
+}
+
+type CacheStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Hits  uint64                 `protobuf:"varint,1,opt,name=hits,proto3" json:"hits,omitempty"`
+	// Answers to a prompt that means the same.
+	NearHits uint64 `protobuf:"varint,2,opt,name=near_hits,json=nearHits,proto3" json:"near_hits,omitempty"`
+	Misses   uint64 `protobuf:"varint,3,opt,name=misses,proto3" json:"misses,omitempty"`
+	Bytes    uint64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Near hits that were asked again to see whether the answer is the same.
+	Audited uint64 `protobuf:"varint,5,opt,name=audited,proto3" json:"audited,omitempty"`
+	// Those of them where it was not.
+	FalseHits     uint64 `protobuf:"varint,6,opt,name=false_hits,json=falseHits,proto3" json:"false_hits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CacheStatus) Reset() {
+	*x = CacheStatus{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CacheStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CacheStatus) ProtoMessage() {}
+
+func (x *CacheStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CacheStatus.ProtoReflect.Descriptor instead.
+func (*CacheStatus) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *CacheStatus) GetHits() uint64 {
+	if x != nil {
+		return x.Hits
+	}
+	return 0
+}
+
+func (x *CacheStatus) GetNearHits() uint64 {
+	if x != nil {
+		return x.NearHits
+	}
+	return 0
+}
+
+func (x *CacheStatus) GetMisses() uint64 {
+	if x != nil {
+		return x.Misses
+	}
+	return 0
+}
+
+func (x *CacheStatus) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *CacheStatus) GetAudited() uint64 {
+	if x != nil {
+		return x.Audited
+	}
+	return 0
+}
+
+func (x *CacheStatus) GetFalseHits() uint64 {
+	if x != nil {
+		return x.FalseHits
+	}
+	return 0
+}
+
+type TierStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Tier  Tier                   `protobuf:"varint,1,opt,name=tier,proto3,enum=waypost.v1.Tier" json:"tier,omitempty"`
+	// Share of the prompts that it is meant to get.
+	Target float64 `protobuf:"fixed64,2,opt,name=target,proto3" json:"target,omitempty"`
+	// Share that it gets.
+	Achieved      float64 `protobuf:"fixed64,3,opt,name=achieved,proto3" json:"achieved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TierStatus) Reset() {
+	*x = TierStatus{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TierStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TierStatus) ProtoMessage() {}
+
+func (x *TierStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TierStatus.ProtoReflect.Descriptor instead.
+func (*TierStatus) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *TierStatus) GetTier() Tier {
+	if x != nil {
+		return x.Tier
+	}
+	return Tier_TIER_UNSPECIFIED
+}
+
+func (x *TierStatus) GetTarget() float64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *TierStatus) GetAchieved() float64 {
+	if x != nil {
+		return x.Achieved
+	}
+	return 0
+}
+
+type RouteStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Shares        []*RouteShare          `protobuf:"bytes,2,rep,name=shares,proto3" json:"shares,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteStatus) Reset() {
+	*x = RouteStatus{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteStatus) ProtoMessage() {}
+
+func (x *RouteStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteStatus.ProtoReflect.Descriptor instead.
+func (*RouteStatus) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *RouteStatus) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RouteStatus) GetShares() []*RouteShare {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+// How much of a route's calls a model answers.
+type RouteShare struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Share         float64                `protobuf:"fixed64,2,opt,name=share,proto3" json:"share,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteShare) Reset() {
+	*x = RouteShare{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteShare) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteShare) ProtoMessage() {}
+
+func (x *RouteShare) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteShare.ProtoReflect.Descriptor instead.
+func (*RouteShare) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *RouteShare) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *RouteShare) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+type GetHistoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only points later than this; absent: all that are kept.
+	After         *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHistoryRequest) Reset() {
+	*x = GetHistoryRequest{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHistoryRequest) ProtoMessage() {}
+
+func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
+func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *GetHistoryRequest) GetAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+type GetHistoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Upper ends of `HistoryPoint.latencies`, in seconds; the last one has none.
+	Bounds        []float64       `protobuf:"fixed64,1,rep,packed,name=bounds,proto3" json:"bounds,omitempty"`
+	Points        []*HistoryPoint `protobuf:"bytes,2,rep,name=points,proto3" json:"points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHistoryResponse) Reset() {
+	*x = GetHistoryResponse{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHistoryResponse) ProtoMessage() {}
+
+func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
+func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *GetHistoryResponse) GetBounds() []float64 {
+	if x != nil {
+		return x.Bounds
+	}
+	return nil
+}
+
+func (x *GetHistoryResponse) GetPoints() []*HistoryPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+// What happened in one second.
+type HistoryPoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its end.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// Forwarded calls that ended.
+	Calls uint32 `protobuf:"varint,2,opt,name=calls,proto3" json:"calls,omitempty"`
+	// Of these, those that did not end with OK; what their callers cancelled does not count.
+	Errors uint32 `protobuf:"varint,3,opt,name=errors,proto3" json:"errors,omitempty"`
+	// How many took how long: see GetHistoryResponse.bounds.
+	Latencies []uint32 `protobuf:"varint,4,rep,packed,name=latencies,proto3" json:"latencies,omitempty"`
+	// Tokens of answers, and of what was read for them.
+	CompletionTokens uint32  `protobuf:"varint,5,opt,name=completion_tokens,json=completionTokens,proto3" json:"completion_tokens,omitempty"`
+	PromptTokens     uint32  `protobuf:"varint,6,opt,name=prompt_tokens,json=promptTokens,proto3" json:"prompt_tokens,omitempty"`
+	CostUsd          float64 `protobuf:"fixed64,7,opt,name=cost_usd,json=costUsd,proto3" json:"cost_usd,omitempty"`
+	CacheHits        uint32  `protobuf:"varint,8,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`
+	// At its end.
+	InFlight      uint32           `protobuf:"varint,9,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	Instances     []*InstancePoint `protobuf:"bytes,10,rep,name=instances,proto3" json:"instances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryPoint) Reset() {
+	*x = HistoryPoint{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryPoint) ProtoMessage() {}
+
+func (x *HistoryPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryPoint.ProtoReflect.Descriptor instead.
+func (*HistoryPoint) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *HistoryPoint) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *HistoryPoint) GetCalls() uint32 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetErrors() uint32 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetLatencies() []uint32 {
+	if x != nil {
+		return x.Latencies
+	}
+	return nil
+}
+
+func (x *HistoryPoint) GetCompletionTokens() uint32 {
+	if x != nil {
+		return x.CompletionTokens
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetPromptTokens() uint32 {
+	if x != nil {
+		return x.PromptTokens
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetCostUsd() float64 {
+	if x != nil {
+		return x.CostUsd
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetCacheHits() uint32 {
+	if x != nil {
+		return x.CacheHits
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetInFlight() uint32 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *HistoryPoint) GetInstances() []*InstancePoint {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
+type InstancePoint struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Attempts that ended there.
+	Calls         uint32 `protobuf:"varint,2,opt,name=calls,proto3" json:"calls,omitempty"`
+	Errors        uint32 `protobuf:"varint,3,opt,name=errors,proto3" json:"errors,omitempty"`
+	InFlight      uint32 `protobuf:"varint,4,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstancePoint) Reset() {
+	*x = InstancePoint{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstancePoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstancePoint) ProtoMessage() {}
+
+func (x *InstancePoint) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstancePoint.ProtoReflect.Descriptor instead.
+func (*InstancePoint) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *InstancePoint) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *InstancePoint) GetCalls() uint32 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *InstancePoint) GetErrors() uint32 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *InstancePoint) GetInFlight() uint32 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+type ListDecisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Most to return, the latest; 0: 100.
+	Limit uint32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only those after the one of this number.
+	After uint64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	// Only those of this call.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDecisionsRequest) Reset() {
+	*x = ListDecisionsRequest{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDecisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDecisionsRequest) ProtoMessage() {}
+
+func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDecisionsRequest.ProtoReflect.Descriptor instead.
+func (*ListDecisionsRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ListDecisionsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListDecisionsRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *ListDecisionsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type ListDecisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Oldest first.
+	Decisions     []*Decision `protobuf:"bytes,1,rep,name=decisions,proto3" json:"decisions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDecisionsResponse) Reset() {
+	*x = ListDecisionsResponse{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDecisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDecisionsResponse) ProtoMessage() {}
+
+func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDecisionsResponse.ProtoReflect.Descriptor instead.
+func (*ListDecisionsResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ListDecisionsResponse) GetDecisions() []*Decision {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+type Decision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts from 1 while the router lives.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// A line of the decision log: see docs/operating.md.
+	Json          string `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Decision) Reset() {
+	*x = Decision{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Decision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Decision) ProtoMessage() {}
+
+func (x *Decision) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Decision.ProtoReflect.Descriptor instead.
+func (*Decision) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *Decision) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Decision) GetJson() string {
+	if x != nil {
+		return x.Json
+	}
+	return ""
+}
+
+type DrainInstanceRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Instance string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// False: it gets calls again.
+	Drained       bool `protobuf:"varint,2,opt,name=drained,proto3" json:"drained,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainInstanceRequest) Reset() {
+	*x = DrainInstanceRequest{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainInstanceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainInstanceRequest) ProtoMessage() {}
+
+func (x *DrainInstanceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainInstanceRequest.ProtoReflect.Descriptor instead.
+func (*DrainInstanceRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *DrainInstanceRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *DrainInstanceRequest) GetDrained() bool {
+	if x != nil {
+		return x.Drained
+	}
+	return false
+}
+
+type DrainInstanceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instance      *InstanceStatus        `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainInstanceResponse) Reset() {
+	*x = DrainInstanceResponse{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainInstanceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainInstanceResponse) ProtoMessage() {}
+
+func (x *DrainInstanceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainInstanceResponse.ProtoReflect.Descriptor instead.
+func (*DrainInstanceResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *DrainInstanceResponse) GetInstance() *InstanceStatus {
+	if x != nil {
+		return x.Instance
+	}
+	return nil
+}
+
+type PinModelRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Pinned        bool                   `protobuf:"varint,2,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinModelRequest) Reset() {
+	*x = PinModelRequest{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinModelRequest) ProtoMessage() {}
+
+func (x *PinModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinModelRequest.ProtoReflect.Descriptor instead.
+func (*PinModelRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *PinModelRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *PinModelRequest) GetPinned() bool {
+	if x != nil {
+		return x.Pinned
+	}
+	return false
+}
+
+type PinModelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Model         *ModelInfo             `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinModelResponse) Reset() {
+	*x = PinModelResponse{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinModelResponse) ProtoMessage() {}
+
+func (x *PinModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinModelResponse.ProtoReflect.Descriptor instead.
+func (*PinModelResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *PinModelResponse) GetModel() *ModelInfo {
+	if x != nil {
+		return x.Model
+	}
+	return nil
+}
+
+type SetWeightsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Weights       *ScoreWeights          `protobuf:"bytes,1,opt,name=weights,proto3" json:"weights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetWeightsRequest) Reset() {
+	*x = SetWeightsRequest{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetWeightsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetWeightsRequest) ProtoMessage() {}
+
+func (x *SetWeightsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetWeightsRequest.ProtoReflect.Descriptor instead.
+func (*SetWeightsRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *SetWeightsRequest) GetWeights() *ScoreWeights {
+	if x != nil {
+		return x.Weights
+	}
+	return nil
+}
+
+type SetWeightsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Weights       *ScoreWeights          `protobuf:"bytes,1,opt,name=weights,proto3" json:"weights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetWeightsResponse) Reset() {
+	*x = SetWeightsResponse{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetWeightsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetWeightsResponse) ProtoMessage() {}
+
+func (x *SetWeightsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetWeightsResponse.ProtoReflect.Descriptor instead.
+func (*SetWeightsResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *SetWeightsResponse) GetWeights() *ScoreWeights {
+	if x != nil {
+		return x.Weights
+	}
+	return nil
+}
+
+type SetLogLevelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Level LogLevel               `protobuf:"varint,1,opt,name=level,proto3,enum=waypost.v1.LogLevel" json:"level,omitempty"`
+	// Only this instance, or this router; empty: all of the mesh.
+	Instance      string `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelRequest) Reset() {
+	*x = SetLogLevelRequest{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelRequest) ProtoMessage() {}
+
+func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
+func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *SetLogLevelRequest) GetLevel() LogLevel {
+	if x != nil {
+		return x.Level
+	}
+	return LogLevel_LOG_LEVEL_UNSPECIFIED
+}
+
+func (x *SetLogLevelRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+type SetLogLevelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who has it now.
+	Instances     []string `protobuf:"bytes,1,rep,name=instances,proto3" json:"instances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelResponse) Reset() {
+	*x = SetLogLevelResponse{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelResponse) ProtoMessage() {}
+
+func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelResponse.ProtoReflect.Descriptor instead.
+func (*SetLogLevelResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *SetLogLevelResponse) GetInstances() []string {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
 var File_waypost_v1_mesh_proto protoreflect.FileDescriptor
 
 const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\n" +
 	"\x15waypost/v1/mesh.proto\x12\n" +
-	"waypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17waypost/v1/common.proto\"\xab\x04\n" +
+	"waypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17waypost/v1/common.proto\x1a\x18waypost/v1/metrics.proto\"\xc3\x04\n" +
 	"\tModelInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
@@ -2817,7 +4403,8 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x1dcost_per_1k_output_tokens_usd\x18\r \x01(\x01R\x18costPer1kOutputTokensUsd\x12\x14\n" +
 	"\x05slots\x18\x0e \x01(\rR\x05slots\x12,\n" +
 	"\x12default_max_tokens\x18\x0f \x01(\rR\x10defaultMaxTokens\x12\x1a\n" +
-	"\bunloaded\x18\x10 \x01(\bR\bunloaded\"Z\n" +
+	"\bunloaded\x18\x10 \x01(\bR\bunloaded\x12\x16\n" +
+	"\x06pinned\x18\x11 \x01(\bR\x06pinned\"Z\n" +
 	"\bHeadInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06labels\x18\x02 \x03(\tR\x06labels\x12\"\n" +
@@ -2836,7 +4423,7 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x06models\x18\x01 \x03(\v2\x15.waypost.v1.ModelInfoR\x06models\"\x16\n" +
 	"\x14ListInstancesRequest\"Q\n" +
 	"\x15ListInstancesResponse\x128\n" +
-	"\tinstances\x18\x01 \x03(\v2\x1a.waypost.v1.InstanceStatusR\tinstances\"\x95\x03\n" +
+	"\tinstances\x18\x01 \x03(\v2\x1a.waypost.v1.InstanceStatusR\tinstances\"\x81\x04\n" +
 	"\x0eInstanceStatus\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12/\n" +
@@ -2850,7 +4437,10 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\vlatency_p95\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"latencyP95\x12!\n" +
-	"\fsuccess_rate\x18\v \x01(\x01R\vsuccessRate\"\xc1\x01\n" +
+	"\fsuccess_rate\x18\v \x01(\x01R\vsuccessRate\x122\n" +
+	"\abreaker\x18\f \x01(\x0e2\x18.waypost.v1.BreakerStateR\abreaker\x12\x1c\n" +
+	"\tejections\x18\r \x01(\x04R\tejections\x12\x18\n" +
+	"\adrained\x18\x0e \x01(\bR\adrained\"\xc1\x01\n" +
 	"\x0eExplainRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
 	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\x12$\n" +
@@ -2998,7 +4588,106 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x12RevokeTokenRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\">\n" +
 	"\x13RevokeTokenResponse\x12'\n" +
-	"\x05token\x18\x01 \x01(\v2\x11.waypost.v1.TokenR\x05token*v\n" +
+	"\x05token\x18\x01 \x01(\v2\x11.waypost.v1.TokenR\x05token\".\n" +
+	"\x11GetMetricsRequest\x12\x19\n" +
+	"\bown_only\x18\x01 \x01(\bR\aownOnly\"J\n" +
+	"\x12GetMetricsResponse\x124\n" +
+	"\bfamilies\x18\x01 \x03(\v2\x18.waypost.v1.MetricFamilyR\bfamilies\"\x12\n" +
+	"\x10GetStatusRequest\"\xbd\x04\n" +
+	"\x11GetStatusResponse\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x124\n" +
+	"\astarted\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x16\n" +
+	"\x06policy\x18\x04 \x01(\tR\x06policy\x12\x1b\n" +
+	"\tin_flight\x18\x05 \x01(\rR\binFlight\x12\"\n" +
+	"\rmax_in_flight\x18\x06 \x01(\rR\vmaxInFlight\x12!\n" +
+	"\fretry_budget\x18\a \x01(\x01R\vretryBudget\x122\n" +
+	"\aweights\x18\b \x01(\v2\x18.waypost.v1.ScoreWeightsR\aweights\x121\n" +
+	"\tlog_level\x18\t \x01(\x0e2\x14.waypost.v1.LogLevelR\blogLevel\x12-\n" +
+	"\x05cache\x18\n" +
+	" \x01(\v2\x17.waypost.v1.CacheStatusR\x05cache\x12,\n" +
+	"\x05tiers\x18\v \x03(\v2\x16.waypost.v1.TierStatusR\x05tiers\x12/\n" +
+	"\x06routes\x18\f \x03(\v2\x17.waypost.v1.RouteStatusR\x06routes\x12%\n" +
+	"\x0edropped_events\x18\r \x01(\x04R\rdroppedEvents\x12$\n" +
+	"\x04role\x18\x0e \x01(\x0e2\x10.waypost.v1.RoleR\x04role\"\x84\x01\n" +
+	"\fScoreWeights\x12\x18\n" +
+	"\alatency\x18\x01 \x01(\x01R\alatency\x12\x14\n" +
+	"\x05queue\x18\x02 \x01(\x01R\x05queue\x12\x10\n" +
+	"\x03fit\x18\x03 \x01(\x01R\x03fit\x12\x16\n" +
+	"\x06health\x18\x04 \x01(\x01R\x06health\x12\x1a\n" +
+	"\bfeedback\x18\x05 \x01(\x01R\bfeedback\"\xa5\x01\n" +
+	"\vCacheStatus\x12\x12\n" +
+	"\x04hits\x18\x01 \x01(\x04R\x04hits\x12\x1b\n" +
+	"\tnear_hits\x18\x02 \x01(\x04R\bnearHits\x12\x16\n" +
+	"\x06misses\x18\x03 \x01(\x04R\x06misses\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x18\n" +
+	"\aaudited\x18\x05 \x01(\x04R\aaudited\x12\x1d\n" +
+	"\n" +
+	"false_hits\x18\x06 \x01(\x04R\tfalseHits\"f\n" +
+	"\n" +
+	"TierStatus\x12$\n" +
+	"\x04tier\x18\x01 \x01(\x0e2\x10.waypost.v1.TierR\x04tier\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\x01R\x06target\x12\x1a\n" +
+	"\bachieved\x18\x03 \x01(\x01R\bachieved\"Q\n" +
+	"\vRouteStatus\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
+	"\x06shares\x18\x02 \x03(\v2\x16.waypost.v1.RouteShareR\x06shares\"8\n" +
+	"\n" +
+	"RouteShare\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x14\n" +
+	"\x05share\x18\x02 \x01(\x01R\x05share\"E\n" +
+	"\x11GetHistoryRequest\x120\n" +
+	"\x05after\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05after\"^\n" +
+	"\x12GetHistoryResponse\x12\x16\n" +
+	"\x06bounds\x18\x01 \x03(\x01R\x06bounds\x120\n" +
+	"\x06points\x18\x02 \x03(\v2\x18.waypost.v1.HistoryPointR\x06points\"\xec\x02\n" +
+	"\fHistoryPoint\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05calls\x18\x02 \x01(\rR\x05calls\x12\x16\n" +
+	"\x06errors\x18\x03 \x01(\rR\x06errors\x12\x1c\n" +
+	"\tlatencies\x18\x04 \x03(\rR\tlatencies\x12+\n" +
+	"\x11completion_tokens\x18\x05 \x01(\rR\x10completionTokens\x12#\n" +
+	"\rprompt_tokens\x18\x06 \x01(\rR\fpromptTokens\x12\x19\n" +
+	"\bcost_usd\x18\a \x01(\x01R\acostUsd\x12\x1d\n" +
+	"\n" +
+	"cache_hits\x18\b \x01(\rR\tcacheHits\x12\x1b\n" +
+	"\tin_flight\x18\t \x01(\rR\binFlight\x127\n" +
+	"\tinstances\x18\n" +
+	" \x03(\v2\x19.waypost.v1.InstancePointR\tinstances\"v\n" +
+	"\rInstancePoint\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x14\n" +
+	"\x05calls\x18\x02 \x01(\rR\x05calls\x12\x16\n" +
+	"\x06errors\x18\x03 \x01(\rR\x06errors\x12\x1b\n" +
+	"\tin_flight\x18\x04 \x01(\rR\binFlight\"a\n" +
+	"\x14ListDecisionsRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x04R\x05after\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"K\n" +
+	"\x15ListDecisionsResponse\x122\n" +
+	"\tdecisions\x18\x01 \x03(\v2\x14.waypost.v1.DecisionR\tdecisions\"6\n" +
+	"\bDecision\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
+	"\x04json\x18\x02 \x01(\tR\x04json\"L\n" +
+	"\x14DrainInstanceRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
+	"\adrained\x18\x02 \x01(\bR\adrained\"O\n" +
+	"\x15DrainInstanceResponse\x126\n" +
+	"\binstance\x18\x01 \x01(\v2\x1a.waypost.v1.InstanceStatusR\binstance\"?\n" +
+	"\x0fPinModelRequest\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x16\n" +
+	"\x06pinned\x18\x02 \x01(\bR\x06pinned\"?\n" +
+	"\x10PinModelResponse\x12+\n" +
+	"\x05model\x18\x01 \x01(\v2\x15.waypost.v1.ModelInfoR\x05model\"G\n" +
+	"\x11SetWeightsRequest\x122\n" +
+	"\aweights\x18\x01 \x01(\v2\x18.waypost.v1.ScoreWeightsR\aweights\"H\n" +
+	"\x12SetWeightsResponse\x122\n" +
+	"\aweights\x18\x01 \x01(\v2\x18.waypost.v1.ScoreWeightsR\aweights\"\\\n" +
+	"\x12SetLogLevelRequest\x12*\n" +
+	"\x05level\x18\x01 \x01(\x0e2\x14.waypost.v1.LogLevelR\x05level\x12\x1a\n" +
+	"\binstance\x18\x02 \x01(\tR\binstance\"3\n" +
+	"\x13SetLogLevelResponse\x12\x1c\n" +
+	"\tinstances\x18\x01 \x03(\tR\tinstances*v\n" +
 	"\x04Task\x12\x14\n" +
 	"\x10TASK_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -3013,7 +4702,12 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x14INSTANCE_STATE_READY\x10\x02\x12\x1b\n" +
 	"\x17INSTANCE_STATE_DRAINING\x10\x03\x12\x17\n" +
 	"\x13INSTANCE_STATE_DOWN\x10\x04\x12\x1a\n" +
-	"\x16INSTANCE_STATE_EJECTED\x10\x05*\xa3\x01\n" +
+	"\x16INSTANCE_STATE_EJECTED\x10\x05*|\n" +
+	"\fBreakerState\x12\x1d\n" +
+	"\x19BREAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14BREAKER_STATE_CLOSED\x10\x01\x12\x1b\n" +
+	"\x17BREAKER_STATE_HALF_OPEN\x10\x02\x12\x16\n" +
+	"\x12BREAKER_STATE_OPEN\x10\x03*\xa3\x01\n" +
 	"\fRolloutState\x12\x1d\n" +
 	"\x19ROLLOUT_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ROLLOUT_STATE_RUNNING\x10\x01\x12\x1a\n" +
@@ -3026,7 +4720,13 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"ROLE_INFER\x10\x01\x12\x10\n" +
 	"\fROLE_OPERATE\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\xba\b\n" +
+	"ROLE_ADMIN\x10\x03*z\n" +
+	"\bLogLevel\x12\x19\n" +
+	"\x15LOG_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fLOG_LEVEL_DEBUG\x10\x01\x12\x12\n" +
+	"\x0eLOG_LEVEL_INFO\x10\x02\x12\x15\n" +
+	"\x11LOG_LEVEL_WARNING\x10\x03\x12\x13\n" +
+	"\x0fLOG_LEVEL_ERROR\x10\x042\xc2\r\n" +
 	"\vMeshService\x12b\n" +
 	"\x10DescribeInstance\x12#.waypost.v1.DescribeInstanceRequest\x1a$.waypost.v1.DescribeInstanceResponse\"\x03\x90\x02\x01\x12P\n" +
 	"\n" +
@@ -3043,7 +4743,18 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\vCreateToken\x12\x1e.waypost.v1.CreateTokenRequest\x1a\x1f.waypost.v1.CreateTokenResponse\x12P\n" +
 	"\n" +
 	"ListTokens\x12\x1d.waypost.v1.ListTokensRequest\x1a\x1e.waypost.v1.ListTokensResponse\"\x03\x90\x02\x01\x12N\n" +
-	"\vRevokeToken\x12\x1e.waypost.v1.RevokeTokenRequest\x1a\x1f.waypost.v1.RevokeTokenResponseB~\n" +
+	"\vRevokeToken\x12\x1e.waypost.v1.RevokeTokenRequest\x1a\x1f.waypost.v1.RevokeTokenResponse\x12P\n" +
+	"\n" +
+	"GetMetrics\x12\x1d.waypost.v1.GetMetricsRequest\x1a\x1e.waypost.v1.GetMetricsResponse\"\x03\x90\x02\x01\x12M\n" +
+	"\tGetStatus\x12\x1c.waypost.v1.GetStatusRequest\x1a\x1d.waypost.v1.GetStatusResponse\"\x03\x90\x02\x01\x12P\n" +
+	"\n" +
+	"GetHistory\x12\x1d.waypost.v1.GetHistoryRequest\x1a\x1e.waypost.v1.GetHistoryResponse\"\x03\x90\x02\x01\x12Y\n" +
+	"\rListDecisions\x12 .waypost.v1.ListDecisionsRequest\x1a!.waypost.v1.ListDecisionsResponse\"\x03\x90\x02\x01\x12T\n" +
+	"\rDrainInstance\x12 .waypost.v1.DrainInstanceRequest\x1a!.waypost.v1.DrainInstanceResponse\x12E\n" +
+	"\bPinModel\x12\x1b.waypost.v1.PinModelRequest\x1a\x1c.waypost.v1.PinModelResponse\x12K\n" +
+	"\n" +
+	"SetWeights\x12\x1d.waypost.v1.SetWeightsRequest\x1a\x1e.waypost.v1.SetWeightsResponse\x12N\n" +
+	"\vSetLogLevel\x12\x1e.waypost.v1.SetLogLevelRequest\x1a\x1f.waypost.v1.SetLogLevelResponseB~\n" +
 	"\x0ecom.waypost.v1B\tMeshProtoP\x01Z\x18waypost/client/waypostv1\xa2\x02\x03WXX\xaa\x02\n" +
 	"Waypost.V1\xca\x02\n" +
 	"Waypost\\V1\xe2\x02\x16Waypost\\V1\\GPBMetadata\xea\x02\vWaypost::V1b\x06proto3"
@@ -3060,130 +4771,194 @@ func file_waypost_v1_mesh_proto_rawDescGZIP() []byte {
 	return file_waypost_v1_mesh_proto_rawDescData
 }
 
-var file_waypost_v1_mesh_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_waypost_v1_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_waypost_v1_mesh_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_waypost_v1_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_waypost_v1_mesh_proto_goTypes = []any{
 	(Task)(0),                        // 0: waypost.v1.Task
 	(InstanceState)(0),               // 1: waypost.v1.InstanceState
-	(RolloutState)(0),                // 2: waypost.v1.RolloutState
-	(Role)(0),                        // 3: waypost.v1.Role
-	(*ModelInfo)(nil),                // 4: waypost.v1.ModelInfo
-	(*HeadInfo)(nil),                 // 5: waypost.v1.HeadInfo
-	(*DescribeInstanceRequest)(nil),  // 6: waypost.v1.DescribeInstanceRequest
-	(*DescribeInstanceResponse)(nil), // 7: waypost.v1.DescribeInstanceResponse
-	(*ListModelsRequest)(nil),        // 8: waypost.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),       // 9: waypost.v1.ListModelsResponse
-	(*ListInstancesRequest)(nil),     // 10: waypost.v1.ListInstancesRequest
-	(*ListInstancesResponse)(nil),    // 11: waypost.v1.ListInstancesResponse
-	(*InstanceStatus)(nil),           // 12: waypost.v1.InstanceStatus
-	(*ExplainRequest)(nil),           // 13: waypost.v1.ExplainRequest
-	(*ExplainResponse)(nil),          // 14: waypost.v1.ExplainResponse
-	(*PromptFeatures)(nil),           // 15: waypost.v1.PromptFeatures
-	(*ModelCandidate)(nil),           // 16: waypost.v1.ModelCandidate
-	(*InstanceCandidate)(nil),        // 17: waypost.v1.InstanceCandidate
-	(*ScoreTerms)(nil),               // 18: waypost.v1.ScoreTerms
-	(*RouteHop)(nil),                 // 19: waypost.v1.RouteHop
-	(*GetBudgetRequest)(nil),         // 20: waypost.v1.GetBudgetRequest
-	(*GetBudgetResponse)(nil),        // 21: waypost.v1.GetBudgetResponse
-	(*ModelSpend)(nil),               // 22: waypost.v1.ModelSpend
-	(*SendFeedbackRequest)(nil),      // 23: waypost.v1.SendFeedbackRequest
-	(*SendFeedbackResponse)(nil),     // 24: waypost.v1.SendFeedbackResponse
-	(*Rollout)(nil),                  // 25: waypost.v1.Rollout
-	(*ListRolloutsRequest)(nil),      // 26: waypost.v1.ListRolloutsRequest
-	(*ListRolloutsResponse)(nil),     // 27: waypost.v1.ListRolloutsResponse
-	(*RolloutStatus)(nil),            // 28: waypost.v1.RolloutStatus
-	(*RolloutArm)(nil),               // 29: waypost.v1.RolloutArm
-	(*SetRolloutRequest)(nil),        // 30: waypost.v1.SetRolloutRequest
-	(*SetRolloutResponse)(nil),       // 31: waypost.v1.SetRolloutResponse
-	(*LoadModelRequest)(nil),         // 32: waypost.v1.LoadModelRequest
-	(*LoadModelResponse)(nil),        // 33: waypost.v1.LoadModelResponse
-	(*UnloadModelRequest)(nil),       // 34: waypost.v1.UnloadModelRequest
-	(*UnloadModelResponse)(nil),      // 35: waypost.v1.UnloadModelResponse
-	(*Token)(nil),                    // 36: waypost.v1.Token
-	(*CreateTokenRequest)(nil),       // 37: waypost.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),      // 38: waypost.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),        // 39: waypost.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),       // 40: waypost.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),       // 41: waypost.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),      // 42: waypost.v1.RevokeTokenResponse
-	(Tier)(0),                        // 43: waypost.v1.Tier
-	(*durationpb.Duration)(nil),      // 44: google.protobuf.Duration
-	(*RouteHints)(nil),               // 45: waypost.v1.RouteHints
-	(*timestamppb.Timestamp)(nil),    // 46: google.protobuf.Timestamp
+	(BreakerState)(0),                // 2: waypost.v1.BreakerState
+	(RolloutState)(0),                // 3: waypost.v1.RolloutState
+	(Role)(0),                        // 4: waypost.v1.Role
+	(LogLevel)(0),                    // 5: waypost.v1.LogLevel
+	(*ModelInfo)(nil),                // 6: waypost.v1.ModelInfo
+	(*HeadInfo)(nil),                 // 7: waypost.v1.HeadInfo
+	(*DescribeInstanceRequest)(nil),  // 8: waypost.v1.DescribeInstanceRequest
+	(*DescribeInstanceResponse)(nil), // 9: waypost.v1.DescribeInstanceResponse
+	(*ListModelsRequest)(nil),        // 10: waypost.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),       // 11: waypost.v1.ListModelsResponse
+	(*ListInstancesRequest)(nil),     // 12: waypost.v1.ListInstancesRequest
+	(*ListInstancesResponse)(nil),    // 13: waypost.v1.ListInstancesResponse
+	(*InstanceStatus)(nil),           // 14: waypost.v1.InstanceStatus
+	(*ExplainRequest)(nil),           // 15: waypost.v1.ExplainRequest
+	(*ExplainResponse)(nil),          // 16: waypost.v1.ExplainResponse
+	(*PromptFeatures)(nil),           // 17: waypost.v1.PromptFeatures
+	(*ModelCandidate)(nil),           // 18: waypost.v1.ModelCandidate
+	(*InstanceCandidate)(nil),        // 19: waypost.v1.InstanceCandidate
+	(*ScoreTerms)(nil),               // 20: waypost.v1.ScoreTerms
+	(*RouteHop)(nil),                 // 21: waypost.v1.RouteHop
+	(*GetBudgetRequest)(nil),         // 22: waypost.v1.GetBudgetRequest
+	(*GetBudgetResponse)(nil),        // 23: waypost.v1.GetBudgetResponse
+	(*ModelSpend)(nil),               // 24: waypost.v1.ModelSpend
+	(*SendFeedbackRequest)(nil),      // 25: waypost.v1.SendFeedbackRequest
+	(*SendFeedbackResponse)(nil),     // 26: waypost.v1.SendFeedbackResponse
+	(*Rollout)(nil),                  // 27: waypost.v1.Rollout
+	(*ListRolloutsRequest)(nil),      // 28: waypost.v1.ListRolloutsRequest
+	(*ListRolloutsResponse)(nil),     // 29: waypost.v1.ListRolloutsResponse
+	(*RolloutStatus)(nil),            // 30: waypost.v1.RolloutStatus
+	(*RolloutArm)(nil),               // 31: waypost.v1.RolloutArm
+	(*SetRolloutRequest)(nil),        // 32: waypost.v1.SetRolloutRequest
+	(*SetRolloutResponse)(nil),       // 33: waypost.v1.SetRolloutResponse
+	(*LoadModelRequest)(nil),         // 34: waypost.v1.LoadModelRequest
+	(*LoadModelResponse)(nil),        // 35: waypost.v1.LoadModelResponse
+	(*UnloadModelRequest)(nil),       // 36: waypost.v1.UnloadModelRequest
+	(*UnloadModelResponse)(nil),      // 37: waypost.v1.UnloadModelResponse
+	(*Token)(nil),                    // 38: waypost.v1.Token
+	(*CreateTokenRequest)(nil),       // 39: waypost.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),      // 40: waypost.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),        // 41: waypost.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),       // 42: waypost.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),       // 43: waypost.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),      // 44: waypost.v1.RevokeTokenResponse
+	(*GetMetricsRequest)(nil),        // 45: waypost.v1.GetMetricsRequest
+	(*GetMetricsResponse)(nil),       // 46: waypost.v1.GetMetricsResponse
+	(*GetStatusRequest)(nil),         // 47: waypost.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),        // 48: waypost.v1.GetStatusResponse
+	(*ScoreWeights)(nil),             // 49: waypost.v1.ScoreWeights
+	(*CacheStatus)(nil),              // 50: waypost.v1.CacheStatus
+	(*TierStatus)(nil),               // 51: waypost.v1.TierStatus
+	(*RouteStatus)(nil),              // 52: waypost.v1.RouteStatus
+	(*RouteShare)(nil),               // 53: waypost.v1.RouteShare
+	(*GetHistoryRequest)(nil),        // 54: waypost.v1.GetHistoryRequest
+	(*GetHistoryResponse)(nil),       // 55: waypost.v1.GetHistoryResponse
+	(*HistoryPoint)(nil),             // 56: waypost.v1.HistoryPoint
+	(*InstancePoint)(nil),            // 57: waypost.v1.InstancePoint
+	(*ListDecisionsRequest)(nil),     // 58: waypost.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil),    // 59: waypost.v1.ListDecisionsResponse
+	(*Decision)(nil),                 // 60: waypost.v1.Decision
+	(*DrainInstanceRequest)(nil),     // 61: waypost.v1.DrainInstanceRequest
+	(*DrainInstanceResponse)(nil),    // 62: waypost.v1.DrainInstanceResponse
+	(*PinModelRequest)(nil),          // 63: waypost.v1.PinModelRequest
+	(*PinModelResponse)(nil),         // 64: waypost.v1.PinModelResponse
+	(*SetWeightsRequest)(nil),        // 65: waypost.v1.SetWeightsRequest
+	(*SetWeightsResponse)(nil),       // 66: waypost.v1.SetWeightsResponse
+	(*SetLogLevelRequest)(nil),       // 67: waypost.v1.SetLogLevelRequest
+	(*SetLogLevelResponse)(nil),      // 68: waypost.v1.SetLogLevelResponse
+	(Tier)(0),                        // 69: waypost.v1.Tier
+	(*durationpb.Duration)(nil),      // 70: google.protobuf.Duration
+	(*RouteHints)(nil),               // 71: waypost.v1.RouteHints
+	(*timestamppb.Timestamp)(nil),    // 72: google.protobuf.Timestamp
+	(*MetricFamily)(nil),             // 73: waypost.v1.MetricFamily
 }
 var file_waypost_v1_mesh_proto_depIdxs = []int32{
 	0,  // 0: waypost.v1.ModelInfo.tasks:type_name -> waypost.v1.Task
-	43, // 1: waypost.v1.ModelInfo.tier:type_name -> waypost.v1.Tier
-	5,  // 2: waypost.v1.ModelInfo.heads:type_name -> waypost.v1.HeadInfo
-	4,  // 3: waypost.v1.DescribeInstanceResponse.models:type_name -> waypost.v1.ModelInfo
-	4,  // 4: waypost.v1.ListModelsResponse.models:type_name -> waypost.v1.ModelInfo
-	12, // 5: waypost.v1.ListInstancesResponse.instances:type_name -> waypost.v1.InstanceStatus
+	69, // 1: waypost.v1.ModelInfo.tier:type_name -> waypost.v1.Tier
+	7,  // 2: waypost.v1.ModelInfo.heads:type_name -> waypost.v1.HeadInfo
+	6,  // 3: waypost.v1.DescribeInstanceResponse.models:type_name -> waypost.v1.ModelInfo
+	6,  // 4: waypost.v1.ListModelsResponse.models:type_name -> waypost.v1.ModelInfo
+	14, // 5: waypost.v1.ListInstancesResponse.instances:type_name -> waypost.v1.InstanceStatus
 	1,  // 6: waypost.v1.InstanceStatus.state:type_name -> waypost.v1.InstanceState
-	44, // 7: waypost.v1.InstanceStatus.latency_ewma:type_name -> google.protobuf.Duration
-	44, // 8: waypost.v1.InstanceStatus.latency_p95:type_name -> google.protobuf.Duration
-	45, // 9: waypost.v1.ExplainRequest.route:type_name -> waypost.v1.RouteHints
-	0,  // 10: waypost.v1.ExplainRequest.task:type_name -> waypost.v1.Task
-	15, // 11: waypost.v1.ExplainResponse.features:type_name -> waypost.v1.PromptFeatures
-	16, // 12: waypost.v1.ExplainResponse.models:type_name -> waypost.v1.ModelCandidate
-	19, // 13: waypost.v1.ExplainResponse.hops:type_name -> waypost.v1.RouteHop
-	17, // 14: waypost.v1.ExplainResponse.instances:type_name -> waypost.v1.InstanceCandidate
-	43, // 15: waypost.v1.PromptFeatures.tier:type_name -> waypost.v1.Tier
-	43, // 16: waypost.v1.ModelCandidate.tier:type_name -> waypost.v1.Tier
-	18, // 17: waypost.v1.ModelCandidate.terms:type_name -> waypost.v1.ScoreTerms
-	18, // 18: waypost.v1.InstanceCandidate.terms:type_name -> waypost.v1.ScoreTerms
-	22, // 19: waypost.v1.GetBudgetResponse.models:type_name -> waypost.v1.ModelSpend
-	44, // 20: waypost.v1.Rollout.step_limit:type_name -> google.protobuf.Duration
-	2,  // 21: waypost.v1.Rollout.state:type_name -> waypost.v1.RolloutState
-	28, // 22: waypost.v1.ListRolloutsResponse.rollouts:type_name -> waypost.v1.RolloutStatus
-	25, // 23: waypost.v1.RolloutStatus.rollout:type_name -> waypost.v1.Rollout
-	29, // 24: waypost.v1.RolloutStatus.stable:type_name -> waypost.v1.RolloutArm
-	29, // 25: waypost.v1.RolloutStatus.canary:type_name -> waypost.v1.RolloutArm
-	44, // 26: waypost.v1.RolloutArm.latency_p50:type_name -> google.protobuf.Duration
-	44, // 27: waypost.v1.RolloutArm.latency_p95:type_name -> google.protobuf.Duration
-	25, // 28: waypost.v1.SetRolloutRequest.rollout:type_name -> waypost.v1.Rollout
-	25, // 29: waypost.v1.SetRolloutResponse.rollout:type_name -> waypost.v1.Rollout
-	4,  // 30: waypost.v1.LoadModelResponse.model:type_name -> waypost.v1.ModelInfo
-	4,  // 31: waypost.v1.UnloadModelResponse.model:type_name -> waypost.v1.ModelInfo
-	3,  // 32: waypost.v1.Token.role:type_name -> waypost.v1.Role
-	46, // 33: waypost.v1.Token.created:type_name -> google.protobuf.Timestamp
-	46, // 34: waypost.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	46, // 35: waypost.v1.Token.revoked:type_name -> google.protobuf.Timestamp
-	3,  // 36: waypost.v1.CreateTokenRequest.role:type_name -> waypost.v1.Role
-	44, // 37: waypost.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	36, // 38: waypost.v1.CreateTokenResponse.token:type_name -> waypost.v1.Token
-	36, // 39: waypost.v1.ListTokensResponse.tokens:type_name -> waypost.v1.Token
-	36, // 40: waypost.v1.RevokeTokenResponse.token:type_name -> waypost.v1.Token
-	6,  // 41: waypost.v1.MeshService.DescribeInstance:input_type -> waypost.v1.DescribeInstanceRequest
-	8,  // 42: waypost.v1.MeshService.ListModels:input_type -> waypost.v1.ListModelsRequest
-	10, // 43: waypost.v1.MeshService.ListInstances:input_type -> waypost.v1.ListInstancesRequest
-	13, // 44: waypost.v1.MeshService.Explain:input_type -> waypost.v1.ExplainRequest
-	20, // 45: waypost.v1.MeshService.GetBudget:input_type -> waypost.v1.GetBudgetRequest
-	23, // 46: waypost.v1.MeshService.SendFeedback:input_type -> waypost.v1.SendFeedbackRequest
-	26, // 47: waypost.v1.MeshService.ListRollouts:input_type -> waypost.v1.ListRolloutsRequest
-	30, // 48: waypost.v1.MeshService.SetRollout:input_type -> waypost.v1.SetRolloutRequest
-	32, // 49: waypost.v1.MeshService.LoadModel:input_type -> waypost.v1.LoadModelRequest
-	34, // 50: waypost.v1.MeshService.UnloadModel:input_type -> waypost.v1.UnloadModelRequest
-	37, // 51: waypost.v1.MeshService.CreateToken:input_type -> waypost.v1.CreateTokenRequest
-	39, // 52: waypost.v1.MeshService.ListTokens:input_type -> waypost.v1.ListTokensRequest
-	41, // 53: waypost.v1.MeshService.RevokeToken:input_type -> waypost.v1.RevokeTokenRequest
-	7,  // 54: waypost.v1.MeshService.DescribeInstance:output_type -> waypost.v1.DescribeInstanceResponse
-	9,  // 55: waypost.v1.MeshService.ListModels:output_type -> waypost.v1.ListModelsResponse
-	11, // 56: waypost.v1.MeshService.ListInstances:output_type -> waypost.v1.ListInstancesResponse
-	14, // 57: waypost.v1.MeshService.Explain:output_type -> waypost.v1.ExplainResponse
-	21, // 58: waypost.v1.MeshService.GetBudget:output_type -> waypost.v1.GetBudgetResponse
-	24, // 59: waypost.v1.MeshService.SendFeedback:output_type -> waypost.v1.SendFeedbackResponse
-	27, // 60: waypost.v1.MeshService.ListRollouts:output_type -> waypost.v1.ListRolloutsResponse
-	31, // 61: waypost.v1.MeshService.SetRollout:output_type -> waypost.v1.SetRolloutResponse
-	33, // 62: waypost.v1.MeshService.LoadModel:output_type -> waypost.v1.LoadModelResponse
-	35, // 63: waypost.v1.MeshService.UnloadModel:output_type -> waypost.v1.UnloadModelResponse
-	38, // 64: waypost.v1.MeshService.CreateToken:output_type -> waypost.v1.CreateTokenResponse
-	40, // 65: waypost.v1.MeshService.ListTokens:output_type -> waypost.v1.ListTokensResponse
-	42, // 66: waypost.v1.MeshService.RevokeToken:output_type -> waypost.v1.RevokeTokenResponse
-	54, // [54:67] is the sub-list for method output_type
-	41, // [41:54] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	70, // 7: waypost.v1.InstanceStatus.latency_ewma:type_name -> google.protobuf.Duration
+	70, // 8: waypost.v1.InstanceStatus.latency_p95:type_name -> google.protobuf.Duration
+	2,  // 9: waypost.v1.InstanceStatus.breaker:type_name -> waypost.v1.BreakerState
+	71, // 10: waypost.v1.ExplainRequest.route:type_name -> waypost.v1.RouteHints
+	0,  // 11: waypost.v1.ExplainRequest.task:type_name -> waypost.v1.Task
+	17, // 12: waypost.v1.ExplainResponse.features:type_name -> waypost.v1.PromptFeatures
+	18, // 13: waypost.v1.ExplainResponse.models:type_name -> waypost.v1.ModelCandidate
+	21, // 14: waypost.v1.ExplainResponse.hops:type_name -> waypost.v1.RouteHop
+	19, // 15: waypost.v1.ExplainResponse.instances:type_name -> waypost.v1.InstanceCandidate
+	69, // 16: waypost.v1.PromptFeatures.tier:type_name -> waypost.v1.Tier
+	69, // 17: waypost.v1.ModelCandidate.tier:type_name -> waypost.v1.Tier
+	20, // 18: waypost.v1.ModelCandidate.terms:type_name -> waypost.v1.ScoreTerms
+	20, // 19: waypost.v1.InstanceCandidate.terms:type_name -> waypost.v1.ScoreTerms
+	24, // 20: waypost.v1.GetBudgetResponse.models:type_name -> waypost.v1.ModelSpend
+	70, // 21: waypost.v1.Rollout.step_limit:type_name -> google.protobuf.Duration
+	3,  // 22: waypost.v1.Rollout.state:type_name -> waypost.v1.RolloutState
+	30, // 23: waypost.v1.ListRolloutsResponse.rollouts:type_name -> waypost.v1.RolloutStatus
+	27, // 24: waypost.v1.RolloutStatus.rollout:type_name -> waypost.v1.Rollout
+	31, // 25: waypost.v1.RolloutStatus.stable:type_name -> waypost.v1.RolloutArm
+	31, // 26: waypost.v1.RolloutStatus.canary:type_name -> waypost.v1.RolloutArm
+	70, // 27: waypost.v1.RolloutArm.latency_p50:type_name -> google.protobuf.Duration
+	70, // 28: waypost.v1.RolloutArm.latency_p95:type_name -> google.protobuf.Duration
+	27, // 29: waypost.v1.SetRolloutRequest.rollout:type_name -> waypost.v1.Rollout
+	27, // 30: waypost.v1.SetRolloutResponse.rollout:type_name -> waypost.v1.Rollout
+	6,  // 31: waypost.v1.LoadModelResponse.model:type_name -> waypost.v1.ModelInfo
+	6,  // 32: waypost.v1.UnloadModelResponse.model:type_name -> waypost.v1.ModelInfo
+	4,  // 33: waypost.v1.Token.role:type_name -> waypost.v1.Role
+	72, // 34: waypost.v1.Token.created:type_name -> google.protobuf.Timestamp
+	72, // 35: waypost.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	72, // 36: waypost.v1.Token.revoked:type_name -> google.protobuf.Timestamp
+	4,  // 37: waypost.v1.CreateTokenRequest.role:type_name -> waypost.v1.Role
+	70, // 38: waypost.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	38, // 39: waypost.v1.CreateTokenResponse.token:type_name -> waypost.v1.Token
+	38, // 40: waypost.v1.ListTokensResponse.tokens:type_name -> waypost.v1.Token
+	38, // 41: waypost.v1.RevokeTokenResponse.token:type_name -> waypost.v1.Token
+	73, // 42: waypost.v1.GetMetricsResponse.families:type_name -> waypost.v1.MetricFamily
+	72, // 43: waypost.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
+	49, // 44: waypost.v1.GetStatusResponse.weights:type_name -> waypost.v1.ScoreWeights
+	5,  // 45: waypost.v1.GetStatusResponse.log_level:type_name -> waypost.v1.LogLevel
+	50, // 46: waypost.v1.GetStatusResponse.cache:type_name -> waypost.v1.CacheStatus
+	51, // 47: waypost.v1.GetStatusResponse.tiers:type_name -> waypost.v1.TierStatus
+	52, // 48: waypost.v1.GetStatusResponse.routes:type_name -> waypost.v1.RouteStatus
+	4,  // 49: waypost.v1.GetStatusResponse.role:type_name -> waypost.v1.Role
+	69, // 50: waypost.v1.TierStatus.tier:type_name -> waypost.v1.Tier
+	53, // 51: waypost.v1.RouteStatus.shares:type_name -> waypost.v1.RouteShare
+	72, // 52: waypost.v1.GetHistoryRequest.after:type_name -> google.protobuf.Timestamp
+	56, // 53: waypost.v1.GetHistoryResponse.points:type_name -> waypost.v1.HistoryPoint
+	72, // 54: waypost.v1.HistoryPoint.time:type_name -> google.protobuf.Timestamp
+	57, // 55: waypost.v1.HistoryPoint.instances:type_name -> waypost.v1.InstancePoint
+	60, // 56: waypost.v1.ListDecisionsResponse.decisions:type_name -> waypost.v1.Decision
+	14, // 57: waypost.v1.DrainInstanceResponse.instance:type_name -> waypost.v1.InstanceStatus
+	6,  // 58: waypost.v1.PinModelResponse.model:type_name -> waypost.v1.ModelInfo
+	49, // 59: waypost.v1.SetWeightsRequest.weights:type_name -> waypost.v1.ScoreWeights
+	49, // 60: waypost.v1.SetWeightsResponse.weights:type_name -> waypost.v1.ScoreWeights
+	5,  // 61: waypost.v1.SetLogLevelRequest.level:type_name -> waypost.v1.LogLevel
+	8,  // 62: waypost.v1.MeshService.DescribeInstance:input_type -> waypost.v1.DescribeInstanceRequest
+	10, // 63: waypost.v1.MeshService.ListModels:input_type -> waypost.v1.ListModelsRequest
+	12, // 64: waypost.v1.MeshService.ListInstances:input_type -> waypost.v1.ListInstancesRequest
+	15, // 65: waypost.v1.MeshService.Explain:input_type -> waypost.v1.ExplainRequest
+	22, // 66: waypost.v1.MeshService.GetBudget:input_type -> waypost.v1.GetBudgetRequest
+	25, // 67: waypost.v1.MeshService.SendFeedback:input_type -> waypost.v1.SendFeedbackRequest
+	28, // 68: waypost.v1.MeshService.ListRollouts:input_type -> waypost.v1.ListRolloutsRequest
+	32, // 69: waypost.v1.MeshService.SetRollout:input_type -> waypost.v1.SetRolloutRequest
+	34, // 70: waypost.v1.MeshService.LoadModel:input_type -> waypost.v1.LoadModelRequest
+	36, // 71: waypost.v1.MeshService.UnloadModel:input_type -> waypost.v1.UnloadModelRequest
+	39, // 72: waypost.v1.MeshService.CreateToken:input_type -> waypost.v1.CreateTokenRequest
+	41, // 73: waypost.v1.MeshService.ListTokens:input_type -> waypost.v1.ListTokensRequest
+	43, // 74: waypost.v1.MeshService.RevokeToken:input_type -> waypost.v1.RevokeTokenRequest
+	45, // 75: waypost.v1.MeshService.GetMetrics:input_type -> waypost.v1.GetMetricsRequest
+	47, // 76: waypost.v1.MeshService.GetStatus:input_type -> waypost.v1.GetStatusRequest
+	54, // 77: waypost.v1.MeshService.GetHistory:input_type -> waypost.v1.GetHistoryRequest
+	58, // 78: waypost.v1.MeshService.ListDecisions:input_type -> waypost.v1.ListDecisionsRequest
+	61, // 79: waypost.v1.MeshService.DrainInstance:input_type -> waypost.v1.DrainInstanceRequest
+	63, // 80: waypost.v1.MeshService.PinModel:input_type -> waypost.v1.PinModelRequest
+	65, // 81: waypost.v1.MeshService.SetWeights:input_type -> waypost.v1.SetWeightsRequest
+	67, // 82: waypost.v1.MeshService.SetLogLevel:input_type -> waypost.v1.SetLogLevelRequest
+	9,  // 83: waypost.v1.MeshService.DescribeInstance:output_type -> waypost.v1.DescribeInstanceResponse
+	11, // 84: waypost.v1.MeshService.ListModels:output_type -> waypost.v1.ListModelsResponse
+	13, // 85: waypost.v1.MeshService.ListInstances:output_type -> waypost.v1.ListInstancesResponse
+	16, // 86: waypost.v1.MeshService.Explain:output_type -> waypost.v1.ExplainResponse
+	23, // 87: waypost.v1.MeshService.GetBudget:output_type -> waypost.v1.GetBudgetResponse
+	26, // 88: waypost.v1.MeshService.SendFeedback:output_type -> waypost.v1.SendFeedbackResponse
+	29, // 89: waypost.v1.MeshService.ListRollouts:output_type -> waypost.v1.ListRolloutsResponse
+	33, // 90: waypost.v1.MeshService.SetRollout:output_type -> waypost.v1.SetRolloutResponse
+	35, // 91: waypost.v1.MeshService.LoadModel:output_type -> waypost.v1.LoadModelResponse
+	37, // 92: waypost.v1.MeshService.UnloadModel:output_type -> waypost.v1.UnloadModelResponse
+	40, // 93: waypost.v1.MeshService.CreateToken:output_type -> waypost.v1.CreateTokenResponse
+	42, // 94: waypost.v1.MeshService.ListTokens:output_type -> waypost.v1.ListTokensResponse
+	44, // 95: waypost.v1.MeshService.RevokeToken:output_type -> waypost.v1.RevokeTokenResponse
+	46, // 96: waypost.v1.MeshService.GetMetrics:output_type -> waypost.v1.GetMetricsResponse
+	48, // 97: waypost.v1.MeshService.GetStatus:output_type -> waypost.v1.GetStatusResponse
+	55, // 98: waypost.v1.MeshService.GetHistory:output_type -> waypost.v1.GetHistoryResponse
+	59, // 99: waypost.v1.MeshService.ListDecisions:output_type -> waypost.v1.ListDecisionsResponse
+	62, // 100: waypost.v1.MeshService.DrainInstance:output_type -> waypost.v1.DrainInstanceResponse
+	64, // 101: waypost.v1.MeshService.PinModel:output_type -> waypost.v1.PinModelResponse
+	66, // 102: waypost.v1.MeshService.SetWeights:output_type -> waypost.v1.SetWeightsResponse
+	68, // 103: waypost.v1.MeshService.SetLogLevel:output_type -> waypost.v1.SetLogLevelResponse
+	83, // [83:104] is the sub-list for method output_type
+	62, // [62:83] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_waypost_v1_mesh_proto_init() }
@@ -3192,6 +4967,7 @@ func file_waypost_v1_mesh_proto_init() {
 		return
 	}
 	file_waypost_v1_common_proto_init()
+	file_waypost_v1_metrics_proto_init()
 	file_waypost_v1_mesh_proto_msgTypes[17].OneofWrappers = []any{}
 	file_waypost_v1_mesh_proto_msgTypes[25].OneofWrappers = []any{}
 	type x struct{}
@@ -3199,8 +4975,8 @@ func file_waypost_v1_mesh_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_waypost_v1_mesh_proto_rawDesc), len(file_waypost_v1_mesh_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   39,
+			NumEnums:      6,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

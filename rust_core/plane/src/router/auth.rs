@@ -64,12 +64,20 @@ impl From<Role> for v1::Role {
 }
 
 /// What a call takes: those that are not here take [`Role::Infer`].
-const TAKES: [(&str, Role); 14] = [
+const TAKES: [(&str, Role); 22] = [
     ("/waypost.v1.MeshService/ListInstances", Role::Operate),
     ("/waypost.v1.MeshService/ListRollouts", Role::Operate),
     ("/waypost.v1.MeshService/SetRollout", Role::Operate),
     ("/waypost.v1.MeshService/LoadModel", Role::Operate),
     ("/waypost.v1.MeshService/UnloadModel", Role::Operate),
+    ("/waypost.v1.MeshService/GetMetrics", Role::Operate),
+    ("/waypost.v1.MeshService/GetStatus", Role::Operate),
+    ("/waypost.v1.MeshService/GetHistory", Role::Operate),
+    ("/waypost.v1.MeshService/ListDecisions", Role::Operate),
+    ("/waypost.v1.MeshService/DrainInstance", Role::Operate),
+    ("/waypost.v1.MeshService/PinModel", Role::Operate),
+    ("/waypost.v1.MeshService/SetWeights", Role::Operate),
+    ("/waypost.v1.MeshService/SetLogLevel", Role::Operate),
     ("/waypost.v1.MeshService/CreateToken", Role::Admin),
     ("/waypost.v1.MeshService/ListTokens", Role::Admin),
     ("/waypost.v1.MeshService/RevokeToken", Role::Admin),

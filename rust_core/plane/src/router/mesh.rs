@@ -169,6 +169,47 @@ impl MeshService for Mesh {
         let token = self.changed(caller(&request)?, REVOKE_TOKEN, &format!("token {id:?}"), revoked)?;
         Ok(Response::new(v1::RevokeTokenResponse { token: Some(token.into()) }))
     }
+
+    async fn get_metrics(&self, _: Request<v1::GetMetricsRequest>) -> Result<Response<v1::GetMetricsResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/GetMetrics".into() }.into())
+    }
+
+    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/GetStatus".into() }.into())
+    }
+
+    async fn get_history(&self, _: Request<v1::GetHistoryRequest>) -> Result<Response<v1::GetHistoryResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/GetHistory".into() }.into())
+    }
+
+    async fn list_decisions(
+        &self,
+        _: Request<v1::ListDecisionsRequest>,
+    ) -> Result<Response<v1::ListDecisionsResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/ListDecisions".into() }.into())
+    }
+
+    async fn drain_instance(
+        &self,
+        _: Request<v1::DrainInstanceRequest>,
+    ) -> Result<Response<v1::DrainInstanceResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/DrainInstance".into() }.into())
+    }
+
+    async fn pin_model(&self, _: Request<v1::PinModelRequest>) -> Result<Response<v1::PinModelResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/PinModel".into() }.into())
+    }
+
+    async fn set_weights(&self, _: Request<v1::SetWeightsRequest>) -> Result<Response<v1::SetWeightsResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/SetWeights".into() }.into())
+    }
+
+    async fn set_log_level(
+        &self,
+        _: Request<v1::SetLogLevelRequest>,
+    ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
+        Err(Error::NotImplemented { method: "MeshService/SetLogLevel".into() }.into())
+    }
 }
 
 impl Mesh {
@@ -377,5 +418,6 @@ fn status(instance: &Instance, now: Duration) -> v1::InstanceStatus {
         latency_ewma: stats.latency(now).and_then(|latency| latency.try_into().ok()),
         latency_p95: stats.p95(now).and_then(|latency| latency.try_into().ok()),
         success_rate: stats.success(now),
+        ..Default::default()
     }
 }

@@ -106,6 +106,47 @@ impl MeshService for Mesh {
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
         Err(of_the_router("RevokeToken"))
     }
+
+    async fn get_metrics(&self, _: Request<v1::GetMetricsRequest>) -> Result<Response<v1::GetMetricsResponse>, Status> {
+        Err(of_the_router("GetMetrics"))
+    }
+
+    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {
+        Err(of_the_router("GetStatus"))
+    }
+
+    async fn get_history(&self, _: Request<v1::GetHistoryRequest>) -> Result<Response<v1::GetHistoryResponse>, Status> {
+        Err(of_the_router("GetHistory"))
+    }
+
+    async fn list_decisions(
+        &self,
+        _: Request<v1::ListDecisionsRequest>,
+    ) -> Result<Response<v1::ListDecisionsResponse>, Status> {
+        Err(of_the_router("ListDecisions"))
+    }
+
+    async fn drain_instance(
+        &self,
+        _: Request<v1::DrainInstanceRequest>,
+    ) -> Result<Response<v1::DrainInstanceResponse>, Status> {
+        Err(of_the_router("DrainInstance"))
+    }
+
+    async fn pin_model(&self, _: Request<v1::PinModelRequest>) -> Result<Response<v1::PinModelResponse>, Status> {
+        Err(of_the_router("PinModel"))
+    }
+
+    async fn set_weights(&self, _: Request<v1::SetWeightsRequest>) -> Result<Response<v1::SetWeightsResponse>, Status> {
+        Err(of_the_router("SetWeights"))
+    }
+
+    async fn set_log_level(
+        &self,
+        _: Request<v1::SetLogLevelRequest>,
+    ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
+        Err(of_the_router("SetLogLevel"))
+    }
 }
 
 fn of_the_router(call: &str) -> Status {

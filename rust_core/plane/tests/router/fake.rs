@@ -253,6 +253,47 @@ impl mesh_service_server::MeshService for Worker {
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
         Err(Status::unimplemented("a worker's"))
     }
+
+    async fn get_metrics(&self, _: Request<v1::GetMetricsRequest>) -> Result<Response<v1::GetMetricsResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn get_history(&self, _: Request<v1::GetHistoryRequest>) -> Result<Response<v1::GetHistoryResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn list_decisions(
+        &self,
+        _: Request<v1::ListDecisionsRequest>,
+    ) -> Result<Response<v1::ListDecisionsResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn drain_instance(
+        &self,
+        _: Request<v1::DrainInstanceRequest>,
+    ) -> Result<Response<v1::DrainInstanceResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn pin_model(&self, _: Request<v1::PinModelRequest>) -> Result<Response<v1::PinModelResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn set_weights(&self, _: Request<v1::SetWeightsRequest>) -> Result<Response<v1::SetWeightsResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
+
+    async fn set_log_level(
+        &self,
+        _: Request<v1::SetLogLevelRequest>,
+    ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
+        Err(Status::unimplemented("a worker's"))
+    }
 }
 
 /// A router with these instances and, merged over the defaults, this configuration.

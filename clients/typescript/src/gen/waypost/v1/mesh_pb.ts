@@ -8,13 +8,15 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { RouteHints, Tier } from "./common_pb.js";
 import { file_waypost_v1_common } from "./common_pb.js";
+import type { MetricFamily } from "./metrics_pb.js";
+import { file_waypost_v1_metrics } from "./metrics_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file waypost/v1/mesh.proto.
  */
 export const file_waypost_v1_mesh: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YXlwb3N0L3YxL21lc2gucHJvdG8SCndheXBvc3QudjEi/gIKCU1vZGVsSW5mbxIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDwoHYmFja2VuZBgDIAEoCRIfCgV0YXNrcxgEIAMoDjIQLndheXBvc3QudjEuVGFzaxIMCgR0YWdzGAUgAygJEh4KBHRpZXIYBiABKA4yEC53YXlwb3N0LnYxLlRpZXISEgoKZGltZW5zaW9ucxgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEiMKBWhlYWRzGAkgAygLMhQud2F5cG9zdC52MS5IZWFkSW5mbxIeChZjb3N0X3Blcl8xa190b2tlbnNfdXNkGAogASgBEg8KB3F1YWxpdHkYCyABKAESEAoIYWRhcHRlcnMYDCADKAkSJQodY29zdF9wZXJfMWtfb3V0cHV0X3Rva2Vuc191c2QYDSABKAESDQoFc2xvdHMYDiABKA0SGgoSZGVmYXVsdF9tYXhfdG9rZW5zGA8gASgNEhAKCHVubG9hZGVkGBAgASgIIj4KCEhlYWRJbmZvEgwKBG5hbWUYASABKAkSDgoGbGFiZWxzGAIgAygJEhQKDGV4cGVyaW1lbnRhbBgDIAEoCCIZChdEZXNjcmliZUluc3RhbmNlUmVxdWVzdCKOAQoYRGVzY3JpYmVJbnN0YW5jZVJlc3BvbnNlEhAKCGluc3RhbmNlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSJQoGbW9kZWxzGAMgAygLMhUud2F5cG9zdC52MS5Nb2RlbEluZm8SEwoLcXVldWVfZGVwdGgYBCABKA0SEwoLcXVldWVfbGltaXQYBSABKA0iEwoRTGlzdE1vZGVsc1JlcXVlc3QiOwoSTGlzdE1vZGVsc1Jlc3BvbnNlEiUKBm1vZGVscxgBIAMoCzIVLndheXBvc3QudjEuTW9kZWxJbmZvIhYKFExpc3RJbnN0YW5jZXNSZXF1ZXN0IkYKFUxpc3RJbnN0YW5jZXNSZXNwb25zZRItCglpbnN0YW5jZXMYASADKAsyGi53YXlwb3N0LnYxLkluc3RhbmNlU3RhdHVzIqkCCg5JbnN0YW5jZVN0YXR1cxIQCghpbnN0YW5jZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEigKBXN0YXRlGAMgASgOMhkud2F5cG9zdC52MS5JbnN0YW5jZVN0YXRlEg4KBm1vZGVscxgEIAMoCRIMCgR0YWdzGAUgAygJEhEKCWluX2ZsaWdodBgGIAEoDRIQCghyZXF1ZXN0cxgHIAEoBBIQCghmYWlsdXJlcxgIIAEoBBIvCgxsYXRlbmN5X2V3bWEYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbGF0ZW5jeV9wOTUYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoMc3VjY2Vzc19yYXRlGAsgASgBIpYBCg5FeHBsYWluUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIlCgVyb3V0ZRgCIAEoCzIWLndheXBvc3QudjEuUm91dGVIaW50cxIeCgR0YXNrGAMgASgOMhAud2F5cG9zdC52MS5UYXNrEgwKBHRleHQYBCABKAkSDAoEaGVhZBgFIAEoCRISCgptYXhfdG9rZW5zGAYgASgNIvEBCg9FeHBsYWluUmVzcG9uc2USDQoFcm91dGUYASABKAkSLAoIZmVhdHVyZXMYAiABKAsyGi53YXlwb3N0LnYxLlByb21wdEZlYXR1cmVzEioKBm1vZGVscxgDIAMoCzIaLndheXBvc3QudjEuTW9kZWxDYW5kaWRhdGUSIgoEaG9wcxgEIAMoCzIULndheXBvc3QudjEuUm91dGVIb3ASMAoJaW5zdGFuY2VzGAUgAygLMh0ud2F5cG9zdC52MS5JbnN0YW5jZUNhbmRpZGF0ZRIQCghjb3N0X3VzZBgGIAEoARINCgVlcnJvchgHIAEoCSLDAQoOUHJvbXB0RmVhdHVyZXMSEgoKY29tcGxleGl0eRgBIAEoARIQCghxdWFudGlsZRgCIAEoARIeCgR0aWVyGAMgASgOMhAud2F5cG9zdC52MS5UaWVyEhIKCmNvbmZpZGVuY2UYBCABKAESEAoIY292ZXJhZ2UYBSABKAESEwoLdGllcl9yZWFzb24YBiABKAkSDAoEdGFncxgHIAMoCRINCgVndWFyZBgIIAEoCRITCgtndWFyZF9zY29yZRgJIAEoASKHAQoOTW9kZWxDYW5kaWRhdGUSDQoFbW9kZWwYASABKAkSHgoEdGllchgCIAEoDjIQLndheXBvc3QudjEuVGllchINCgVzY29yZRgDIAEoARIlCgV0ZXJtcxgEIAEoCzIWLndheXBvc3QudjEuU2NvcmVUZXJtcxIQCghleGNsdWRlZBgFIAEoCSKUAQoRSW5zdGFuY2VDYW5kaWRhdGUSEAoIaW5zdGFuY2UYASABKAkSDQoFc2NvcmUYAiABKAESJQoFdGVybXMYAyABKAsyFi53YXlwb3N0LnYxLlNjb3JlVGVybXMSEQoJaW5fZmxpZ2h0GAQgASgNEhAKCGFkbWl0dGVkGAUgASgIEhIKCnByb3BlbnNpdHkYBiABKAEiWwoKU2NvcmVUZXJtcxIPCgdsYXRlbmN5GAEgASgBEg0KBXF1ZXVlGAIgASgBEgsKA2ZpdBgDIAEoARIOCgZoZWFsdGgYBCABKAESEAoIZmVlZGJhY2sYBSABKAEiKQoIUm91dGVIb3ASDQoFbW9kZWwYASABKAkSDgoGcmVhc29uGAIgASgJIiIKEEdldEJ1ZGdldFJlcXVlc3QSDgoGdGVuYW50GAEgASgJIsMBChFHZXRCdWRnZXRSZXNwb25zZRINCgVtb250aBgBIAEoCRIUCgdjYXBfdXNkGAIgASgBSACIAQESEQoJc3BlbnRfdXNkGAMgASgBEhQKDHJlc2VydmVkX3VzZBgEIAEoARIaCg1yZW1haW5pbmdfdXNkGAUgASgBSAGIAQESJgoGbW9kZWxzGAYgAygLMhYud2F5cG9zdC52MS5Nb2RlbFNwZW5kQgoKCF9jYXBfdXNkQhAKDl9yZW1haW5pbmdfdXNkIj0KCk1vZGVsU3BlbmQSDQoFbW9kZWwYASABKAkSDQoFY2FsbHMYAiABKAQSEQoJc3BlbnRfdXNkGAMgASgBIjgKE1NlbmRGZWVkYmFja1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRINCgVzY29yZRgCIAEoASIlChRTZW5kRmVlZGJhY2tSZXNwb25zZRINCgVtb2RlbBgBIAEoCSLkAQoHUm9sbG91dBIMCgRuYW1lGAEgASgJEg4KBnN0YWJsZRgCIAEoCRIOCgZjYW5hcnkYAyABKAkSDQoFc3RlcHMYBCADKAESDAoEc3RlcBgFIAEoDRIUCgxzaGFkb3dfc2hhcmUYBiABKAESLQoKc3RlcF9saW1pdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgVzdGF0ZRgIIAEoDjIYLndheXBvc3QudjEuUm9sbG91dFN0YXRlEg4KBnJlYXNvbhgJIAEoCRIQCghyZXZpc2lvbhgKIAEoBCIVChNMaXN0Um9sbG91dHNSZXF1ZXN0IkMKFExpc3RSb2xsb3V0c1Jlc3BvbnNlEisKCHJvbGxvdXRzGAEgAygLMhkud2F5cG9zdC52MS5Sb2xsb3V0U3RhdHVzIoUBCg1Sb2xsb3V0U3RhdHVzEiQKB3JvbGxvdXQYASABKAsyEy53YXlwb3N0LnYxLlJvbGxvdXQSJgoGc3RhYmxlGAIgASgLMhYud2F5cG9zdC52MS5Sb2xsb3V0QXJtEiYKBmNhbmFyeRgDIAEoCzIWLndheXBvc3QudjEuUm9sbG91dEFybSLRAQoKUm9sbG91dEFybRINCgVjYWxscxgBIAEoBBIOCgZlcnJvcnMYAiABKAQSLgoLbGF0ZW5jeV9wNTAYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLbGF0ZW5jeV9wOTUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHcXVhbGl0eRgFIAEoAUgAiAEBEhUKCGZlZWRiYWNrGAYgASgBSAGIAQFCCgoIX3F1YWxpdHlCCwoJX2ZlZWRiYWNrIjkKEVNldFJvbGxvdXRSZXF1ZXN0EiQKB3JvbGxvdXQYASABKAsyEy53YXlwb3N0LnYxLlJvbGxvdXQiOgoSU2V0Um9sbG91dFJlc3BvbnNlEiQKB3JvbGxvdXQYASABKAsyEy53YXlwb3N0LnYxLlJvbGxvdXQiIQoQTG9hZE1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCSI5ChFMb2FkTW9kZWxSZXNwb25zZRIkCgVtb2RlbBgBIAEoCzIVLndheXBvc3QudjEuTW9kZWxJbmZvIiMKElVubG9hZE1vZGVsUmVxdWVzdBINCgVtb2RlbBgBIAEoCSI7ChNVbmxvYWRNb2RlbFJlc3BvbnNlEiQKBW1vZGVsGAEgASgLMhUud2F5cG9zdC52MS5Nb2RlbEluZm8i2AEKBVRva2VuEgoKAmlkGAEgASgJEg4KBnRlbmFudBgCIAEoCRIeCgRyb2xlGAMgASgOMhAud2F5cG9zdC52MS5Sb2xlEgwKBG5vdGUYBCABKAkSKwoHY3JlYXRlZBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZXhwaXJlcxgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHcmV2b2tlZBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAifwoSQ3JlYXRlVG9rZW5SZXF1ZXN0Eg4KBnRlbmFudBgBIAEoCRIeCgRyb2xlGAIgASgOMhAud2F5cG9zdC52MS5Sb2xlEgwKBG5vdGUYAyABKAkSKwoIbGlmZXRpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iRwoTQ3JlYXRlVG9rZW5SZXNwb25zZRIgCgV0b2tlbhgBIAEoCzIRLndheXBvc3QudjEuVG9rZW4SDgoGc2VjcmV0GAIgASgJIhMKEUxpc3RUb2tlbnNSZXF1ZXN0IjcKEkxpc3RUb2tlbnNSZXNwb25zZRIhCgZ0b2tlbnMYASADKAsyES53YXlwb3N0LnYxLlRva2VuIiAKElJldm9rZVRva2VuUmVxdWVzdBIKCgJpZBgBIAEoCSI3ChNSZXZva2VUb2tlblJlc3BvbnNlEiAKBXRva2VuGAEgASgLMhEud2F5cG9zdC52MS5Ub2tlbip2CgRUYXNrEhQKEFRBU0tfVU5TUEVDSUZJRUQQABIOCgpUQVNLX0VNQkVEEAESEQoNVEFTS19DTEFTU0lGWRACEg8KC1RBU0tfUkVSQU5LEAMSEQoNVEFTS19HRU5FUkFURRAEEhEKDVRBU0tfUkVUUklFVkUQBSq4AQoNSW5zdGFuY2VTdGF0ZRIeChpJTlNUQU5DRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF0lOU1RBTkNFX1NUQVRFX1NUQVJUSU5HEAESGAoUSU5TVEFOQ0VfU1RBVEVfUkVBRFkQAhIbChdJTlNUQU5DRV9TVEFURV9EUkFJTklORxADEhcKE0lOU1RBTkNFX1NUQVRFX0RPV04QBBIaChZJTlNUQU5DRV9TVEFURV9FSkVDVEVEEAUqowEKDFJvbGxvdXRTdGF0ZRIdChlST0xMT1VUX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVUk9MTE9VVF9TVEFURV9SVU5OSU5HEAESGgoWUk9MTE9VVF9TVEFURV9QUk9NT1RFRBACEh0KGVJPTExPVVRfU1RBVEVfUk9MTEVEX0JBQ0sQAxIeChpST0xMT1VUX1NUQVRFX0lOQ09OQ0xVU0lWRRAEKk4KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfSU5GRVIQARIQCgxST0xFX09QRVJBVEUQAhIOCgpST0xFX0FETUlOEAMyuggKC01lc2hTZXJ2aWNlEmIKEERlc2NyaWJlSW5zdGFuY2USIy53YXlwb3N0LnYxLkRlc2NyaWJlSW5zdGFuY2VSZXF1ZXN0GiQud2F5cG9zdC52MS5EZXNjcmliZUluc3RhbmNlUmVzcG9uc2UiA5ACARJQCgpMaXN0TW9kZWxzEh0ud2F5cG9zdC52MS5MaXN0TW9kZWxzUmVxdWVzdBoeLndheXBvc3QudjEuTGlzdE1vZGVsc1Jlc3BvbnNlIgOQAgESWQoNTGlzdEluc3RhbmNlcxIgLndheXBvc3QudjEuTGlzdEluc3RhbmNlc1JlcXVlc3QaIS53YXlwb3N0LnYxLkxpc3RJbnN0YW5jZXNSZXNwb25zZSIDkAIBEkcKB0V4cGxhaW4SGi53YXlwb3N0LnYxLkV4cGxhaW5SZXF1ZXN0Ghsud2F5cG9zdC52MS5FeHBsYWluUmVzcG9uc2UiA5ACARJNCglHZXRCdWRnZXQSHC53YXlwb3N0LnYxLkdldEJ1ZGdldFJlcXVlc3QaHS53YXlwb3N0LnYxLkdldEJ1ZGdldFJlc3BvbnNlIgOQAgESUQoMU2VuZEZlZWRiYWNrEh8ud2F5cG9zdC52MS5TZW5kRmVlZGJhY2tSZXF1ZXN0GiAud2F5cG9zdC52MS5TZW5kRmVlZGJhY2tSZXNwb25zZRJWCgxMaXN0Um9sbG91dHMSHy53YXlwb3N0LnYxLkxpc3RSb2xsb3V0c1JlcXVlc3QaIC53YXlwb3N0LnYxLkxpc3RSb2xsb3V0c1Jlc3BvbnNlIgOQAgESSwoKU2V0Um9sbG91dBIdLndheXBvc3QudjEuU2V0Um9sbG91dFJlcXVlc3QaHi53YXlwb3N0LnYxLlNldFJvbGxvdXRSZXNwb25zZRJICglMb2FkTW9kZWwSHC53YXlwb3N0LnYxLkxvYWRNb2RlbFJlcXVlc3QaHS53YXlwb3N0LnYxLkxvYWRNb2RlbFJlc3BvbnNlEk4KC1VubG9hZE1vZGVsEh4ud2F5cG9zdC52MS5VbmxvYWRNb2RlbFJlcXVlc3QaHy53YXlwb3N0LnYxLlVubG9hZE1vZGVsUmVzcG9uc2USTgoLQ3JlYXRlVG9rZW4SHi53YXlwb3N0LnYxLkNyZWF0ZVRva2VuUmVxdWVzdBofLndheXBvc3QudjEuQ3JlYXRlVG9rZW5SZXNwb25zZRJQCgpMaXN0VG9rZW5zEh0ud2F5cG9zdC52MS5MaXN0VG9rZW5zUmVxdWVzdBoeLndheXBvc3QudjEuTGlzdFRva2Vuc1Jlc3BvbnNlIgOQAgESTgoLUmV2b2tlVG9rZW4SHi53YXlwb3N0LnYxLlJldm9rZVRva2VuUmVxdWVzdBofLndheXBvc3QudjEuUmV2b2tlVG9rZW5SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_waypost_v1_common]);
+  fileDesc("ChV3YXlwb3N0L3YxL21lc2gucHJvdG8SCndheXBvc3QudjEijgMKCU1vZGVsSW5mbxIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDwoHYmFja2VuZBgDIAEoCRIfCgV0YXNrcxgEIAMoDjIQLndheXBvc3QudjEuVGFzaxIMCgR0YWdzGAUgAygJEh4KBHRpZXIYBiABKA4yEC53YXlwb3N0LnYxLlRpZXISEgoKZGltZW5zaW9ucxgHIAEoDRISCgptYXhfdG9rZW5zGAggASgNEiMKBWhlYWRzGAkgAygLMhQud2F5cG9zdC52MS5IZWFkSW5mbxIeChZjb3N0X3Blcl8xa190b2tlbnNfdXNkGAogASgBEg8KB3F1YWxpdHkYCyABKAESEAoIYWRhcHRlcnMYDCADKAkSJQodY29zdF9wZXJfMWtfb3V0cHV0X3Rva2Vuc191c2QYDSABKAESDQoFc2xvdHMYDiABKA0SGgoSZGVmYXVsdF9tYXhfdG9rZW5zGA8gASgNEhAKCHVubG9hZGVkGBAgASgIEg4KBnBpbm5lZBgRIAEoCCI+CghIZWFkSW5mbxIMCgRuYW1lGAEgASgJEg4KBmxhYmVscxgCIAMoCRIUCgxleHBlcmltZW50YWwYAyABKAgiGQoXRGVzY3JpYmVJbnN0YW5jZVJlcXVlc3QijgEKGERlc2NyaWJlSW5zdGFuY2VSZXNwb25zZRIQCghpbnN0YW5jZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEiUKBm1vZGVscxgDIAMoCzIVLndheXBvc3QudjEuTW9kZWxJbmZvEhMKC3F1ZXVlX2RlcHRoGAQgASgNEhMKC3F1ZXVlX2xpbWl0GAUgASgNIhMKEUxpc3RNb2RlbHNSZXF1ZXN0IjsKEkxpc3RNb2RlbHNSZXNwb25zZRIlCgZtb2RlbHMYASADKAsyFS53YXlwb3N0LnYxLk1vZGVsSW5mbyIWChRMaXN0SW5zdGFuY2VzUmVxdWVzdCJGChVMaXN0SW5zdGFuY2VzUmVzcG9uc2USLQoJaW5zdGFuY2VzGAEgAygLMhoud2F5cG9zdC52MS5JbnN0YW5jZVN0YXR1cyL4AgoOSW5zdGFuY2VTdGF0dXMSEAoIaW5zdGFuY2UYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIoCgVzdGF0ZRgDIAEoDjIZLndheXBvc3QudjEuSW5zdGFuY2VTdGF0ZRIOCgZtb2RlbHMYBCADKAkSDAoEdGFncxgFIAMoCRIRCglpbl9mbGlnaHQYBiABKA0SEAoIcmVxdWVzdHMYByABKAQSEAoIZmFpbHVyZXMYCCABKAQSLwoMbGF0ZW5jeV9ld21hGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2xhdGVuY3lfcDk1GAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDHN1Y2Nlc3NfcmF0ZRgLIAEoARIpCgdicmVha2VyGAwgASgOMhgud2F5cG9zdC52MS5CcmVha2VyU3RhdGUSEQoJZWplY3Rpb25zGA0gASgEEg8KB2RyYWluZWQYDiABKAgilgEKDkV4cGxhaW5SZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEiUKBXJvdXRlGAIgASgLMhYud2F5cG9zdC52MS5Sb3V0ZUhpbnRzEh4KBHRhc2sYAyABKA4yEC53YXlwb3N0LnYxLlRhc2sSDAoEdGV4dBgEIAEoCRIMCgRoZWFkGAUgASgJEhIKCm1heF90b2tlbnMYBiABKA0i8QEKD0V4cGxhaW5SZXNwb25zZRINCgVyb3V0ZRgBIAEoCRIsCghmZWF0dXJlcxgCIAEoCzIaLndheXBvc3QudjEuUHJvbXB0RmVhdHVyZXMSKgoGbW9kZWxzGAMgAygLMhoud2F5cG9zdC52MS5Nb2RlbENhbmRpZGF0ZRIiCgRob3BzGAQgAygLMhQud2F5cG9zdC52MS5Sb3V0ZUhvcBIwCglpbnN0YW5jZXMYBSADKAsyHS53YXlwb3N0LnYxLkluc3RhbmNlQ2FuZGlkYXRlEhAKCGNvc3RfdXNkGAYgASgBEg0KBWVycm9yGAcgASgJIsMBCg5Qcm9tcHRGZWF0dXJlcxISCgpjb21wbGV4aXR5GAEgASgBEhAKCHF1YW50aWxlGAIgASgBEh4KBHRpZXIYAyABKA4yEC53YXlwb3N0LnYxLlRpZXISEgoKY29uZmlkZW5jZRgEIAEoARIQCghjb3ZlcmFnZRgFIAEoARITCgt0aWVyX3JlYXNvbhgGIAEoCRIMCgR0YWdzGAcgAygJEg0KBWd1YXJkGAggASgJEhMKC2d1YXJkX3Njb3JlGAkgASgBIocBCg5Nb2RlbENhbmRpZGF0ZRINCgVtb2RlbBgBIAEoCRIeCgR0aWVyGAIgASgOMhAud2F5cG9zdC52MS5UaWVyEg0KBXNjb3JlGAMgASgBEiUKBXRlcm1zGAQgASgLMhYud2F5cG9zdC52MS5TY29yZVRlcm1zEhAKCGV4Y2x1ZGVkGAUgASgJIpQBChFJbnN0YW5jZUNhbmRpZGF0ZRIQCghpbnN0YW5jZRgBIAEoCRINCgVzY29yZRgCIAEoARIlCgV0ZXJtcxgDIAEoCzIWLndheXBvc3QudjEuU2NvcmVUZXJtcxIRCglpbl9mbGlnaHQYBCABKA0SEAoIYWRtaXR0ZWQYBSABKAgSEgoKcHJvcGVuc2l0eRgGIAEoASJbCgpTY29yZVRlcm1zEg8KB2xhdGVuY3kYASABKAESDQoFcXVldWUYAiABKAESCwoDZml0GAMgASgBEg4KBmhlYWx0aBgEIAEoARIQCghmZWVkYmFjaxgFIAEoASIpCghSb3V0ZUhvcBINCgVtb2RlbBgBIAEoCRIOCgZyZWFzb24YAiABKAkiIgoQR2V0QnVkZ2V0UmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkiwwEKEUdldEJ1ZGdldFJlc3BvbnNlEg0KBW1vbnRoGAEgASgJEhQKB2NhcF91c2QYAiABKAFIAIgBARIRCglzcGVudF91c2QYAyABKAESFAoMcmVzZXJ2ZWRfdXNkGAQgASgBEhoKDXJlbWFpbmluZ191c2QYBSABKAFIAYgBARImCgZtb2RlbHMYBiADKAsyFi53YXlwb3N0LnYxLk1vZGVsU3BlbmRCCgoIX2NhcF91c2RCEAoOX3JlbWFpbmluZ191c2QiPQoKTW9kZWxTcGVuZBINCgVtb2RlbBgBIAEoCRINCgVjYWxscxgCIAEoBBIRCglzcGVudF91c2QYAyABKAEiOAoTU2VuZEZlZWRiYWNrUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBXNjb3JlGAIgASgBIiUKFFNlbmRGZWVkYmFja1Jlc3BvbnNlEg0KBW1vZGVsGAEgASgJIuQBCgdSb2xsb3V0EgwKBG5hbWUYASABKAkSDgoGc3RhYmxlGAIgASgJEg4KBmNhbmFyeRgDIAEoCRINCgVzdGVwcxgEIAMoARIMCgRzdGVwGAUgASgNEhQKDHNoYWRvd19zaGFyZRgGIAEoARItCgpzdGVwX2xpbWl0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBXN0YXRlGAggASgOMhgud2F5cG9zdC52MS5Sb2xsb3V0U3RhdGUSDgoGcmVhc29uGAkgASgJEhAKCHJldmlzaW9uGAogASgEIhUKE0xpc3RSb2xsb3V0c1JlcXVlc3QiQwoUTGlzdFJvbGxvdXRzUmVzcG9uc2USKwoIcm9sbG91dHMYASADKAsyGS53YXlwb3N0LnYxLlJvbGxvdXRTdGF0dXMihQEKDVJvbGxvdXRTdGF0dXMSJAoHcm9sbG91dBgBIAEoCzITLndheXBvc3QudjEuUm9sbG91dBImCgZzdGFibGUYAiABKAsyFi53YXlwb3N0LnYxLlJvbGxvdXRBcm0SJgoGY2FuYXJ5GAMgASgLMhYud2F5cG9zdC52MS5Sb2xsb3V0QXJtItEBCgpSb2xsb3V0QXJtEg0KBWNhbGxzGAEgASgEEg4KBmVycm9ycxgCIAEoBBIuCgtsYXRlbmN5X3A1MBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtsYXRlbmN5X3A5NRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgdxdWFsaXR5GAUgASgBSACIAQESFQoIZmVlZGJhY2sYBiABKAFIAYgBAUIKCghfcXVhbGl0eUILCglfZmVlZGJhY2siOQoRU2V0Um9sbG91dFJlcXVlc3QSJAoHcm9sbG91dBgBIAEoCzITLndheXBvc3QudjEuUm9sbG91dCI6ChJTZXRSb2xsb3V0UmVzcG9uc2USJAoHcm9sbG91dBgBIAEoCzITLndheXBvc3QudjEuUm9sbG91dCIhChBMb2FkTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIjkKEUxvYWRNb2RlbFJlc3BvbnNlEiQKBW1vZGVsGAEgASgLMhUud2F5cG9zdC52MS5Nb2RlbEluZm8iIwoSVW5sb2FkTW9kZWxSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJIjsKE1VubG9hZE1vZGVsUmVzcG9uc2USJAoFbW9kZWwYASABKAsyFS53YXlwb3N0LnYxLk1vZGVsSW5mbyLYAQoFVG9rZW4SCgoCaWQYASABKAkSDgoGdGVuYW50GAIgASgJEh4KBHJvbGUYAyABKA4yEC53YXlwb3N0LnYxLlJvbGUSDAoEbm90ZRgEIAEoCRIrCgdjcmVhdGVkGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdleHBpcmVzGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdyZXZva2VkGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ/ChJDcmVhdGVUb2tlblJlcXVlc3QSDgoGdGVuYW50GAEgASgJEh4KBHJvbGUYAiABKA4yEC53YXlwb3N0LnYxLlJvbGUSDAoEbm90ZRgDIAEoCRIrCghsaWZldGltZRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJHChNDcmVhdGVUb2tlblJlc3BvbnNlEiAKBXRva2VuGAEgASgLMhEud2F5cG9zdC52MS5Ub2tlbhIOCgZzZWNyZXQYAiABKAkiEwoRTGlzdFRva2Vuc1JlcXVlc3QiNwoSTGlzdFRva2Vuc1Jlc3BvbnNlEiEKBnRva2VucxgBIAMoCzIRLndheXBvc3QudjEuVG9rZW4iIAoSUmV2b2tlVG9rZW5SZXF1ZXN0EgoKAmlkGAEgASgJIjcKE1Jldm9rZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyES53YXlwb3N0LnYxLlRva2VuIiUKEUdldE1ldHJpY3NSZXF1ZXN0EhAKCG93bl9vbmx5GAEgASgIIkAKEkdldE1ldHJpY3NSZXNwb25zZRIqCghmYW1pbGllcxgBIAMoCzIYLndheXBvc3QudjEuTWV0cmljRmFtaWx5IhIKEEdldFN0YXR1c1JlcXVlc3QitwMKEUdldFN0YXR1c1Jlc3BvbnNlEhAKCGluc3RhbmNlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSKwoHc3RhcnRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcG9saWN5GAQgASgJEhEKCWluX2ZsaWdodBgFIAEoDRIVCg1tYXhfaW5fZmxpZ2h0GAYgASgNEhQKDHJldHJ5X2J1ZGdldBgHIAEoARIpCgd3ZWlnaHRzGAggASgLMhgud2F5cG9zdC52MS5TY29yZVdlaWdodHMSJwoJbG9nX2xldmVsGAkgASgOMhQud2F5cG9zdC52MS5Mb2dMZXZlbBImCgVjYWNoZRgKIAEoCzIXLndheXBvc3QudjEuQ2FjaGVTdGF0dXMSJQoFdGllcnMYCyADKAsyFi53YXlwb3N0LnYxLlRpZXJTdGF0dXMSJwoGcm91dGVzGAwgAygLMhcud2F5cG9zdC52MS5Sb3V0ZVN0YXR1cxIWCg5kcm9wcGVkX2V2ZW50cxgNIAEoBBIeCgRyb2xlGA4gASgOMhAud2F5cG9zdC52MS5Sb2xlIl0KDFNjb3JlV2VpZ2h0cxIPCgdsYXRlbmN5GAEgASgBEg0KBXF1ZXVlGAIgASgBEgsKA2ZpdBgDIAEoARIOCgZoZWFsdGgYBCABKAESEAoIZmVlZGJhY2sYBSABKAEicgoLQ2FjaGVTdGF0dXMSDAoEaGl0cxgBIAEoBBIRCgluZWFyX2hpdHMYAiABKAQSDgoGbWlzc2VzGAMgASgEEg0KBWJ5dGVzGAQgASgEEg8KB2F1ZGl0ZWQYBSABKAQSEgoKZmFsc2VfaGl0cxgGIAEoBCJOCgpUaWVyU3RhdHVzEh4KBHRpZXIYASABKA4yEC53YXlwb3N0LnYxLlRpZXISDgoGdGFyZ2V0GAIgASgBEhAKCGFjaGlldmVkGAMgASgBIkMKC1JvdXRlU3RhdHVzEgwKBG5hbWUYASABKAkSJgoGc2hhcmVzGAIgAygLMhYud2F5cG9zdC52MS5Sb3V0ZVNoYXJlIioKClJvdXRlU2hhcmUSDQoFbW9kZWwYASABKAkSDQoFc2hhcmUYAiABKAEiPgoRR2V0SGlzdG9yeVJlcXVlc3QSKQoFYWZ0ZXIYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk4KEkdldEhpc3RvcnlSZXNwb25zZRIOCgZib3VuZHMYASADKAESKAoGcG9pbnRzGAIgAygLMhgud2F5cG9zdC52MS5IaXN0b3J5UG9pbnQigwIKDEhpc3RvcnlQb2ludBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVjYWxscxgCIAEoDRIOCgZlcnJvcnMYAyABKA0SEQoJbGF0ZW5jaWVzGAQgAygNEhkKEWNvbXBsZXRpb25fdG9rZW5zGAUgASgNEhUKDXByb21wdF90b2tlbnMYBiABKA0SEAoIY29zdF91c2QYByABKAESEgoKY2FjaGVfaGl0cxgIIAEoDRIRCglpbl9mbGlnaHQYCSABKA0SLAoJaW5zdGFuY2VzGAogAygLMhkud2F5cG9zdC52MS5JbnN0YW5jZVBvaW50IlMKDUluc3RhbmNlUG9pbnQSEAoIaW5zdGFuY2UYASABKAkSDQoFY2FsbHMYAiABKA0SDgoGZXJyb3JzGAMgASgNEhEKCWluX2ZsaWdodBgEIAEoDSJIChRMaXN0RGVjaXNpb25zUmVxdWVzdBINCgVsaW1pdBgBIAEoDRINCgVhZnRlchgCIAEoBBISCgpyZXF1ZXN0X2lkGAMgASgJIkAKFUxpc3REZWNpc2lvbnNSZXNwb25zZRInCglkZWNpc2lvbnMYASADKAsyFC53YXlwb3N0LnYxLkRlY2lzaW9uIigKCERlY2lzaW9uEg4KBm51bWJlchgBIAEoBBIMCgRqc29uGAIgASgJIjkKFERyYWluSW5zdGFuY2VSZXF1ZXN0EhAKCGluc3RhbmNlGAEgASgJEg8KB2RyYWluZWQYAiABKAgiRQoVRHJhaW5JbnN0YW5jZVJlc3BvbnNlEiwKCGluc3RhbmNlGAEgASgLMhoud2F5cG9zdC52MS5JbnN0YW5jZVN0YXR1cyIwCg9QaW5Nb2RlbFJlcXVlc3QSDQoFbW9kZWwYASABKAkSDgoGcGlubmVkGAIgASgIIjgKEFBpbk1vZGVsUmVzcG9uc2USJAoFbW9kZWwYASABKAsyFS53YXlwb3N0LnYxLk1vZGVsSW5mbyI+ChFTZXRXZWlnaHRzUmVxdWVzdBIpCgd3ZWlnaHRzGAEgASgLMhgud2F5cG9zdC52MS5TY29yZVdlaWdodHMiPwoSU2V0V2VpZ2h0c1Jlc3BvbnNlEikKB3dlaWdodHMYASABKAsyGC53YXlwb3N0LnYxLlNjb3JlV2VpZ2h0cyJLChJTZXRMb2dMZXZlbFJlcXVlc3QSIwoFbGV2ZWwYASABKA4yFC53YXlwb3N0LnYxLkxvZ0xldmVsEhAKCGluc3RhbmNlGAIgASgJIigKE1NldExvZ0xldmVsUmVzcG9uc2USEQoJaW5zdGFuY2VzGAEgAygJKnYKBFRhc2sSFAoQVEFTS19VTlNQRUNJRklFRBAAEg4KClRBU0tfRU1CRUQQARIRCg1UQVNLX0NMQVNTSUZZEAISDwoLVEFTS19SRVJBTksQAxIRCg1UQVNLX0dFTkVSQVRFEAQSEQoNVEFTS19SRVRSSUVWRRAFKrgBCg1JbnN0YW5jZVN0YXRlEh4KGklOU1RBTkNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXSU5TVEFOQ0VfU1RBVEVfU1RBUlRJTkcQARIYChRJTlNUQU5DRV9TVEFURV9SRUFEWRACEhsKF0lOU1RBTkNFX1NUQVRFX0RSQUlOSU5HEAMSFwoTSU5TVEFOQ0VfU1RBVEVfRE9XThAEEhoKFklOU1RBTkNFX1NUQVRFX0VKRUNURUQQBSp8CgxCcmVha2VyU3RhdGUSHQoZQlJFQUtFUl9TVEFURV9VTlNQRUNJRklFRBAAEhgKFEJSRUFLRVJfU1RBVEVfQ0xPU0VEEAESGwoXQlJFQUtFUl9TVEFURV9IQUxGX09QRU4QAhIWChJCUkVBS0VSX1NUQVRFX09QRU4QAyqjAQoMUm9sbG91dFN0YXRlEh0KGVJPTExPVVRfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVST0xMT1VUX1NUQVRFX1JVTk5JTkcQARIaChZST0xMT1VUX1NUQVRFX1BST01PVEVEEAISHQoZUk9MTE9VVF9TVEFURV9ST0xMRURfQkFDSxADEh4KGlJPTExPVVRfU1RBVEVfSU5DT05DTFVTSVZFEAQqTgoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9JTkZFUhABEhAKDFJPTEVfT1BFUkFURRACEg4KClJPTEVfQURNSU4QAyp6CghMb2dMZXZlbBIZChVMT0dfTEVWRUxfVU5TUEVDSUZJRUQQABITCg9MT0dfTEVWRUxfREVCVUcQARISCg5MT0dfTEVWRUxfSU5GTxACEhUKEUxPR19MRVZFTF9XQVJOSU5HEAMSEwoPTE9HX0xFVkVMX0VSUk9SEAQywg0KC01lc2hTZXJ2aWNlEmIKEERlc2NyaWJlSW5zdGFuY2USIy53YXlwb3N0LnYxLkRlc2NyaWJlSW5zdGFuY2VSZXF1ZXN0GiQud2F5cG9zdC52MS5EZXNjcmliZUluc3RhbmNlUmVzcG9uc2UiA5ACARJQCgpMaXN0TW9kZWxzEh0ud2F5cG9zdC52MS5MaXN0TW9kZWxzUmVxdWVzdBoeLndheXBvc3QudjEuTGlzdE1vZGVsc1Jlc3BvbnNlIgOQAgESWQoNTGlzdEluc3RhbmNlcxIgLndheXBvc3QudjEuTGlzdEluc3RhbmNlc1JlcXVlc3QaIS53YXlwb3N0LnYxLkxpc3RJbnN0YW5jZXNSZXNwb25zZSIDkAIBEkcKB0V4cGxhaW4SGi53YXlwb3N0LnYxLkV4cGxhaW5SZXF1ZXN0Ghsud2F5cG9zdC52MS5FeHBsYWluUmVzcG9uc2UiA5ACARJNCglHZXRCdWRnZXQSHC53YXlwb3N0LnYxLkdldEJ1ZGdldFJlcXVlc3QaHS53YXlwb3N0LnYxLkdldEJ1ZGdldFJlc3BvbnNlIgOQAgESUQoMU2VuZEZlZWRiYWNrEh8ud2F5cG9zdC52MS5TZW5kRmVlZGJhY2tSZXF1ZXN0GiAud2F5cG9zdC52MS5TZW5kRmVlZGJhY2tSZXNwb25zZRJWCgxMaXN0Um9sbG91dHMSHy53YXlwb3N0LnYxLkxpc3RSb2xsb3V0c1JlcXVlc3QaIC53YXlwb3N0LnYxLkxpc3RSb2xsb3V0c1Jlc3BvbnNlIgOQAgESSwoKU2V0Um9sbG91dBIdLndheXBvc3QudjEuU2V0Um9sbG91dFJlcXVlc3QaHi53YXlwb3N0LnYxLlNldFJvbGxvdXRSZXNwb25zZRJICglMb2FkTW9kZWwSHC53YXlwb3N0LnYxLkxvYWRNb2RlbFJlcXVlc3QaHS53YXlwb3N0LnYxLkxvYWRNb2RlbFJlc3BvbnNlEk4KC1VubG9hZE1vZGVsEh4ud2F5cG9zdC52MS5VbmxvYWRNb2RlbFJlcXVlc3QaHy53YXlwb3N0LnYxLlVubG9hZE1vZGVsUmVzcG9uc2USTgoLQ3JlYXRlVG9rZW4SHi53YXlwb3N0LnYxLkNyZWF0ZVRva2VuUmVxdWVzdBofLndheXBvc3QudjEuQ3JlYXRlVG9rZW5SZXNwb25zZRJQCgpMaXN0VG9rZW5zEh0ud2F5cG9zdC52MS5MaXN0VG9rZW5zUmVxdWVzdBoeLndheXBvc3QudjEuTGlzdFRva2Vuc1Jlc3BvbnNlIgOQAgESTgoLUmV2b2tlVG9rZW4SHi53YXlwb3N0LnYxLlJldm9rZVRva2VuUmVxdWVzdBofLndheXBvc3QudjEuUmV2b2tlVG9rZW5SZXNwb25zZRJQCgpHZXRNZXRyaWNzEh0ud2F5cG9zdC52MS5HZXRNZXRyaWNzUmVxdWVzdBoeLndheXBvc3QudjEuR2V0TWV0cmljc1Jlc3BvbnNlIgOQAgESTQoJR2V0U3RhdHVzEhwud2F5cG9zdC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh0ud2F5cG9zdC52MS5HZXRTdGF0dXNSZXNwb25zZSIDkAIBElAKCkdldEhpc3RvcnkSHS53YXlwb3N0LnYxLkdldEhpc3RvcnlSZXF1ZXN0Gh4ud2F5cG9zdC52MS5HZXRIaXN0b3J5UmVzcG9uc2UiA5ACARJZCg1MaXN0RGVjaXNpb25zEiAud2F5cG9zdC52MS5MaXN0RGVjaXNpb25zUmVxdWVzdBohLndheXBvc3QudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlIgOQAgESVAoNRHJhaW5JbnN0YW5jZRIgLndheXBvc3QudjEuRHJhaW5JbnN0YW5jZVJlcXVlc3QaIS53YXlwb3N0LnYxLkRyYWluSW5zdGFuY2VSZXNwb25zZRJFCghQaW5Nb2RlbBIbLndheXBvc3QudjEuUGluTW9kZWxSZXF1ZXN0Ghwud2F5cG9zdC52MS5QaW5Nb2RlbFJlc3BvbnNlEksKClNldFdlaWdodHMSHS53YXlwb3N0LnYxLlNldFdlaWdodHNSZXF1ZXN0Gh4ud2F5cG9zdC52MS5TZXRXZWlnaHRzUmVzcG9uc2USTgoLU2V0TG9nTGV2ZWwSHi53YXlwb3N0LnYxLlNldExvZ0xldmVsUmVxdWVzdBofLndheXBvc3QudjEuU2V0TG9nTGV2ZWxSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_waypost_v1_common, file_waypost_v1_metrics]);
 
 /**
  * @generated from message waypost.v1.ModelInfo
@@ -120,6 +122,13 @@ export type ModelInfo = Message<"waypost.v1.ModelInfo"> & {
    * @generated from field: bool unloaded = 16;
    */
   unloaded: boolean;
+
+  /**
+   * It cannot be unloaded: see MeshService.PinModel.
+   *
+   * @generated from field: bool pinned = 17;
+   */
+  pinned: boolean;
 };
 
 /**
@@ -340,6 +349,25 @@ export type InstanceStatus = Message<"waypost.v1.InstanceStatus"> & {
    * @generated from field: double success_rate = 11;
    */
   successRate: number;
+
+  /**
+   * @generated from field: waypost.v1.BreakerState breaker = 12;
+   */
+  breaker: BreakerState;
+
+  /**
+   * Times it was left out for failing or being too slow.
+   *
+   * @generated from field: uint64 ejections = 13;
+   */
+  ejections: bigint;
+
+  /**
+   * An operator took it out of this router's choice: see MeshService.DrainInstance.
+   *
+   * @generated from field: bool drained = 14;
+   */
+  drained: boolean;
 };
 
 /**
@@ -1293,6 +1321,701 @@ export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__P
   messageDesc(file_waypost_v1_mesh, 38);
 
 /**
+ * @generated from message waypost.v1.GetMetricsRequest
+ */
+export type GetMetricsRequest = Message<"waypost.v1.GetMetricsRequest"> & {
+  /**
+   * Of a router: only its own, without what its instances tell.
+   *
+   * @generated from field: bool own_only = 1;
+   */
+  ownOnly: boolean;
+};
+
+/**
+ * Describes the message waypost.v1.GetMetricsRequest.
+ * Use `create(GetMetricsRequestSchema)` to create a new message.
+ */
+export const GetMetricsRequestSchema: GenMessage<GetMetricsRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 39);
+
+/**
+ * @generated from message waypost.v1.GetMetricsResponse
+ */
+export type GetMetricsResponse = Message<"waypost.v1.GetMetricsResponse"> & {
+  /**
+   * @generated from field: repeated waypost.v1.MetricFamily families = 1;
+   */
+  families: MetricFamily[];
+};
+
+/**
+ * Describes the message waypost.v1.GetMetricsResponse.
+ * Use `create(GetMetricsResponseSchema)` to create a new message.
+ */
+export const GetMetricsResponseSchema: GenMessage<GetMetricsResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 40);
+
+/**
+ * @generated from message waypost.v1.GetStatusRequest
+ */
+export type GetStatusRequest = Message<"waypost.v1.GetStatusRequest"> & {
+};
+
+/**
+ * Describes the message waypost.v1.GetStatusRequest.
+ * Use `create(GetStatusRequestSchema)` to create a new message.
+ */
+export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 41);
+
+/**
+ * @generated from message waypost.v1.GetStatusResponse
+ */
+export type GetStatusResponse = Message<"waypost.v1.GetStatusResponse"> & {
+  /**
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * Version of Waypost.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp started = 3;
+   */
+  started?: Timestamp | undefined;
+
+  /**
+   * How replicas are chosen.
+   *
+   * @generated from field: string policy = 4;
+   */
+  policy: string;
+
+  /**
+   * @generated from field: uint32 in_flight = 5;
+   */
+  inFlight: number;
+
+  /**
+   * @generated from field: uint32 max_in_flight = 6;
+   */
+  maxInFlight: number;
+
+  /**
+   * Retries that may be made now.
+   *
+   * @generated from field: double retry_budget = 7;
+   */
+  retryBudget: number;
+
+  /**
+   * @generated from field: waypost.v1.ScoreWeights weights = 8;
+   */
+  weights?: ScoreWeights | undefined;
+
+  /**
+   * @generated from field: waypost.v1.LogLevel log_level = 9;
+   */
+  logLevel: LogLevel;
+
+  /**
+   * @generated from field: waypost.v1.CacheStatus cache = 10;
+   */
+  cache?: CacheStatus | undefined;
+
+  /**
+   * Of the tiers that are watched; empty where no target is set.
+   *
+   * @generated from field: repeated waypost.v1.TierStatus tiers = 11;
+   */
+  tiers: TierStatus[];
+
+  /**
+   * @generated from field: repeated waypost.v1.RouteStatus routes = 12;
+   */
+  routes: RouteStatus[];
+
+  /**
+   * Events that nobody took down in time.
+   *
+   * @generated from field: uint64 dropped_events = 13;
+   */
+  droppedEvents: bigint;
+
+  /**
+   * What this caller may do.
+   *
+   * @generated from field: waypost.v1.Role role = 14;
+   */
+  role: Role;
+};
+
+/**
+ * Describes the message waypost.v1.GetStatusResponse.
+ * Use `create(GetStatusResponseSchema)` to create a new message.
+ */
+export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 42);
+
+/**
+ * How much each term of the score counts; 0: not at all.
+ *
+ * @generated from message waypost.v1.ScoreWeights
+ */
+export type ScoreWeights = Message<"waypost.v1.ScoreWeights"> & {
+  /**
+   * @generated from field: double latency = 1;
+   */
+  latency: number;
+
+  /**
+   * @generated from field: double queue = 2;
+   */
+  queue: number;
+
+  /**
+   * @generated from field: double fit = 3;
+   */
+  fit: number;
+
+  /**
+   * @generated from field: double health = 4;
+   */
+  health: number;
+
+  /**
+   * @generated from field: double feedback = 5;
+   */
+  feedback: number;
+};
+
+/**
+ * Describes the message waypost.v1.ScoreWeights.
+ * Use `create(ScoreWeightsSchema)` to create a new message.
+ */
+export const ScoreWeightsSchema: GenMessage<ScoreWeights> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 43);
+
+/**
+ * @generated from message waypost.v1.CacheStatus
+ */
+export type CacheStatus = Message<"waypost.v1.CacheStatus"> & {
+  /**
+   * @generated from field: uint64 hits = 1;
+   */
+  hits: bigint;
+
+  /**
+   * Answers to a prompt that means the same.
+   *
+   * @generated from field: uint64 near_hits = 2;
+   */
+  nearHits: bigint;
+
+  /**
+   * @generated from field: uint64 misses = 3;
+   */
+  misses: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+
+  /**
+   * Near hits that were asked again to see whether the answer is the same.
+   *
+   * @generated from field: uint64 audited = 5;
+   */
+  audited: bigint;
+
+  /**
+   * Those of them where it was not.
+   *
+   * @generated from field: uint64 false_hits = 6;
+   */
+  falseHits: bigint;
+};
+
+/**
+ * Describes the message waypost.v1.CacheStatus.
+ * Use `create(CacheStatusSchema)` to create a new message.
+ */
+export const CacheStatusSchema: GenMessage<CacheStatus> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 44);
+
+/**
+ * @generated from message waypost.v1.TierStatus
+ */
+export type TierStatus = Message<"waypost.v1.TierStatus"> & {
+  /**
+   * @generated from field: waypost.v1.Tier tier = 1;
+   */
+  tier: Tier;
+
+  /**
+   * Share of the prompts that it is meant to get.
+   *
+   * @generated from field: double target = 2;
+   */
+  target: number;
+
+  /**
+   * Share that it gets.
+   *
+   * @generated from field: double achieved = 3;
+   */
+  achieved: number;
+};
+
+/**
+ * Describes the message waypost.v1.TierStatus.
+ * Use `create(TierStatusSchema)` to create a new message.
+ */
+export const TierStatusSchema: GenMessage<TierStatus> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 45);
+
+/**
+ * @generated from message waypost.v1.RouteStatus
+ */
+export type RouteStatus = Message<"waypost.v1.RouteStatus"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: repeated waypost.v1.RouteShare shares = 2;
+   */
+  shares: RouteShare[];
+};
+
+/**
+ * Describes the message waypost.v1.RouteStatus.
+ * Use `create(RouteStatusSchema)` to create a new message.
+ */
+export const RouteStatusSchema: GenMessage<RouteStatus> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 46);
+
+/**
+ * How much of a route's calls a model answers.
+ *
+ * @generated from message waypost.v1.RouteShare
+ */
+export type RouteShare = Message<"waypost.v1.RouteShare"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: double share = 2;
+   */
+  share: number;
+};
+
+/**
+ * Describes the message waypost.v1.RouteShare.
+ * Use `create(RouteShareSchema)` to create a new message.
+ */
+export const RouteShareSchema: GenMessage<RouteShare> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 47);
+
+/**
+ * @generated from message waypost.v1.GetHistoryRequest
+ */
+export type GetHistoryRequest = Message<"waypost.v1.GetHistoryRequest"> & {
+  /**
+   * Only points later than this; absent: all that are kept.
+   *
+   * @generated from field: google.protobuf.Timestamp after = 1;
+   */
+  after?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.GetHistoryRequest.
+ * Use `create(GetHistoryRequestSchema)` to create a new message.
+ */
+export const GetHistoryRequestSchema: GenMessage<GetHistoryRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 48);
+
+/**
+ * @generated from message waypost.v1.GetHistoryResponse
+ */
+export type GetHistoryResponse = Message<"waypost.v1.GetHistoryResponse"> & {
+  /**
+   * Upper ends of `HistoryPoint.latencies`, in seconds; the last one has none.
+   *
+   * @generated from field: repeated double bounds = 1;
+   */
+  bounds: number[];
+
+  /**
+   * @generated from field: repeated waypost.v1.HistoryPoint points = 2;
+   */
+  points: HistoryPoint[];
+};
+
+/**
+ * Describes the message waypost.v1.GetHistoryResponse.
+ * Use `create(GetHistoryResponseSchema)` to create a new message.
+ */
+export const GetHistoryResponseSchema: GenMessage<GetHistoryResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 49);
+
+/**
+ * What happened in one second.
+ *
+ * @generated from message waypost.v1.HistoryPoint
+ */
+export type HistoryPoint = Message<"waypost.v1.HistoryPoint"> & {
+  /**
+   * Its end.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Forwarded calls that ended.
+   *
+   * @generated from field: uint32 calls = 2;
+   */
+  calls: number;
+
+  /**
+   * Of these, those that did not end with OK; what their callers cancelled does not count.
+   *
+   * @generated from field: uint32 errors = 3;
+   */
+  errors: number;
+
+  /**
+   * How many took how long: see GetHistoryResponse.bounds.
+   *
+   * @generated from field: repeated uint32 latencies = 4;
+   */
+  latencies: number[];
+
+  /**
+   * Tokens of answers, and of what was read for them.
+   *
+   * @generated from field: uint32 completion_tokens = 5;
+   */
+  completionTokens: number;
+
+  /**
+   * @generated from field: uint32 prompt_tokens = 6;
+   */
+  promptTokens: number;
+
+  /**
+   * @generated from field: double cost_usd = 7;
+   */
+  costUsd: number;
+
+  /**
+   * @generated from field: uint32 cache_hits = 8;
+   */
+  cacheHits: number;
+
+  /**
+   * At its end.
+   *
+   * @generated from field: uint32 in_flight = 9;
+   */
+  inFlight: number;
+
+  /**
+   * @generated from field: repeated waypost.v1.InstancePoint instances = 10;
+   */
+  instances: InstancePoint[];
+};
+
+/**
+ * Describes the message waypost.v1.HistoryPoint.
+ * Use `create(HistoryPointSchema)` to create a new message.
+ */
+export const HistoryPointSchema: GenMessage<HistoryPoint> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 50);
+
+/**
+ * @generated from message waypost.v1.InstancePoint
+ */
+export type InstancePoint = Message<"waypost.v1.InstancePoint"> & {
+  /**
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * Attempts that ended there.
+   *
+   * @generated from field: uint32 calls = 2;
+   */
+  calls: number;
+
+  /**
+   * @generated from field: uint32 errors = 3;
+   */
+  errors: number;
+
+  /**
+   * @generated from field: uint32 in_flight = 4;
+   */
+  inFlight: number;
+};
+
+/**
+ * Describes the message waypost.v1.InstancePoint.
+ * Use `create(InstancePointSchema)` to create a new message.
+ */
+export const InstancePointSchema: GenMessage<InstancePoint> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 51);
+
+/**
+ * @generated from message waypost.v1.ListDecisionsRequest
+ */
+export type ListDecisionsRequest = Message<"waypost.v1.ListDecisionsRequest"> & {
+  /**
+   * Most to return, the latest; 0: 100.
+   *
+   * @generated from field: uint32 limit = 1;
+   */
+  limit: number;
+
+  /**
+   * Only those after the one of this number.
+   *
+   * @generated from field: uint64 after = 2;
+   */
+  after: bigint;
+
+  /**
+   * Only those of this call.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message waypost.v1.ListDecisionsRequest.
+ * Use `create(ListDecisionsRequestSchema)` to create a new message.
+ */
+export const ListDecisionsRequestSchema: GenMessage<ListDecisionsRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 52);
+
+/**
+ * @generated from message waypost.v1.ListDecisionsResponse
+ */
+export type ListDecisionsResponse = Message<"waypost.v1.ListDecisionsResponse"> & {
+  /**
+   * Oldest first.
+   *
+   * @generated from field: repeated waypost.v1.Decision decisions = 1;
+   */
+  decisions: Decision[];
+};
+
+/**
+ * Describes the message waypost.v1.ListDecisionsResponse.
+ * Use `create(ListDecisionsResponseSchema)` to create a new message.
+ */
+export const ListDecisionsResponseSchema: GenMessage<ListDecisionsResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 53);
+
+/**
+ * @generated from message waypost.v1.Decision
+ */
+export type Decision = Message<"waypost.v1.Decision"> & {
+  /**
+   * Counts from 1 while the router lives.
+   *
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * A line of the decision log: see docs/operating.md.
+   *
+   * @generated from field: string json = 2;
+   */
+  json: string;
+};
+
+/**
+ * Describes the message waypost.v1.Decision.
+ * Use `create(DecisionSchema)` to create a new message.
+ */
+export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 54);
+
+/**
+ * @generated from message waypost.v1.DrainInstanceRequest
+ */
+export type DrainInstanceRequest = Message<"waypost.v1.DrainInstanceRequest"> & {
+  /**
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * False: it gets calls again.
+   *
+   * @generated from field: bool drained = 2;
+   */
+  drained: boolean;
+};
+
+/**
+ * Describes the message waypost.v1.DrainInstanceRequest.
+ * Use `create(DrainInstanceRequestSchema)` to create a new message.
+ */
+export const DrainInstanceRequestSchema: GenMessage<DrainInstanceRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 55);
+
+/**
+ * @generated from message waypost.v1.DrainInstanceResponse
+ */
+export type DrainInstanceResponse = Message<"waypost.v1.DrainInstanceResponse"> & {
+  /**
+   * @generated from field: waypost.v1.InstanceStatus instance = 1;
+   */
+  instance?: InstanceStatus | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.DrainInstanceResponse.
+ * Use `create(DrainInstanceResponseSchema)` to create a new message.
+ */
+export const DrainInstanceResponseSchema: GenMessage<DrainInstanceResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 56);
+
+/**
+ * @generated from message waypost.v1.PinModelRequest
+ */
+export type PinModelRequest = Message<"waypost.v1.PinModelRequest"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: bool pinned = 2;
+   */
+  pinned: boolean;
+};
+
+/**
+ * Describes the message waypost.v1.PinModelRequest.
+ * Use `create(PinModelRequestSchema)` to create a new message.
+ */
+export const PinModelRequestSchema: GenMessage<PinModelRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 57);
+
+/**
+ * @generated from message waypost.v1.PinModelResponse
+ */
+export type PinModelResponse = Message<"waypost.v1.PinModelResponse"> & {
+  /**
+   * @generated from field: waypost.v1.ModelInfo model = 1;
+   */
+  model?: ModelInfo | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.PinModelResponse.
+ * Use `create(PinModelResponseSchema)` to create a new message.
+ */
+export const PinModelResponseSchema: GenMessage<PinModelResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 58);
+
+/**
+ * @generated from message waypost.v1.SetWeightsRequest
+ */
+export type SetWeightsRequest = Message<"waypost.v1.SetWeightsRequest"> & {
+  /**
+   * @generated from field: waypost.v1.ScoreWeights weights = 1;
+   */
+  weights?: ScoreWeights | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.SetWeightsRequest.
+ * Use `create(SetWeightsRequestSchema)` to create a new message.
+ */
+export const SetWeightsRequestSchema: GenMessage<SetWeightsRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 59);
+
+/**
+ * @generated from message waypost.v1.SetWeightsResponse
+ */
+export type SetWeightsResponse = Message<"waypost.v1.SetWeightsResponse"> & {
+  /**
+   * @generated from field: waypost.v1.ScoreWeights weights = 1;
+   */
+  weights?: ScoreWeights | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.SetWeightsResponse.
+ * Use `create(SetWeightsResponseSchema)` to create a new message.
+ */
+export const SetWeightsResponseSchema: GenMessage<SetWeightsResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 60);
+
+/**
+ * @generated from message waypost.v1.SetLogLevelRequest
+ */
+export type SetLogLevelRequest = Message<"waypost.v1.SetLogLevelRequest"> & {
+  /**
+   * @generated from field: waypost.v1.LogLevel level = 1;
+   */
+  level: LogLevel;
+
+  /**
+   * Only this instance, or this router; empty: all of the mesh.
+   *
+   * @generated from field: string instance = 2;
+   */
+  instance: string;
+};
+
+/**
+ * Describes the message waypost.v1.SetLogLevelRequest.
+ * Use `create(SetLogLevelRequestSchema)` to create a new message.
+ */
+export const SetLogLevelRequestSchema: GenMessage<SetLogLevelRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 61);
+
+/**
+ * @generated from message waypost.v1.SetLogLevelResponse
+ */
+export type SetLogLevelResponse = Message<"waypost.v1.SetLogLevelResponse"> & {
+  /**
+   * Who has it now.
+   *
+   * @generated from field: repeated string instances = 1;
+   */
+  instances: string[];
+};
+
+/**
+ * Describes the message waypost.v1.SetLogLevelResponse.
+ * Use `create(SetLogLevelResponseSchema)` to create a new message.
+ */
+export const SetLogLevelResponseSchema: GenMessage<SetLogLevelResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_mesh, 62);
+
+/**
  * A kind of work; each has a service of its own.
  *
  * @generated from enum waypost.v1.Task
@@ -1385,6 +2108,43 @@ export const InstanceStateSchema: GenEnum<InstanceState> = /*@__PURE__*/
   enumDesc(file_waypost_v1_mesh, 1);
 
 /**
+ * Whether calls go to an instance that failed several times in a row.
+ *
+ * @generated from enum waypost.v1.BreakerState
+ */
+export enum BreakerState {
+  /**
+   * @generated from enum value: BREAKER_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They do.
+   *
+   * @generated from enum value: BREAKER_STATE_CLOSED = 1;
+   */
+  CLOSED = 1,
+
+  /**
+   * One does, to see.
+   *
+   * @generated from enum value: BREAKER_STATE_HALF_OPEN = 2;
+   */
+  HALF_OPEN = 2,
+
+  /**
+   * @generated from enum value: BREAKER_STATE_OPEN = 3;
+   */
+  OPEN = 3,
+}
+
+/**
+ * Describes the enum waypost.v1.BreakerState.
+ */
+export const BreakerStateSchema: GenEnum<BreakerState> = /*@__PURE__*/
+  enumDesc(file_waypost_v1_mesh, 2);
+
+/**
  * @generated from enum waypost.v1.RolloutState
  */
 export enum RolloutState {
@@ -1426,7 +2186,7 @@ export enum RolloutState {
  * Describes the enum waypost.v1.RolloutState.
  */
 export const RolloutStateSchema: GenEnum<RolloutState> = /*@__PURE__*/
-  enumDesc(file_waypost_v1_mesh, 2);
+  enumDesc(file_waypost_v1_mesh, 3);
 
 /**
  * What a caller may do; each role includes those before it.
@@ -1465,7 +2225,43 @@ export enum Role {
  * Describes the enum waypost.v1.Role.
  */
 export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
-  enumDesc(file_waypost_v1_mesh, 3);
+  enumDesc(file_waypost_v1_mesh, 4);
+
+/**
+ * @generated from enum waypost.v1.LogLevel
+ */
+export enum LogLevel {
+  /**
+   * @generated from enum value: LOG_LEVEL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_DEBUG = 1;
+   */
+  DEBUG = 1,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_INFO = 2;
+   */
+  INFO = 2,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_WARNING = 3;
+   */
+  WARNING = 3,
+
+  /**
+   * @generated from enum value: LOG_LEVEL_ERROR = 4;
+   */
+  ERROR = 4,
+}
+
+/**
+ * Describes the enum waypost.v1.LogLevel.
+ */
+export const LogLevelSchema: GenEnum<LogLevel> = /*@__PURE__*/
+  enumDesc(file_waypost_v1_mesh, 5);
 
 /**
  * Control: what the mesh has and how it fares.
@@ -1604,6 +2400,86 @@ export const MeshService: GenService<{
     methodKind: "unary";
     input: typeof RevokeTokenRequestSchema;
     output: typeof RevokeTokenResponseSchema;
+  },
+  /**
+   * What a process has counted and measured since it began; a router adds what its instances tell.
+   *
+   * @generated from rpc waypost.v1.MeshService.GetMetrics
+   */
+  getMetrics: {
+    methodKind: "unary";
+    input: typeof GetMetricsRequestSchema;
+    output: typeof GetMetricsResponseSchema;
+  },
+  /**
+   * How a router fares, at a glance.  A router's only.
+   *
+   * @generated from rpc waypost.v1.MeshService.GetStatus
+   */
+  getStatus: {
+    methodKind: "unary";
+    input: typeof GetStatusRequestSchema;
+    output: typeof GetStatusResponseSchema;
+  },
+  /**
+   * How it fared in the last minutes, second by second.  A router's only.
+   *
+   * @generated from rpc waypost.v1.MeshService.GetHistory
+   */
+  getHistory: {
+    methodKind: "unary";
+    input: typeof GetHistoryRequestSchema;
+    output: typeof GetHistoryResponseSchema;
+  },
+  /**
+   * Its latest decisions, as they stand in its decision log.  A router's only.
+   *
+   * @generated from rpc waypost.v1.MeshService.ListDecisions
+   */
+  listDecisions: {
+    methodKind: "unary";
+    input: typeof ListDecisionsRequestSchema;
+    output: typeof ListDecisionsResponseSchema;
+  },
+  /**
+   * Takes an instance out of this router's choice, or back into it; calls under way end.  A router's only.
+   *
+   * @generated from rpc waypost.v1.MeshService.DrainInstance
+   */
+  drainInstance: {
+    methodKind: "unary";
+    input: typeof DrainInstanceRequestSchema;
+    output: typeof DrainInstanceResponseSchema;
+  },
+  /**
+   * Keeps a model from being unloaded, or no longer.  A router's only.
+   *
+   * @generated from rpc waypost.v1.MeshService.PinModel
+   */
+  pinModel: {
+    methodKind: "unary";
+    input: typeof PinModelRequestSchema;
+    output: typeof PinModelResponseSchema;
+  },
+  /**
+   * Changes how this router weighs the terms of the score, until it ends.  A router's only.
+   *
+   * @generated from rpc waypost.v1.MeshService.SetWeights
+   */
+  setWeights: {
+    methodKind: "unary";
+    input: typeof SetWeightsRequestSchema;
+    output: typeof SetWeightsResponseSchema;
+  },
+  /**
+   * Changes what a process writes to its log, until it ends; a router tells its instances too.
+   *
+   * @generated from rpc waypost.v1.MeshService.SetLogLevel
+   */
+  setLogLevel: {
+    methodKind: "unary";
+    input: typeof SetLogLevelRequestSchema;
+    output: typeof SetLogLevelResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_waypost_v1_mesh, 0);
