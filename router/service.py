@@ -15,7 +15,7 @@ from typing import Any
 import waypost
 from router import audit, events, payloads, registry, rollout_jobs, tenants
 from waypost import _core, cpus, places
-from waypost.config import Router, looks_like_path
+from waypost.config import Router, Telemetry, looks_like_path
 from waypost.life import Stop
 
 Shipped = Callable[[str], Path]
@@ -28,6 +28,7 @@ def serve(
     shipped: Shipped,
     announce: Callable[[str], None],
     sockets: Path | None = None,
+    telemetry: Telemetry | None = None,
 ) -> None:
     """Serves until the process is asked to stop; `announce` gets the address once it listens.
 
@@ -40,7 +41,7 @@ def serve(
     """
     static = registry.combined(config.instances, instances)
     listed = registry.read(Path(config.instances_file)) if config.instances_file else []
-    router = _core.Router(core_config(config, registry.combined(static, listed), shipped, sockets))
+    router = _core.Router(core_config(config, registry.combined(static, listed), shipped, sockets, telemetry))
     address = router.start()
     stop = Stop()
     with _beside(_jobs(config, router, static, listed)):
@@ -49,7 +50,13 @@ def serve(
         router.drain(config.drain_s)
 
 
-def core_config(config: Router, instances: list[str], shipped: Shipped, sockets: Path | None = None) -> str:
+def core_config(
+    config: Router,
+    instances: list[str],
+    shipped: Shipped,
+    sockets: Path | None = None,
+    telemetry: Telemetry | None = None,
+) -> str:
     """The configuration as `_core.Router` reads it: with tenants' keys in plain text, so it is never to be logged.
 
     Raises:
@@ -61,6 +68,7 @@ def core_config(config: Router, instances: list[str], shipped: Shipped, sockets:
     plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)
     plane["tenants"] = tenants.keyed(config.tenants)
     plane["payloads"] = {"mode": config.payloads.mode, "max_text_bytes": config.payloads.max_text_bytes}
+    plane["telemetry"] = (telemetry or Telemetry()).core()
     plane["auth"] = {"required": config.auth.required}
     plane["local"] = {"gateway": gateway(sockets), "operator": operator(config, sockets)}
     plane["tiers"]["head"] = _head(config.tiers.head, shipped)

@@ -15,7 +15,7 @@ import waypost
 from services.backend import Generator, Loaded, ModelUnusable, Run
 from services.backends import backend
 from waypost import _core, cpus, places
-from waypost.config import Batching, Config, Model, Worker
+from waypost.config import Batching, Config, Model, Telemetry, Worker
 from waypost.life import Stop
 
 
@@ -33,7 +33,7 @@ class Place:
         return self.listen or f"unix:{places.runtime()}/{self.instance}.sock"
 
 
-def serve(worker: Worker, place: Place, announce: Callable[[str], None]) -> None:
+def serve(worker: Worker, place: Place, announce: Callable[[str], None], telemetry: Telemetry | None = None) -> None:
     """Serves until the process is asked to stop; `announce` gets the address once it does.
 
     Raises:
@@ -45,7 +45,8 @@ def serve(worker: Worker, place: Place, announce: Callable[[str], None]) -> None
     named = list(zip(worker.models, loaded, strict=True))
     runners = {model.name: each.runners for model, each in named if isinstance(each, Loaded) and each.runners}
     desks = {model.name: Desk(model.name, each) for model, each in named if isinstance(each, Generator)}
-    server = _server(core_config(worker, place, loaded), runners, {name: desk.inbox for name, desk in desks.items()})
+    inboxes = {name: desk.inbox for name, desk in desks.items()}
+    server = _server(core_config(worker, place, loaded, telemetry), runners, inboxes)
     address = server.start()
     stop = Stop()
     for desk in desks.values():
@@ -110,7 +111,9 @@ def sessions(config: Config, worker: Worker) -> int:
     return worker.sessions or max(1, cpus.available() // sum(each.replicas for each in config.workers))
 
 
-def core_config(worker: Worker, place: Place, loaded: Sequence[Loaded | Generator]) -> str:
+def core_config(
+    worker: Worker, place: Place, loaded: Sequence[Loaded | Generator], telemetry: Telemetry | None = None
+) -> str:
     """The configuration as `_core.Worker` reads it."""
     named = list(zip(worker.models, loaded, strict=True))
     own = {
@@ -118,6 +121,7 @@ def core_config(worker: Worker, place: Place, loaded: Sequence[Loaded | Generato
         "listen": place.address,
         "tls": None if worker.tls is None or place.address.startswith("unix:") else worker.tls.model_dump(),
         "version": waypost.__version__,
+        "telemetry": (telemetry or Telemetry()).core(),
         "models": [_model(model, each) for model, each in named if isinstance(each, Loaded)],
         "generators": [_generator(model, each) for model, each in named if isinstance(each, Generator)],
     }

@@ -38,6 +38,7 @@ from waypost._config_problems import ConfigError, Problem, field_problems
 from waypost._config_router import Decisions, Router
 from waypost._config_security import Audit, Auth, ClientTls, ServerTls
 from waypost._config_security_checks import exposed_worker
+from waypost._config_telemetry import Telemetry
 
 __all__ = [
     "Audit",
@@ -56,6 +57,7 @@ __all__ = [
     "Remote",
     "Router",
     "ServerTls",
+    "Telemetry",
     "Tenant",
     "TenantPayloads",
     "Worker",
@@ -227,6 +229,7 @@ class Config(Section):
     workers: Annotated[tuple[Worker, ...], Strict(False)] = ()
     http: Http | None = None
     """The HTTP gateway; absent: none."""
+    telemetry: Telemetry = Telemetry()
 
     def worker(self, name: str) -> Worker | None:
         """The worker called `name`."""

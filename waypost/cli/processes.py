@@ -44,11 +44,12 @@ def router(
     from services.heads.shipped import shipped
     from waypost import telemetry
 
-    loaded = config.load(config_file, listen=listen, insecure=insecure).router
+    loaded = config.load(config_file, listen=listen, insecure=insecure)
     if lifeline:
         life.hold_lifeline()
     telemetry.configure(process="router")
-    service.serve(loaded, instance or [], shipped, _announcer("router", json), sockets)
+    announce = _announcer("router", json)
+    service.serve(loaded.router, instance or [], shipped, announce, sockets, loaded.telemetry)
 
 
 def worker(
@@ -75,7 +76,7 @@ def worker(
         life.hold_lifeline()
     telemetry.configure(process="worker", instance=chosen.instance(replica))
     place = service.Place(chosen.instance(replica), listen or chosen.listen, service.sessions(loaded, chosen))
-    service.serve(chosen, place, _announcer("worker", json))
+    service.serve(chosen, place, _announcer("worker", json), loaded.telemetry)
 
 
 def http(

@@ -20,5 +20,6 @@ pub mod peer;
 pub mod proto;
 pub mod router;
 pub mod server;
+pub mod telemetry;
 pub mod tls;
 pub mod worker;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use crate::{proto::v1, tls::ServerTls};
+use crate::{proto::v1, telemetry::Telemetry, tls::ServerTls};
 
 /// One worker process.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,6 +33,9 @@ pub struct WorkerConfig {
     /// Vectors kept per encoder, so that a text seen again is not run again; 0 keeps none.
     #[serde(default = "vector_cache")]
     pub vector_cache: usize,
+    /// What it tells of itself.
+    #[serde(default)]
+    pub telemetry: Telemetry,
     /// Deadline of calls that bring none, in seconds.
     #[serde(default = "default_timeout")]
     pub default_timeout_s: f64,

@@ -10,6 +10,7 @@ use waypost_decide::stats::StatsConfig;
 
 use crate::{
     address::Address,
+    telemetry::Telemetry,
     tls::{ClientTls, ServerTls},
 };
 
@@ -121,6 +122,9 @@ pub struct RouterConfig {
     /// Replacing models.
     #[serde(default)]
     pub rollout: Rollout,
+    /// What it tells of itself.
+    #[serde(default)]
+    pub telemetry: Telemetry,
     /// Deadline of calls that bring none.
     #[serde(default = "minute", rename = "default_timeout_s", deserialize_with = "seconds")]
     pub default_timeout: Duration,
