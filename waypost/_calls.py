@@ -1,7 +1,7 @@
 """The rpcs as values: where a call goes, what it sends, how its reply is read.
 
 `Client` and `AsyncClient` differ only in how they wait, so everything else is here and in `_requests`, `_generate`,
-`_control`, `_replies`.
+`_control`, `_observed`, `_replies`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Generic, TypeVar, Unpack, cast
 
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
@@ -16,12 +17,13 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from waypost import _control, _generate, _replies, _requests
+from waypost import _control, _generate, _observed, _replies, _requests
 from waypost._control import ExplainOptions
 from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions
 from waypost._trailers import routing
 from waypost.control import Budget, Explanation, NewToken, Rollout, RolloutStatus, Token
+from waypost.observed import Decision, History, MetricFamily, RouterStatus, ScoreWeights
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -92,6 +94,14 @@ UNLOAD_MODEL = Rpc("/waypost.v1.MeshService/UnloadModel", mesh_pb2.UnloadModelRe
 TOKENS = Rpc("/waypost.v1.MeshService/ListTokens", mesh_pb2.ListTokensResponse, _control.tokens)
 CREATE_TOKEN = Rpc("/waypost.v1.MeshService/CreateToken", mesh_pb2.CreateTokenResponse, _control.new_token)
 REVOKE_TOKEN = Rpc("/waypost.v1.MeshService/RevokeToken", mesh_pb2.RevokeTokenResponse, _control.revoked_token)
+METRICS = Rpc("/waypost.v1.MeshService/GetMetrics", mesh_pb2.GetMetricsResponse, _observed.metrics)
+STATUS = Rpc("/waypost.v1.MeshService/GetStatus", mesh_pb2.GetStatusResponse, _observed.status)
+HISTORY = Rpc("/waypost.v1.MeshService/GetHistory", mesh_pb2.GetHistoryResponse, _observed.history)
+DECISIONS = Rpc("/waypost.v1.MeshService/ListDecisions", mesh_pb2.ListDecisionsResponse, _observed.decisions)
+DRAIN = Rpc("/waypost.v1.MeshService/DrainInstance", mesh_pb2.DrainInstanceResponse, _observed.drained_instance)
+PIN = Rpc("/waypost.v1.MeshService/PinModel", mesh_pb2.PinModelResponse, _observed.pinned_model)
+SET_WEIGHTS = Rpc("/waypost.v1.MeshService/SetWeights", mesh_pb2.SetWeightsResponse, _observed.new_weights)
+SET_LOG_LEVEL = Rpc("/waypost.v1.MeshService/SetLogLevel", mesh_pb2.SetLogLevelResponse, _observed.told)
 HEALTH = Rpc("/grpc.health.v1.Health/Check", health_pb2.HealthCheckResponse, _replies.health)
 
 
@@ -180,6 +190,38 @@ def create_token(tenant: str, role: str, note: str, lifetime: float | None) -> C
 
 def revoke_token(id: str) -> Call[Token]:
     return Call(REVOKE_TOKEN, _control.revoke_token(id))
+
+
+def metrics(own_only: bool) -> Call[tuple[MetricFamily, ...]]:
+    return Call(METRICS, mesh_pb2.GetMetricsRequest(own_only=own_only))
+
+
+def status() -> Call[RouterStatus]:
+    return Call(STATUS, mesh_pb2.GetStatusRequest())
+
+
+def history(after: datetime | None) -> Call[History]:
+    return Call(HISTORY, _observed.get_history(after))
+
+
+def decisions(limit: int, after: int, request_id: str) -> Call[tuple[Decision, ...]]:
+    return Call(DECISIONS, _observed.list_decisions(limit, after, request_id))
+
+
+def drain(instance: str, drained: bool) -> Call[InstanceStatus]:
+    return Call(DRAIN, _observed.drain_instance(instance, drained))
+
+
+def pin(model: str, pinned: bool) -> Call[ModelInfo]:
+    return Call(PIN, _observed.pin_model(model, pinned))
+
+
+def set_weights(weights: ScoreWeights) -> Call[ScoreWeights]:
+    return Call(SET_WEIGHTS, _observed.set_weights(weights))
+
+
+def set_log_level(level: str, instance: str) -> Call[tuple[str, ...]]:
+    return Call(SET_LOG_LEVEL, _observed.set_log_level(level, instance))
 
 
 def health(service: str) -> Call[str]:

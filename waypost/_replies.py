@@ -108,7 +108,9 @@ def models(reply: mesh_pb2.ListModelsResponse | mesh_pb2.DescribeInstanceRespons
     return tuple(_model(model) for model in reply.models)
 
 
-def changed_model(reply: mesh_pb2.LoadModelResponse | mesh_pb2.UnloadModelResponse) -> ModelInfo:
+def changed_model(
+    reply: mesh_pb2.LoadModelResponse | mesh_pb2.UnloadModelResponse | mesh_pb2.PinModelResponse,
+) -> ModelInfo:
     return _model(reply.model)
 
 
@@ -117,7 +119,7 @@ def instance(reply: mesh_pb2.DescribeInstanceResponse) -> InstanceInfo:
 
 
 def instances(reply: mesh_pb2.ListInstancesResponse) -> tuple[InstanceStatus, ...]:
-    return tuple(_instance(instance) for instance in reply.instances)
+    return tuple(instance_status(each) for each in reply.instances)
 
 
 def health(reply: health_pb2.HealthCheckResponse) -> str:
@@ -174,10 +176,11 @@ def _model(model: mesh_pb2.ModelInfo) -> ModelInfo:
         model.slots,
         model.default_max_tokens,
         model.unloaded,
+        model.pinned,
     )
 
 
-def _instance(instance: mesh_pb2.InstanceStatus) -> InstanceStatus:
+def instance_status(instance: mesh_pb2.InstanceStatus) -> InstanceStatus:
     return InstanceStatus(
         instance.instance,
         instance.address,
@@ -190,4 +193,7 @@ def _instance(instance: mesh_pb2.InstanceStatus) -> InstanceStatus:
         seconds(instance.latency_ewma),
         seconds(instance.latency_p95),
         instance.success_rate,
+        word(mesh_pb2.BreakerState, instance.breaker),
+        instance.ejections,
+        instance.drained,
     )

@@ -10,6 +10,7 @@ deadline allows; see `_calls.service_config`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -23,6 +24,7 @@ from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions, embed_stream
 from waypost._streams import Stream
 from waypost.control import Budget, Explanation, NewToken, Rollout, RolloutStatus, Token
+from waypost.observed import Decision, History, MetricFamily, RouterStatus, ScoreWeights
 from waypost.results import (
     Classifications,
     Embeddings,
@@ -207,6 +209,43 @@ class Client(BaseClient):
     def revoke_token(self, id: str, *, timeout: float | None = None) -> Token:
         """Ends a token, at every router of the mesh within a second."""
         return self._unary(_calls.revoke_token(id), timeout)
+
+    def metrics(self, *, own_only: bool = False, timeout: float | None = None) -> tuple[MetricFamily, ...]:
+        """What is counted and measured; of a router with what its instances tell, unless `own_only`."""
+        return self._unary(_calls.metrics(own_only), timeout)
+
+    def status(self, *, timeout: float | None = None) -> RouterStatus:
+        """How the router fares, at a glance."""
+        return self._unary(_calls.status(), timeout)
+
+    def history(self, after: datetime | None = None, *, timeout: float | None = None) -> History:
+        """How it fared in the last minutes, second by second; only what is later than `after`."""
+        return self._unary(_calls.history(after), timeout)
+
+    def decisions(
+        self, limit: int = 100, *, after: int = 0, request_id: str = "", timeout: float | None = None
+    ) -> tuple[Decision, ...]:
+        """The router's latest decisions, oldest first; those after number `after`, those of one call."""
+        return self._unary(_calls.decisions(limit, after, request_id), timeout)
+
+    def drain(self, instance: str, drained: bool = True, *, timeout: float | None = None) -> InstanceStatus:
+        """Takes an instance out of the router's choice, or back into it; calls under way end."""
+        return self._unary(_calls.drain(instance, drained), timeout)
+
+    def pin(self, model: str, pinned: bool = True, *, timeout: float | None = None) -> ModelInfo:
+        """Keeps a model from being unloaded, or no longer."""
+        return self._unary(_calls.pin(model, pinned), timeout)
+
+    def set_weights(self, weights: ScoreWeights, *, timeout: float | None = None) -> ScoreWeights:
+        """Changes how the router weighs the terms of the score, until it ends."""
+        return self._unary(_calls.set_weights(weights), timeout)
+
+    def set_log_level(self, level: str, instance: str = "", *, timeout: float | None = None) -> tuple[str, ...]:
+        """Changes what is written to the logs ("debug", "info", "warning", "error"), until the processes end.
+
+        Of the router and all its instances, or of one; returns those that have it now.
+        """
+        return self._unary(_calls.set_log_level(level, instance), timeout)
 
     def health(self, service: str = "", *, timeout: float | None = None) -> str:
         """ "SERVING" or "NOT_SERVING": of the whole server, of a service, or of a model ("models/NAME")."""

@@ -259,7 +259,7 @@ class HeadInfo:
 class ModelInfo:
     """A model that can be asked for by name; an output price of 0 is the same as the other, 0 slots are no limit.
 
-    One that is `unloaded` was taken out of service by an operator.
+    One that is `unloaded` was taken out of service by an operator, one that is `pinned` cannot be.
     """
 
     name: str
@@ -278,6 +278,7 @@ class ModelInfo:
     slots: int
     default_max_tokens: int
     unloaded: bool = False
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,13 @@ class InstanceInfo:
 
 @dataclass(frozen=True)
 class InstanceStatus:
-    """An instance as the router sees it; latencies in seconds."""
+    """An instance as the router sees it; latencies in seconds.
+
+    Attributes:
+        breaker: "closed", "half_open" or "open": whether calls go there after failures in a row.
+        ejections: times it was left out for failing or being too slow.
+        drained: an operator took it out of the router's choice.
+    """
 
     instance: str
     address: str
@@ -306,3 +313,6 @@ class InstanceStatus:
     latency_ewma: float
     latency_p95: float
     success_rate: float
+    breaker: str = "closed"
+    ejections: int = 0
+    drained: bool = False
