@@ -7,7 +7,6 @@ did.  When the ring overflows events are lost, and a line says how many.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import structlog
 
 from waypost import places
 from waypost.config import Audit, Decisions
+from waypost.logfile import RotatingFile
 
 log = structlog.get_logger()
 
@@ -59,39 +59,6 @@ class Stream:
         self._logger.msg("\n".join(lines))
 
 
-class RotatingFile:
-    """Appends to a file that only this user reads; at `max_bytes` it is renamed to `….1`, and that one to `….2`.
-
-    `keep` of these stay.
-    """
-
-    def __init__(self, path: Path, max_bytes: int, keep: int = 1) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._max_bytes = max_bytes
-        self._keep = keep
-
-    def write(self, lines: list[str]) -> None:
-        with open(self._path, "a", opener=_private) as file:
-            file.write("\n".join(lines) + "\n")
-            full = file.tell() >= self._max_bytes
-        if full:
-            self._rotate()
-
-    def _rotate(self) -> None:
-        for older in range(self._keep - 1, 0, -1):
-            if (before := Path(f"{self._path}.{older}")).exists():
-                before.replace(f"{self._path}.{older + 1}")
-        self._path.replace(f"{self._path}.1")
-
-
-def _private(path: str, flags: int) -> int:
-    """Opens a file for this user alone, also one that was made when others could still read it."""
-    opened = os.open(path, flags, 0o600)
-    os.fchmod(opened, 0o600)
-    return opened
-
-
 def sink(config: Decisions | Audit, name: str = "decisions") -> Sink:
     """The sink that `config.to` names; "file" is the log `name` at home."""
     if config.to == "none":
@@ -99,7 +66,7 @@ def sink(config: Decisions | Audit, name: str = "decisions") -> Sink:
     if config.to == "stderr":
         return Stream(sys.stderr)
     path = places.log(name) if config.to == "file" else Path(config.to)
-    return RotatingFile(path, config.max_bytes, config.keep if isinstance(config, Audit) else 1)
+    return RotatingFile(path, config.max_bytes, config.keep)
 
 
 def drain(ring: Ring, sink: Sink, stop: threading.Event) -> None:

@@ -24,10 +24,11 @@ import structlog
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from router.events import RotatingFile, Sink, batches, say_dropped, write
+from router.events import Sink, batches, say_dropped, write
 from router.payload_texts import Kept, Told, as_it_is, hashed, redacted, redacted_beginning
 from waypost import places
 from waypost.config import Payloads, Router
+from waypost.logfile import RotatingFile
 from waypost.v1 import classify_pb2, embed_pb2, generate_pb2, rerank_pb2, retrieve_pb2
 
 log = structlog.get_logger()

@@ -13,8 +13,8 @@ from typing import Protocol
 import structlog
 
 from router import rollout, rollout_report, shadow
-from router.events import RotatingFile
 from waypost import places
+from waypost.logfile import RotatingFile
 
 log = structlog.get_logger()
 

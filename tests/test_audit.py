@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from structlog.testing import capture_logs
 
 from router import audit, events
 from tests.commands import Run
+from waypost import logfile
 from waypost.config import Audit
 
 NOW = datetime(2026, 1, 22, 12, tzinfo=UTC)
@@ -109,33 +109,9 @@ WANTED: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("wanted", "found"), WANTED, ids=[str(list(wanted)) for wanted, _ in WANTED])
 def test_lines_are_found_by_who_what_when_and_how(log: Path, wanted: dict[str, Any], found: str) -> None:
     """Across generations, the oldest first."""
-    assert [LINES.index(json.dumps(each)) for each in audit.read(log, audit.Wanted(**wanted))] == list(map(int, found))
-
-
-def test_what_is_no_line_is_passed_over(log: Path) -> None:
-    """Half a line is what a crash leaves."""
-    with log.open("a") as file:
-        file.write('7\n"text"\n{}\n{"timestamp": 3}\n\n' + LINES[0][:40])
-    assert len(list(audit.read(log, audit.Wanted()))) == 3
-
-
-def test_what_comes_is_followed_across_a_rotation(log: Path) -> None:
-    """Each line once, whichever file it is in by then; what was there before is not told again."""
-    sink = events.RotatingFile(log, max_bytes=1, keep=8)
-    with closing(audit.Tail(log)) as tail:
-        for detail in "abc":
-            sink.write([detail])
-            log.touch()
-            assert list(tail.more()) == [f"{detail}\n"]
-        assert list(tail.more()) == []
-
-
-def test_a_log_that_is_not_there_yet_is_followed_too(tmp_path: Path) -> None:
-    """From its first line on."""
-    with closing(audit.Tail(tmp_path / "audit.jsonl")) as tail:
-        assert list(tail.more()) == []
-        (tmp_path / "audit.jsonl").write_text("a\n")
-        assert list(tail.more()) == ["a\n"]
+    assert [LINES.index(json.dumps(each)) for each in logfile.last(log, audit.Wanted(**wanted))] == list(
+        map(int, found)
+    )
 
 
 def test_the_command_shows_refusals_and_changes(run: Run, log: Path) -> None:

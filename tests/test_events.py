@@ -72,32 +72,14 @@ def test_a_sink_that_fails_does_not_stop_the_others() -> None:
     assert {each["event"] for each in logs} == {"events not written"}
 
 
-def test_the_file_is_kept_within_its_size(tmp_path: Path) -> None:
-    """At the limit it becomes `.1`, and a new one begins."""
-    sink = events.sink(Decisions(to=str(tmp_path / "log" / "decisions.jsonl"), max_bytes=4))
-    for line in ("a", "b", "c"):
-        sink.write([line])
-    assert (tmp_path / "log" / "decisions.jsonl").read_text() == "c\n"
-    assert (tmp_path / "log" / "decisions.jsonl.1").read_text() == "a\nb\n"
-
-
-def test_as_many_generations_are_kept_as_is_asked_for(tmp_path: Path) -> None:
-    """The oldest goes."""
-    log = tmp_path / "audit.jsonl"
-    sink = events.sink(Audit(to=str(log), max_bytes=1, keep=3))
-    for line in "abcde":
-        sink.write([line])
-    assert [Path(f"{log}.{age}").read_text() for age in (1, 2, 3)] == ["e\n", "d\n", "c\n"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl.1", "audit.jsonl.2", "audit.jsonl.3"]
-
-
-def test_only_its_user_reads_a_log(tmp_path: Path) -> None:
-    """Also one that others could read before."""
-    log = tmp_path / "decisions.jsonl"
-    log.touch(0o644)
-    for name in ("decisions.jsonl", "new.jsonl"):
-        events.sink(Decisions(to=str(tmp_path / name))).write(["a"])
-        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+def test_the_file_is_the_one_that_is_configured(tmp_path: Path) -> None:
+    """Of its size, with as many before it as are kept."""
+    log = tmp_path / "log" / "decisions.jsonl"
+    for config in (Decisions(to=str(log), max_bytes=2, keep=2), Audit(to=str(log), max_bytes=2, keep=2)):
+        sink = events.sink(config)
+        for line in "abc":
+            sink.write([line])
+        assert [Path(f"{log}.{age}").read_text() for age in (1, 2)] == ["c\n", "b\n"]
 
 
 def test_stderr_gets_one_line_per_event(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from router import rollout, rollout_report
-from router.events import RotatingFile
 from waypost import _core
+from waypost.logfile import RotatingFile
 
 JUDGE_S = 5.0
 

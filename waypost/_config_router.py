@@ -104,7 +104,9 @@ class Decisions(Section):
     to: str = "file"
     """"file": `log/decisions.jsonl` in Waypost's home; "stderr"; "none"; or a path."""
     max_bytes: Count = 64 * MIB
-    """Bytes of the file; at that size it becomes `….1`, replacing the one before."""
+    """Bytes of the file; at that size it becomes `….1`, which becomes `….2`, and so on."""
+    keep: Count = 1
+    """Files that are kept beside the one that is written; the oldest goes."""
 
 
 class Router(Section):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json as json_
 import threading
-from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from waypost import places
+from waypost import logfile, places
 from waypost.cli import show
 from waypost.cli.failures import CommandError
 from waypost.cli.options import Json, duration
@@ -33,20 +33,21 @@ def audit(
     json: Json = False,
 ) -> None:
     """Changes and refusals, as the router of this machine has written them down."""
-    from router import audit as journal
+    from router.audit import Wanted
 
     path = file or places.log("audit")
     begin = datetime.now(UTC) - timedelta(seconds=since) if since else None
-    wanted = journal.Wanted(begin, who, method, outcome)
-    try:
-        found = deque(journal.read(path, wanted), last or None)
-    except FileNotFoundError:
-        raise CommandError(f"no audit log at {path}: run this on the router's machine, or name --file") from None
-    if follow:
-        _say_all(found)
-        return _say_all(journal.follow(path, wanted, threading.Event()))
+    wanted = Wanted(begin, who, method, outcome)
+    with closing(logfile.Tail(path)) as tail:
+        try:
+            found = logfile.last(path, wanted, last)
+        except FileNotFoundError:
+            raise CommandError(f"no audit log at {path}: run this on the router's machine, or name --file") from None
+        if follow:
+            _say_all(found)
+            return _say_all(logfile.follow(tail, wanted, threading.Event()))
     if json:
-        return show.as_json(list(found))
+        return show.as_json(found)
     show.table(str(path), COLUMNS, map(_row, found), (_style(line) for line in found))
 
 
