@@ -15,6 +15,7 @@ pub mod health;
 mod hints;
 pub mod load;
 mod log;
+pub mod metrics;
 mod pace;
 pub mod peer;
 pub mod proto;
