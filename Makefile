@@ -6,10 +6,14 @@ BIN := $(VENV)/bin
 # Without what reads pictures and sounds.
 LLAMA := -DLLAVA_BUILD=OFF
 CRATES := -p waypost-text -p waypost-decide -p waypost-sim -p waypost-sample -p waypost-store -p waypost-plane
-INSTALL_REDIS := test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null
+# What tests run beside Waypost; Debian's packages are called as the programs are.
+PROGRAMS := redis-server prometheus chromium
+# A package with a service does not start it here.
+APT := SYSTEMD_OFFLINE=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
+INSTALL := test "$$(id -u)" = 0 && apt-get update -qq && $(APT)
 RUST := $(shell find rust_core proto -name '*.rs' -o -name '*.proto' -o -name Cargo.toml)
 
-.PHONY: help setup demo test lint redis test-rust test-python test-clients bench image-test proto clean
+.PHONY: help setup demo test lint programs test-rust test-python test-clients bench image-test proto clean
 
 help: ## List the commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -43,15 +47,17 @@ lint: setup ## Style and types.
 	$(BIN)/buf lint proto
 	cargo fmt --all --check
 
-# Not every machine can have it: the tests that need it then say that they were skipped.
-redis:
-	@command -v redis-server >/dev/null || { echo 'redis-server is installed for the tests.'; $(INSTALL_REDIS); } \
-		|| echo 'SKIPPED: redis-server is not here and can only be installed as root with apt-get.'
+# Not every machine can have them: the tests that need them then say that they were skipped.
+programs:
+	@for each in $(PROGRAMS); do \
+		command -v $$each >/dev/null || { echo "$$each is installed for the tests."; $(INSTALL) $$each >/dev/null; } \
+			|| echo "SKIPPED: $$each is not here and can only be installed as root with apt-get."; \
+	done
 
-test-rust: redis ## The pure crates, in the profile that is shipped.
+test-rust: programs ## The pure crates, in the profile that is shipped.
 	cargo test --release --locked $(CRATES)
 
-test-python: setup ## Behaviour, against real servers.
+test-python: setup programs ## Behaviour, against real servers.
 	$(BIN)/python -m pytest
 
 test-clients: setup ## The clients in Go, TypeScript, Java and Rust; test-client-go is one of them alone.
