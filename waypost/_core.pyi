@@ -105,6 +105,9 @@ class Worker:
         Raises OSError where the address cannot be had, ValueError where a file is broken.
         """
 
+    def next_log_level(self, timeout_s: float) -> str | None:
+        """What is to be written to the log from now on, once somebody changes that; None where nobody does in time."""
+
     def drain(self, timeout_s: float) -> bool:
         """Flip health, end the calls in flight, close; whether all ended in time."""
 
@@ -286,6 +289,9 @@ class Router:
         Keys: method, request_id, mode (of the tenant's payloads), stable_model, stable, canary_model, canary; the
         replies are encoded messages.
         """
+
+    def next_log_level(self, timeout_s: float) -> str | None:
+        """What is to be written to the log from now on, once somebody changes that; None where nobody does in time."""
 
     def next_payloads(self, max: int, timeout_s: float) -> list[dict[str, Any]]:
         """Up to `max` calls with what was said, of tenants who have that kept; waits at most `timeout_s`.

@@ -173,6 +173,11 @@ impl Balancer {
         self.picker.policy()
     }
 
+    /// Other weights of the score from now on.
+    pub fn set_weights(&mut self, weights: Weights) {
+        self.weights = weights;
+    }
+
     /// Where a call goes, `session` saying whether it belongs to one.  The views are filled in where they know too
     /// little: the score, and the latency of newcomers.
     pub fn choose(&mut self, views: &mut [View], session: bool, now: Duration) -> Result<Choice, Nowhere> {

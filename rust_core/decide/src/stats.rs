@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    breaker::Breaker,
+    breaker::{Breaker, State},
     ewma::PeakEwma,
     fading::{Belief, FadingMean},
     outlier::{Exclusion, Health},
@@ -92,6 +92,8 @@ pub struct Stats {
     pub requests: u64,
     /// Those that failed.
     pub failures: u64,
+    /// Times it was left out, by its breaker or for being slow.
+    pub ejections: u64,
     /// Calls there that have had no answer at all yet.
     awaiting: u32,
     /// When an answer was last heard, or waiting for one began.
@@ -114,6 +116,7 @@ impl Stats {
             units: 0,
             requests: 0,
             failures: 0,
+            ejections: 0,
             awaiting: 0,
             quiet_since: Duration::ZERO,
             latency: PeakEwma::new(DECAY, Duration::ZERO),
@@ -197,7 +200,9 @@ impl Stats {
         self.requests += 1;
         self.failures += u64::from(!ok);
         self.success.observe(now, ok);
+        let was_open = self.is_open();
         self.breaker.record(now, ok);
+        self.ejections += u64::from(!was_open && self.is_open());
     }
 
     /// Whose fault a deadline was; the answer would have taken longer than was waited, which the average learns.
@@ -212,6 +217,7 @@ impl Stats {
     fn exclude(&mut self, now: Duration) {
         let p95 = self.p95(now);
         if p95.is_some_and(|p95| self.exclusion.observe(now, p95)) {
+            self.ejections += 1;
             self.window.clear();
             (self.p95, self.p95_at) = (None, None);
         }
@@ -264,6 +270,16 @@ impl Stats {
     /// Whether it may be chosen, being `ready`.
     pub fn health(&self, now: Duration, ready: bool) -> Health {
         Health { excluded_until: self.exclusion.until(now), breaker_allows: self.breaker.allows(now), ready }
+    }
+
+    /// Where its breaker stands.
+    pub fn breaker(&self, now: Duration) -> State {
+        self.breaker.state(now)
+    }
+
+    fn is_open(&self) -> bool {
+        // Since ever, so that one whose time is over still counts as the one that opened.
+        matches!(self.breaker.state(Duration::ZERO), State::Open { .. })
     }
 
     /// Left out for failing or for being slow.

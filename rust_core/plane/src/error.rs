@@ -79,6 +79,10 @@ pub enum Error {
     OtherTenant { named: String },
     #[error("model {model:?} was taken out of service: ask for another, or bring it back by MeshService.LoadModel")]
     ModelUnloaded { model: String },
+    #[error("model {model:?} is pinned, so it cannot be taken out of service: MeshService.PinModel lets it go")]
+    ModelPinned { model: String },
+    #[error("there is no instance {instance:?} here; there is {known}: see MeshService.ListInstances")]
+    InstanceNotFound { instance: String, known: String },
     #[error("{subject} has {limit} calls under way, as many as it may: try again in {retry_after:?}")]
     TenantFull { subject: String, limit: usize, retry_after: Duration },
     #[error("the guard takes the prompt for {label:?} ({score:.2}), which is blocked for this tenant: rephrase it")]
@@ -156,6 +160,10 @@ impl Error {
             ),
             E::OtherTenant { named } => (Code::PermissionDenied, R::PermissionDenied, vec![("tenant", named.clone())]),
             E::ModelUnloaded { model } => (Code::FailedPrecondition, R::ModelUnloaded, vec![("model", model.clone())]),
+            E::ModelPinned { model } => (Code::FailedPrecondition, R::ModelPinned, vec![("model", model.clone())]),
+            E::InstanceNotFound { instance, known } => {
+                (Code::NotFound, R::InstanceNotFound, vec![("instance", instance.clone()), ("known", known.clone())])
+            }
             E::Blocked { label, score } => {
                 (Code::PermissionDenied, R::Blocked, vec![("label", label.clone()), ("score", format!("{score:.2}"))])
             }

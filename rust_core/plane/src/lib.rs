@@ -13,6 +13,7 @@ mod gate;
 pub mod headers;
 pub mod health;
 mod hints;
+pub mod levels;
 pub mod load;
 mod log;
 pub mod metrics;

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::{levels, proto::v1::LogLevel};
+
 /// Of one process; without it, metrics alone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -10,11 +12,20 @@ pub struct Telemetry {
     pub metrics: bool,
     /// Where spans go; none: there are none.
     pub traces: Option<Traces>,
+    /// What is written to the log at first: "debug", "info", "warning" or "error".
+    pub log_level: String,
+}
+
+impl Telemetry {
+    /// What is written to the log at first.
+    pub fn level(&self) -> LogLevel {
+        levels::named(&self.log_level).unwrap_or(LogLevel::Info)
+    }
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { metrics: true, traces: None }
+        Self { metrics: true, traces: None, log_level: "info".into() }
     }
 }
 

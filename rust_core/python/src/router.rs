@@ -13,6 +13,7 @@ use pyo3::{
 };
 use waypost_plane::{
     address::{Address, InvalidAddress},
+    levels::Levels,
     router::{
         self, Audit, Events, Payload, Payloads, Ring,
         config::RouterConfig,
@@ -30,6 +31,7 @@ pub struct Router {
     audit: OnceLock<Audit>,
     shadows: OnceLock<Ring<Shadow>>,
     payloads: OnceLock<Payloads>,
+    levels: OnceLock<Levels>,
 }
 
 #[pymethods]
@@ -38,7 +40,8 @@ impl Router {
     fn new(config_json: &str) -> PyResult<Self> {
         let config = serde_json::from_str(config_json).map_err(value_error)?;
         let (events, audit, shadows) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Ok(Self { config, running: Running::default(), events, audit, shadows, payloads: OnceLock::new() })
+        let (payloads, levels) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { config, running: Running::default(), events, audit, shadows, payloads, levels })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<String> {
@@ -56,6 +59,7 @@ impl Router {
         let _ = self.audit.set(router.audit());
         let _ = self.shadows.set(router.shadows());
         let _ = self.payloads.set(router.payloads());
+        let _ = self.levels.set(router.levels());
         self.running.set(runtime, router)?;
         Ok(address)
     }
@@ -80,6 +84,13 @@ impl Router {
     /// Decisions lost because nobody took them in time.
     fn dropped_events(&self) -> u64 {
         self.events.get().map_or(0, Events::dropped)
+    }
+
+    /// What is to be written to the log from now on, once somebody changes that; waits at most `timeout_s`.
+    fn next_log_level(&self, py: Python<'_>, timeout_s: f64) -> PyResult<Option<&'static str>> {
+        let timeout = seconds(timeout_s)?;
+        let levels = self.levels.get().ok_or_else(not_started)?;
+        Ok(py.detach(|| levels.next(timeout)))
     }
 
     /// Up to `max` changes and refusals as JSON lines; waits at most `timeout_s` for the first.

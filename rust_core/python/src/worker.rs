@@ -1,12 +1,15 @@
 //! `Worker`: the plane's worker, driven by Python sessions.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
 use pyo3::{
-    exceptions::{PyOSError, PyValueError},
+    exceptions::{PyOSError, PyRuntimeError, PyValueError},
     prelude::*,
 };
-use waypost_plane::worker::{self, StartError, config::WorkerConfig, run::Runner};
+use waypost_plane::{
+    levels::Levels,
+    worker::{self, StartError, config::WorkerConfig, run::Runner},
+};
 
 use crate::{
     generate::Inbox,
@@ -20,6 +23,7 @@ pub struct Worker {
     runners: HashMap<String, Vec<Py<PyAny>>>,
     inboxes: HashMap<String, Py<Inbox>>,
     running: Running<worker::Worker>,
+    levels: OnceLock<Levels>,
 }
 
 #[pymethods]
@@ -33,7 +37,7 @@ impl Worker {
     ) -> PyResult<Self> {
         let config = serde_json::from_str(config_json).map_err(|e| PyValueError::new_err(e.to_string()))?;
         let inboxes = inboxes.unwrap_or_default();
-        Ok(Self { config, runners, inboxes, running: Running::default() })
+        Ok(Self { config, runners, inboxes, running: Running::default(), levels: OnceLock::new() })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<String> {
@@ -43,8 +47,18 @@ impl Worker {
         let started = runtime::wait(py, &runtime, worker::Worker::start(self.config.clone(), runners, inboxes));
         let worker = started.map_err(start_error)?;
         let address = worker.address().to_string();
+        // A second start keeps the first one's; `Running` refuses it.
+        let _ = self.levels.set(worker.levels());
         self.running.set(runtime, worker)?;
         Ok(address)
+    }
+
+    /// What is to be written to the log from now on, once somebody changes that; waits at most `timeout_s`.
+    fn next_log_level(&self, py: Python<'_>, timeout_s: f64) -> PyResult<Option<&'static str>> {
+        let timeout = Duration::try_from_secs_f64(timeout_s).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let not_started = || PyRuntimeError::new_err("the worker has not been started");
+        let levels = self.levels.get().ok_or_else(not_started)?;
+        Ok(py.detach(|| levels.next(timeout)))
     }
 
     fn drain(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {

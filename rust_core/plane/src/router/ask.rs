@@ -35,7 +35,7 @@ pub async fn model<T: Message + Default>(
     let snapshot = plane.registry.snapshot();
     let model = match wanted.asked.model.as_str() {
         "" => {
-            let mut ranked = models::rank(&snapshot, &wanted, plane.chooser.weights(), plane.clock.now()).ok()?;
+            let mut ranked = models::rank(&snapshot, &wanted, &plane.chooser.weights(), plane.clock.now()).ok()?;
             ranked.next(&State::default())?.model
         }
         named => models::named(&snapshot, &wanted, named).ok()?,

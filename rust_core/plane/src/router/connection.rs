@@ -22,13 +22,13 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use super::{
     config::RouterConfig,
     instance::Instance,
-    link::{Control, Link},
+    link::{self, Control, Link},
     registry::Registry,
 };
 use crate::{
     address::Address,
     health::ServingStatus,
-    proto::v1::{DescribeInstanceRequest, InstanceState, mesh_service_client::MeshServiceClient},
+    proto::v1::{DescribeInstanceRequest, InstanceState},
     server,
 };
 
@@ -136,12 +136,11 @@ impl Keeper {
 
     /// Asks what the worker serves, then follows its health.
     async fn watch(&self, link: Link, pause: &mut Pause) -> Result<(), Ended> {
-        let origin = http::Uri::from_static("http://localhost");
-        let mut mesh = MeshServiceClient::with_origin(Control(link.clone()), origin.clone());
+        let mut mesh = link::control(link.clone());
         let described = timeout(CONNECT_PATIENCE, mesh.describe_instance(DescribeInstanceRequest {})).await??;
         self.registry.described(&self.instance, described.into_inner());
         self.instance.set_link(self.lane, Some(link.clone()));
-        let mut health = HealthClient::with_origin(Control(link), origin);
+        let mut health = HealthClient::with_origin(Control(link), link::origin());
         let mut states = health.watch(HealthCheckRequest { service: String::new() }).await?.into_inner();
         while let Some(state) = states.message().await? {
             self.follow(state.status());

@@ -10,13 +10,16 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue};
+use parking_lot::Mutex;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use tonic::Code;
 use waypost_text::redact::redact;
 
 use super::{
-    config::PayloadMode, features::Features, methods::Method, replicas::Candidate, ring::Ring, signature::tier_name,
+    config::PayloadMode, features::Features, methods::Method, recent::Recent, replicas::Candidate, ring::Ring,
+    signature::tier_name,
 };
+use crate::proto::v1;
 
 const TRACE: &str = "traceparent";
 
@@ -95,6 +98,11 @@ impl HopLine {
 }
 
 impl Event {
+    /// What the call is called.
+    pub fn request_id(&self) -> &[u8] {
+        self.request_id.as_ref().map_or(&[], HeaderValue::as_bytes)
+    }
+
     /// Attempts that nobody ended were ended with the call; where it was answered, another one won.
     fn close_attempts(&mut self) {
         let code = if self.code == Code::Ok { Code::Cancelled } else { self.code };
@@ -164,22 +172,33 @@ impl From<waypost_decide::Terms> for Terms {
 
 /// Decisions on their way to whoever keeps the record.
 #[derive(Clone)]
-pub struct Events(Ring<Box<Event>>);
+pub struct Events {
+    ring: Ring<Box<Event>>,
+    recent: Arc<Mutex<Recent>>,
+}
 
 impl Events {
     /// Keeps up to `size` events.
     pub fn new(size: usize) -> Self {
-        Self(Ring::new(size))
+        Self { ring: Ring::new(size), recent: Arc::default() }
     }
 
     /// Up to `max` events as JSON lines; waits up to `timeout` for the first.  Blocks: not for the reactor's threads.
     pub fn next(&self, max: usize, timeout: Duration) -> Vec<String> {
-        self.0.next(max, timeout).iter().filter_map(|event| serde_json::to_string(event).ok()).collect()
+        let events = self.ring.next(max, timeout);
+        let lines: Vec<_> = events.iter().filter_map(|event| serde_json::to_string(event).ok()).collect();
+        self.recent.lock().note(&events, &lines);
+        lines
+    }
+
+    /// The latest of those that were fetched, as a caller asks for them.
+    pub fn recent(&self, asked: &v1::ListDecisionsRequest) -> Vec<v1::Decision> {
+        self.recent.lock().find(asked)
     }
 
     /// Events lost because nobody fetched them in time.
     pub fn dropped(&self) -> u64 {
-        self.0.dropped()
+        self.ring.dropped()
     }
 }
 
@@ -271,7 +290,7 @@ impl Drop for Record {
         if let Some(mut event) = self.event.take() {
             event.latency = latency;
             event.close_attempts();
-            self.events.0.put(event);
+            self.events.ring.put(event);
         }
     }
 }

@@ -42,7 +42,7 @@ fn explained(plane: &Plane, wanted: &Wanted) -> v1::ExplainResponse {
         models: candidates(plane, wanted),
         ..Default::default()
     };
-    let mut plan = match Plan::new(&sources, wanted, plane.chooser.weights(), 0) {
+    let mut plan = match Plan::new(&sources, wanted, &plane.chooser.weights(), 0) {
         Ok(plan) => plan,
         Err(error) => return v1::ExplainResponse { error: error.to_string(), ..response },
     };
@@ -120,7 +120,7 @@ fn looked(plane: &Plane, wanted: &Wanted, route: &Route) -> Vec<Hop> {
 /// Models that do the work, best first, and those that would but for a condition.
 fn candidates(plane: &Plane, wanted: &Wanted) -> Vec<v1::ModelCandidate> {
     let (snapshot, now) = (plane.registry.snapshot(), plane.clock.now());
-    let fit = models::contenders(&snapshot, wanted, plane.chooser.weights(), now);
+    let fit = models::contenders(&snapshot, wanted, &plane.chooser.weights(), now);
     let mut all: Vec<v1::ModelCandidate> = fit.iter().map(Into::into).collect();
     let able = snapshot.models.iter().filter(|model| {
         let unfit = fit.iter().all(|contender| contender.model.name != model.name);

@@ -67,7 +67,7 @@ impl Call {
         let plane = self.plane.clone();
         let (snapshot, now) = (plane.registry.snapshot(), plane.clock.now());
         let sources = Sources { snapshot: &snapshot, rollouts: &plane.rollouts, routes: &plane.routes, now };
-        let plan = Plan::new(&sources, wanted, plane.chooser.weights(), self.slice_key(wanted))?;
+        let plan = Plan::new(&sources, wanted, &plane.chooser.weights(), self.slice_key(wanted))?;
         self.record().note(|event| event.route = Some(plan.route().to_string()).filter(|name| !name.is_empty()));
         Ok(plan)
     }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -12,10 +12,13 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use waypost_decide::stats::{Serving, Stats};
 
-use super::{config::RouterConfig, link::Link};
+use super::{
+    config::RouterConfig,
+    link::{self, Control, Link},
+};
 use crate::{
     address::Address,
-    proto::v1::{self, DescribeInstanceResponse, InstanceState, ModelInfo},
+    proto::v1::{self, DescribeInstanceResponse, InstanceState, ModelInfo, mesh_service_client::MeshServiceClient},
 };
 
 /// One worker.
@@ -26,6 +29,8 @@ pub struct Instance {
     /// How it fares.
     pub stats: Mutex<Stats>,
     state: AtomicU8,
+    /// An operator took it out of the choice.
+    drained: AtomicBool,
     links: Mutex<Links>,
     described: Mutex<Option<Arc<Described>>>,
 }
@@ -80,15 +85,33 @@ impl Instance {
             address,
             stats: Mutex::new(Stats::new(&config.stats())),
             state: AtomicU8::new(InstanceState::Starting as u8),
+            drained: AtomicBool::new(false),
             links: Mutex::new(Links { open: vec![None; config.connections.max(1)], turn: 0 }),
             described: Mutex::new(None),
         }
     }
 
-    /// As the connection sees it; never EJECTED, which is for [`Stats::is_ejected`] to say.
+    /// As connection and operator see it; never EJECTED, which is for [`Stats::is_ejected`] to say.
     pub fn state(&self) -> InstanceState {
         let state = i32::from(self.state.load(Ordering::Acquire));
-        InstanceState::try_from(state).unwrap_or(InstanceState::Unspecified)
+        match InstanceState::try_from(state).unwrap_or(InstanceState::Unspecified) {
+            InstanceState::Ready if self.is_drained() => InstanceState::Draining,
+            state => state,
+        }
+    }
+
+    /// Whether an operator took it out of the choice.
+    pub fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire)
+    }
+
+    /// Takes it out of the choice, or back into it, where its share grows again as that of a newcomer.
+    pub fn set_drained(&self, drained: bool, now: Duration) {
+        match (self.drained.swap(drained, Ordering::AcqRel), drained) {
+            (false, true) => self.stats.lock().vanish(now),
+            (true, false) => self.stats.lock().appear(now),
+            _ => {}
+        }
     }
 
     /// Whether it takes new calls.
@@ -113,6 +136,11 @@ impl Instance {
     /// A connection for a call.
     pub fn link(&self) -> Option<Link> {
         self.links.lock().next()
+    }
+
+    /// For the router's own calls, while it is connected.
+    pub fn control(&self) -> Option<MeshServiceClient<Control>> {
+        Some(link::control(self.link()?))
     }
 
     /// Puts a new connection in the place of an old one, or none.

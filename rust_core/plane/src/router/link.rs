@@ -21,7 +21,7 @@ use http::{
 };
 use http_body::{Body, Frame};
 
-use crate::address::Address;
+use crate::{address::Address, proto::v1::mesh_service_client::MeshServiceClient};
 
 /// A connection that calls can be opened on; clones share it.
 #[derive(Clone)]
@@ -103,6 +103,16 @@ impl Body for ReplyBody {
 /// The router's own calls to a worker, by the generated clients over the same connection.
 #[derive(Clone, Debug)]
 pub struct Control(pub Link);
+
+/// What the generated clients want to know: nobody looks at it.
+pub fn origin() -> Uri {
+    Uri::from_static("http://localhost")
+}
+
+/// Calls of the contract's `MeshService` over `link`.
+pub fn control(link: Link) -> MeshServiceClient<Control> {
+    MeshServiceClient::with_origin(Control(link), origin())
+}
 
 impl tower::Service<Request<tonic::body::Body>> for Control {
     type Response = Response<ReplyBody>;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tonic::{Request, Response, Status};
-use waypost_decide::sequential::Sums;
+use waypost_decide::{breaker, sequential::Sums};
 use waypost_store::{Money, Month, StoreError};
 
 use super::{
@@ -17,12 +17,16 @@ use super::{
     explain,
     instance::Instance,
     money::LEDGER_PAUSE,
+    operate::By,
+    registry::Model,
     rollouts::{self, Published, Rollout, State},
+    status,
     tokens::Wish,
 };
 use crate::{
     error::Error,
-    proto::v1::{self, InstanceState, ModelInfo, RolloutState, mesh_service_server::MeshService},
+    levels,
+    proto::v1::{self, BreakerState, InstanceState, ModelInfo, RolloutState, mesh_service_server::MeshService},
 };
 
 const EXPLAIN: &str = "/waypost.v1.MeshService/Explain";
@@ -30,6 +34,10 @@ const GET_BUDGET: &str = "/waypost.v1.MeshService/GetBudget";
 const SET_ROLLOUT: &str = "/waypost.v1.MeshService/SetRollout";
 const LOAD_MODEL: &str = "/waypost.v1.MeshService/LoadModel";
 const UNLOAD_MODEL: &str = "/waypost.v1.MeshService/UnloadModel";
+const DRAIN_INSTANCE: &str = "/waypost.v1.MeshService/DrainInstance";
+const PIN_MODEL: &str = "/waypost.v1.MeshService/PinModel";
+const SET_WEIGHTS: &str = "/waypost.v1.MeshService/SetWeights";
+const SET_LOG_LEVEL: &str = "/waypost.v1.MeshService/SetLogLevel";
 const CREATE_TOKEN: &str = "/waypost.v1.MeshService/CreateToken";
 const REVOKE_TOKEN: &str = "/waypost.v1.MeshService/RevokeToken";
 
@@ -127,7 +135,7 @@ impl MeshService for Mesh {
         &self,
         request: Request<v1::LoadModelRequest>,
     ) -> Result<Response<v1::LoadModelResponse>, Status> {
-        let model = self.0.set_loaded(caller(&request)?, LOAD_MODEL, &request.get_ref().model, true)?;
+        let model = self.0.set_loaded(by(&request, LOAD_MODEL)?, &request.get_ref().model, true)?;
         Ok(Response::new(v1::LoadModelResponse { model }))
     }
 
@@ -135,7 +143,7 @@ impl MeshService for Mesh {
         &self,
         request: Request<v1::UnloadModelRequest>,
     ) -> Result<Response<v1::UnloadModelResponse>, Status> {
-        let model = self.0.set_loaded(caller(&request)?, UNLOAD_MODEL, &request.get_ref().model, false)?;
+        let model = self.0.set_loaded(by(&request, UNLOAD_MODEL)?, &request.get_ref().model, false)?;
         Ok(Response::new(v1::UnloadModelResponse { model }))
     }
 
@@ -174,8 +182,11 @@ impl MeshService for Mesh {
         Err(Error::NotImplemented { method: "MeshService/GetMetrics".into() }.into())
     }
 
-    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/GetStatus".into() }.into())
+    async fn get_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        Ok(Response::new(status::glance(&self.0, caller(&request)?.role)))
     }
 
     async fn get_history(&self, _: Request<v1::GetHistoryRequest>) -> Result<Response<v1::GetHistoryResponse>, Status> {
@@ -184,31 +195,41 @@ impl MeshService for Mesh {
 
     async fn list_decisions(
         &self,
-        _: Request<v1::ListDecisionsRequest>,
+        request: Request<v1::ListDecisionsRequest>,
     ) -> Result<Response<v1::ListDecisionsResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/ListDecisions".into() }.into())
+        Ok(Response::new(v1::ListDecisionsResponse { decisions: self.0.events.recent(request.get_ref()) }))
     }
 
     async fn drain_instance(
         &self,
-        _: Request<v1::DrainInstanceRequest>,
+        request: Request<v1::DrainInstanceRequest>,
     ) -> Result<Response<v1::DrainInstanceResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/DrainInstance".into() }.into())
+        let v1::DrainInstanceRequest { instance, drained } = request.get_ref();
+        let instance = self.0.set_drained(by(&request, DRAIN_INSTANCE)?, instance, *drained)?;
+        Ok(Response::new(v1::DrainInstanceResponse { instance: Some(instance) }))
     }
 
-    async fn pin_model(&self, _: Request<v1::PinModelRequest>) -> Result<Response<v1::PinModelResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/PinModel".into() }.into())
+    async fn pin_model(&self, request: Request<v1::PinModelRequest>) -> Result<Response<v1::PinModelResponse>, Status> {
+        let v1::PinModelRequest { model, pinned } = request.get_ref();
+        let model = self.0.set_pinned(by(&request, PIN_MODEL)?, model, *pinned)?;
+        Ok(Response::new(v1::PinModelResponse { model }))
     }
 
-    async fn set_weights(&self, _: Request<v1::SetWeightsRequest>) -> Result<Response<v1::SetWeightsResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/SetWeights".into() }.into())
+    async fn set_weights(
+        &self,
+        request: Request<v1::SetWeightsRequest>,
+    ) -> Result<Response<v1::SetWeightsResponse>, Status> {
+        let weights = self.0.set_weights(by(&request, SET_WEIGHTS)?, request.get_ref().weights)?;
+        Ok(Response::new(v1::SetWeightsResponse { weights: Some(weights) }))
     }
 
     async fn set_log_level(
         &self,
-        _: Request<v1::SetLogLevelRequest>,
+        request: Request<v1::SetLogLevelRequest>,
     ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/SetLogLevel".into() }.into())
+        let v1::SetLogLevelRequest { level, instance } = request.get_ref();
+        let (by, level) = (by(&request, SET_LOG_LEVEL)?, levels::asked(*level)?);
+        Ok(Response::new(v1::SetLogLevelResponse { instances: self.0.set_log_level(by, level, instance).await? }))
     }
 }
 
@@ -223,19 +244,9 @@ impl Mesh {
     }
 }
 
-impl Plane {
-    /// Takes a model out of service, or back into it.
-    pub(super) fn set_loaded(
-        &self,
-        by: &Caller,
-        method: &str,
-        name: &str,
-        loaded: bool,
-    ) -> Result<Option<ModelInfo>, Error> {
-        let result = self.registry.set_loaded(name, loaded);
-        self.audit.changed(by, method, &format!("model {name:?}"), &result);
-        Ok(result?.replicas.first().map(|replica| ModelInfo { unloaded: !loaded, ..replica.served.info.clone() }))
-    }
+/// Who asks for a change, and how.
+pub fn by<'a, T>(request: &'a Request<T>, method: &'static str) -> Result<By<'a>, Error> {
+    Ok(By { caller: caller(request)?, method })
 }
 
 /// Who calls: the door has said so.
@@ -360,13 +371,19 @@ impl TryFrom<v1::Rollout> for Rollout {
     }
 }
 
+/// The model of this name.
+pub fn model(plane: &Plane, of: &Model) -> Option<ModelInfo> {
+    models(plane).into_iter().find(|info| *info.name == *of.name)
+}
+
 /// Each version of each model once, with all that any instance has of it.
 pub fn models(plane: &Plane) -> Vec<ModelInfo> {
     let mut merged: BTreeMap<(String, String), ModelInfo> = BTreeMap::new();
     let snapshot = plane.registry.snapshot();
     let (models, unloaded) = (snapshot.models.iter().zip(repeat(false)), snapshot.unloaded.iter().zip(repeat(true)));
     for (replica, unloaded) in models.chain(unloaded).flat_map(|(model, un)| model.replicas.iter().zip(repeat(un))) {
-        let info = ModelInfo { unloaded, ..replica.served.info.clone() };
+        let pinned = plane.registry.is_pinned(&replica.served.info.name);
+        let info = ModelInfo { unloaded, pinned, ..replica.served.info.clone() };
         let key = (info.name.clone(), info.version.clone());
         merged.entry(key).and_modify(|known| merge(known, &info)).or_insert(info);
     }
@@ -395,7 +412,8 @@ pub fn instances(plane: &Plane) -> Vec<v1::InstanceStatus> {
     plane.registry.instances().iter().map(|instance| status(instance, now)).collect()
 }
 
-fn status(instance: &Instance, now: Duration) -> v1::InstanceStatus {
+/// How one fares.
+pub fn status(instance: &Instance, now: Duration) -> v1::InstanceStatus {
     let described = instance.described();
     let served = described.iter().flat_map(|described| &described.models);
     let mut models = Vec::new();
@@ -418,6 +436,13 @@ fn status(instance: &Instance, now: Duration) -> v1::InstanceStatus {
         latency_ewma: stats.latency(now).and_then(|latency| latency.try_into().ok()),
         latency_p95: stats.p95(now).and_then(|latency| latency.try_into().ok()),
         success_rate: stats.success(now),
-        ..Default::default()
+        breaker: match stats.breaker(now) {
+            breaker::State::Closed { .. } => BreakerState::Closed,
+            breaker::State::HalfOpen { .. } => BreakerState::HalfOpen,
+            breaker::State::Open { .. } => BreakerState::Open,
+        }
+        .into(),
+        ejections: stats.ejections,
+        drained: instance.is_drained(),
     }
 }

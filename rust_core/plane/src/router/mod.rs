@@ -9,9 +9,13 @@
 //! and [`payloads`] what was said, for those who want that kept.
 //!
 //! Beside it, [`registry`] and [`connection`] keep the [`instance`]s known and connected, [`explain`] says where a
-//! call would go, [`feedback`] takes what callers think of an answer, and [`oip`] is a door for tensors.
+//! call would go, [`operate`] changes what runs, [`feedback`] takes what callers think of an answer, and [`oip`] is a door for tensors.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::HeaderMap;
 use tokio::runtime::Handle;
@@ -25,6 +29,7 @@ use crate::{
     flight::Flights,
     headers,
     health::Health,
+    levels::Levels,
     peer::{Door, Peer},
     proto::{self, v1::mesh_service_server::MeshServiceServer},
     server::{self, Entrance, Server},
@@ -57,9 +62,11 @@ mod models;
 mod money;
 mod names;
 mod oip;
+mod operate;
 mod outcome;
 mod payloads;
 mod plan;
+mod recent;
 mod registry;
 mod replicas;
 mod reply;
@@ -127,6 +134,8 @@ pub struct Plane {
     /// Conversations that would never end by themselves end by this.
     leaving: CancellationToken,
     events: Events,
+    levels: Levels,
+    started: SystemTime,
     payloads: Payloads,
     clock: Clock,
 }
@@ -159,6 +168,8 @@ impl Plane {
             feedback: Feedback::default(),
             names: Names::default(),
             events: Events::new(config.limits.event_ring),
+            levels: Levels::new(config.telemetry.level()),
+            started: SystemTime::now(),
             payloads: Payloads::new(&config.payloads),
             flights,
             leaving: CancellationToken::new(),
@@ -257,6 +268,11 @@ impl Router {
     /// The record of its decisions.
     pub fn events(&self) -> Events {
         self.plane.events.clone()
+    }
+
+    /// What its process is to write to its log.
+    pub fn levels(&self) -> Levels {
+        self.plane.levels.clone()
     }
 
     /// The record of changes and refusals.

@@ -112,6 +112,8 @@ struct Members {
     list: Vec<Member>,
     /// Models out of service.
     unloaded: HashSet<String>,
+    /// Models that stay in service.
+    pinned: HashSet<String>,
     /// Names whose health was reported.
     reported: HashSet<String>,
     /// Health stays as it is from now on.
@@ -189,12 +191,49 @@ impl Registry {
         let snapshot = self.snapshot();
         let model = snapshot.model(name).or(snapshot.unloaded(name)).cloned();
         let model = model.ok_or_else(|| models::unknown(&snapshot, name))?;
+        if !loaded && members.pinned.contains(name) {
+            return Err(Error::ModelPinned { model: name.into() });
+        }
         match loaded {
             true => members.unloaded.remove(name),
             false => members.unloaded.insert(name.to_string()),
         };
         self.refresh(&mut members);
         Ok(model)
+    }
+
+    /// Keeps a model from being taken out of service, or no longer; it is the model then.
+    pub fn set_pinned(&self, name: &str, pinned: bool) -> Result<Arc<Model>, Error> {
+        let mut members = self.members.lock();
+        let snapshot = self.snapshot();
+        let model = snapshot.model(name).cloned().ok_or_else(|| models::unknown(&snapshot, name))?;
+        match pinned {
+            true => members.pinned.insert(name.to_string()),
+            false => members.pinned.remove(name),
+        };
+        Ok(model)
+    }
+
+    /// Whether a model cannot be taken out of service.
+    pub fn is_pinned(&self, name: &str) -> bool {
+        self.members.lock().pinned.contains(name)
+    }
+
+    /// The instance of this name.
+    pub fn instance(&self, name: &str) -> Result<Arc<Instance>, Error> {
+        let all = self.instances();
+        all.iter().find(|instance| *instance.name() == *name).cloned().ok_or_else(|| {
+            let known: Vec<_> = all.iter().map(|instance| instance.name()).collect();
+            Error::InstanceNotFound { instance: name.into(), known: known.join(", ") }
+        })
+    }
+
+    /// Takes an instance out of the choice, or back into it.
+    pub fn set_drained(&self, name: &str, drained: bool) -> Result<Arc<Instance>, Error> {
+        let instance = self.instance(name)?;
+        instance.set_drained(drained, self.clock.now());
+        self.report(&mut self.members.lock());
+        Ok(instance)
     }
 
     /// The way to TCP workers, where it is by TLS.

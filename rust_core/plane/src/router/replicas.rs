@@ -75,7 +75,7 @@ pub enum NoPick {
 pub struct Chooser {
     config: Arc<RouterConfig>,
     balancers: RwLock<HashMap<Arc<str>, Arc<Mutex<Balancer>>>>,
-    weights: Weights,
+    weights: RwLock<Weights>,
     seed: u64,
     clock: Clock,
 }
@@ -84,12 +84,18 @@ impl Chooser {
     /// By the policy and weights of `config`.
     pub fn new(config: Arc<RouterConfig>, clock: Clock) -> Self {
         let seed = config.seed.map_or_else(rand::random, i64::cast_unsigned);
-        Self { weights: config.weights.into(), balancers: RwLock::default(), config, seed, clock }
+        Self { weights: RwLock::new(config.weights.into()), balancers: RwLock::default(), config, seed, clock }
     }
 
     /// The weights of the score.
-    pub fn weights(&self) -> &Weights {
-        &self.weights
+    pub fn weights(&self) -> Weights {
+        *self.weights.read()
+    }
+
+    /// Other weights from now on.
+    pub fn set_weights(&self, weights: Weights) {
+        *self.weights.write() = weights;
+        self.balancers.read().values().for_each(|balancer| balancer.lock().set_weights(weights));
     }
 
     /// Chooses among the ready replicas of `model` that meet `wanted` and are not in `tried`.
@@ -132,7 +138,8 @@ impl Chooser {
         }
         let seed = xxh3_64_with_seed(model.as_bytes(), self.seed);
         let panic_share = self.config.outlier.panic_share;
-        let fresh = || Arc::new(Mutex::new(Balancer::new(self.config.policy.into(), self.weights, panic_share, seed)));
+        let fresh =
+            || Arc::new(Mutex::new(Balancer::new(self.config.policy.into(), self.weights(), panic_share, seed)));
         self.balancers.write().entry(model.clone()).or_insert_with(fresh).clone()
     }
 

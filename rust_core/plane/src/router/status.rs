@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use waypost_decide::tier::TierStatus;
 
-use super::{Plane, mesh, routes::Route, semantic::Semantic, signature::tier_name};
+use super::{Plane, auth::Role, mesh, routes::Route, semantic::Semantic, signature::tier_name};
 use crate::{
     address::Address,
-    proto::v1::{InstanceStatus, ModelInfo, Task},
+    proto::v1::{self, InstanceStatus, ModelInfo, Task, Tier},
 };
 
 /// Everything at a glance.
@@ -28,6 +28,46 @@ pub fn of(plane: &Plane, address: &Address) -> Value {
         "instances": mesh::instances(plane).iter().map(instance).collect::<Vec<_>>(),
         "models": mesh::models(plane).iter().map(model).collect::<Vec<_>>(),
     })
+}
+
+/// The same for callers, without instances and models, which have calls of their own.
+pub fn glance(plane: &Plane, role: Role) -> v1::GetStatusResponse {
+    v1::GetStatusResponse {
+        instance: plane.config.instance.clone(),
+        version: plane.config.version.clone(),
+        started: Some(plane.started.into()),
+        policy: plane.config.policy.as_str().into(),
+        in_flight: plane.limit.in_use() as u32,
+        max_in_flight: plane.limit.max() as u32,
+        retry_budget: plane.budget.balance() as f64,
+        weights: Some(plane.chooser.weights().into()),
+        log_level: plane.levels.now().into(),
+        cache: Some(cache_status(plane)),
+        tiers: plane.reader.status(plane.clock.now()).map(tier_statuses).unwrap_or_default(),
+        routes: plane.routes.all().map(|route| route_status(route)).collect(),
+        dropped_events: plane.events.dropped() + plane.audit.dropped() + plane.payloads.dropped(),
+        role: v1::Role::from(role).into(),
+    }
+}
+
+fn cache_status(plane: &Plane) -> v1::CacheStatus {
+    let (hits, misses) = plane.cache.counts();
+    let [near_hits, audited, false_hits] = plane.semantic.as_ref().map(Semantic::counts).unwrap_or_default();
+    v1::CacheStatus { hits, near_hits, misses, bytes: plane.cache.bytes() as u64, audited, false_hits }
+}
+
+/// Of those that prompts are placed in by targets, cheapest first.
+fn tier_statuses(status: TierStatus) -> Vec<v1::TierStatus> {
+    let tiers = [Tier::Simple, Tier::Medium, Tier::High, Tier::Premium];
+    let achieved = status.achieved.unwrap_or_default();
+    let all = tiers.into_iter().zip(status.targets).zip(achieved);
+    all.map(|((tier, target), achieved)| v1::TierStatus { tier: tier.into(), target, achieved }).collect()
+}
+
+fn route_status(route: &Route) -> v1::RouteStatus {
+    let shares = route.shares().into_iter();
+    let shares = shares.map(|(model, share)| v1::RouteShare { model: model.to_string(), share: f64::from(share) });
+    v1::RouteStatus { name: route.name.to_string(), shares: shares.collect() }
 }
 
 fn cache(plane: &Plane) -> Value {

@@ -6,6 +6,7 @@ use waypost_decide::admit::Limit;
 use super::shell::SharedShell;
 use crate::{
     error::Error,
+    levels,
     proto::v1::{self, mesh_service_server::MeshService},
 };
 
@@ -143,9 +144,10 @@ impl MeshService for Mesh {
 
     async fn set_log_level(
         &self,
-        _: Request<v1::SetLogLevelRequest>,
+        request: Request<v1::SetLogLevelRequest>,
     ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
-        Err(of_the_router("SetLogLevel"))
+        self.0.levels.set(levels::asked(request.get_ref().level)?);
+        Ok(Response::new(v1::SetLogLevelResponse { instances: vec![self.0.config.instance.clone()] }))
     }
 }
 

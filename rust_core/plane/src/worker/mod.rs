@@ -17,6 +17,7 @@ use crate::{
     flight::Flights,
     gate::Gate,
     health::{self, Health, ServingStatus},
+    levels::Levels,
     proto::v1::{
         Task, classify_service_server::ClassifyServiceServer, embed_service_server::EmbedServiceServer,
         generate_service_server::GenerateServiceServer, mesh_service_server::MeshServiceServer,
@@ -68,6 +69,7 @@ pub enum StartError {
 /// A running worker.
 pub struct Worker {
     server: Server,
+    levels: Levels,
 }
 
 impl Worker {
@@ -90,7 +92,9 @@ impl Worker {
         let generators = config.generators.iter().map(open).collect();
         let flights = Flights::default();
         let room = Limit::new(config.limits.queue_limit);
-        let shell = Arc::new(Shell { config, models, generators, room, flights: flights.clone() });
+        let levels = Levels::new(config.telemetry.level());
+        let shell =
+            Arc::new(Shell { config, models, generators, room, flights: flights.clone(), levels: levels.clone() });
         let health = Health::default();
         let limit = shell.limits().max_receive_bytes;
         let measured = move |request: Request<Incoming>| request.map(|body| Measured::new(body, limit));
@@ -100,12 +104,17 @@ impl Worker {
         let gate = move |peer| Gate::new(app.clone(), peer);
         let server = Server::start(&[entrance], gate, health.clone(), flights).await.map_err(listen)?;
         report_serving(&shell, &health);
-        Ok(Self { server })
+        Ok(Self { server, levels })
     }
 
     /// Where it listens.
     pub fn address(&self) -> &Address {
         &self.server.address
+    }
+
+    /// What its process is to write to its log.
+    pub fn levels(&self) -> Levels {
+        self.levels.clone()
     }
 
     /// Flips health, lets the calls in flight end, closes; whether all ended within `patience`.

@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     flight::{Flight, Flights},
     headers, hints,
+    levels::Levels,
     proto::v1::{self, Task},
 };
 
@@ -35,6 +36,8 @@ pub struct Shell {
     pub room: Limit,
     /// Calls inside.
     pub flights: Flights,
+    /// What its process is to write to its log.
+    pub levels: Levels,
 }
 
 /// One call from its arrival on.

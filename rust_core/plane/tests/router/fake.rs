@@ -292,7 +292,7 @@ impl mesh_service_server::MeshService for Worker {
         &self,
         _: Request<v1::SetLogLevelRequest>,
     ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
-        Err(Status::unimplemented("a worker's"))
+        Ok(Response::new(v1::SetLogLevelResponse { instances: vec![self.name.clone()] }))
     }
 }
 

@@ -8,4 +8,5 @@ mod fake;
 mod forward;
 mod instances;
 mod leaving;
+mod operate;
 mod stream;

@@ -69,9 +69,14 @@ fn not_done<T>(method: &str) -> Result<T, Status> {
 }
 
 impl Oip {
-    fn set_loaded<T>(&self, request: &Request<T>, method: &str, model: &str, loaded: bool) -> Result<(), Error> {
-        let caller = mesh::caller(request)?;
-        self.plane.set_loaded(caller, method, model, loaded).map(|_| ())
+    fn set_loaded<T>(
+        &self,
+        request: &Request<T>,
+        method: &'static str,
+        model: &str,
+        loaded: bool,
+    ) -> Result<(), Error> {
+        self.plane.set_loaded(mesh::by(request, method)?, model, loaded).map(|_| ())
     }
 }
 
