@@ -22,6 +22,9 @@ import orjson
 Line = dict[str, Any]
 Wanted = Callable[[Line], bool]
 
+LOOK_MS = 1000
+"""Followers look so often even if nothing is announced: a change may come just before they are told of changes."""
+
 
 class RotatingFile:
     """Appends to a file that only this user reads; at `max_bytes` it is renamed to `….1`, and that one to `….2`.
@@ -71,8 +74,10 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
     return False
 
 
-def last(path: Path, wanted: Wanted, most: int = 0) -> list[Line]:
+def last(path: Path, wanted: Wanted, most: int = 0, having: bytes = b"") -> list[Line]:
     """The last wanted lines of the file and of those it was before, the oldest first; 0: all of them.
+
+    Lines without `having` are not looked into, which is much quicker where few have it.
 
     Raises:
         FileNotFoundError: there is none of them.
@@ -80,8 +85,17 @@ def last(path: Path, wanted: Wanted, most: int = 0) -> list[Line]:
     files = [*([path] if path.exists() else []), *_older(path)]
     if not files:
         raise FileNotFoundError(2, "no log", str(path))
-    newest_first = (line for file in files for line in parsed(_reversed(file), wanted))
+    texts = (text for file in files for text in _reversed(file) if having in text)
+    newest_first = parsed(texts, wanted)
     return [*islice(newest_first, most or None)][::-1]
+
+
+def first(path: Path) -> Line | None:
+    """The oldest line that is kept; None: there is none."""
+    for file in [*reversed(_older(path)), path]:
+        with suppress(FileNotFoundError), file.open("rb") as lines:
+            return next(parsed(lines, lambda line: True), None)
+    return None
 
 
 def _older(path: Path) -> list[Path]:
@@ -105,7 +119,16 @@ def follow(tail: Tail, wanted: Wanted, stop: threading.Event) -> Iterator[Line]:
     import watchfiles
 
     yield from parsed(tail.more(), wanted)
-    for _ in watchfiles.watch(tail.folder, stop_event=stop, watch_filter=None, step=50, recursive=False):
+    changes = watchfiles.watch(
+        tail.folder,
+        stop_event=stop,
+        watch_filter=None,
+        step=50,
+        recursive=False,
+        rust_timeout=LOOK_MS,
+        yield_on_timeout=True,
+    )
+    for _ in changes:
         yield from parsed(tail.more(), wanted)
 
 

@@ -19,6 +19,7 @@ from waypost.cli import (
     config,
     demo,
     generate,
+    logs,
     models,
     money,
     processes,
@@ -65,6 +66,7 @@ for name, command in COMMANDS.items():
 GROUPS: dict[str, typer.Typer] = {
     "rollout": rollout.group,
     "models": models.group,
+    "logs": logs.group,
     "token": token.group,
     "train": train.group,
     "config": config.group,

@@ -38,14 +38,14 @@ Seed = Annotated[int | None, typer.Option(help="Draws the same tokens again.", s
 System = Annotated[str, typer.Option(help="What the model is told before the conversation.")]
 Adapter = Annotated[str, typer.Option(help="LoRA adapter of the model by name.")]
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def duration(text: str) -> float:
-    """Seconds of "90", "90s", "30m", "2h" or "1d"."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    """Seconds of "90", "250ms", "90s", "30m", "2h" or "1d"."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", text.strip())
     if not found or not float(found[1]):
-        raise typer.BadParameter(f"{text!r} is no time above zero: write seconds, or such as 90s, 30m, 2h, 1d")
+        raise typer.BadParameter(f"{text!r} is no time above zero: write seconds, or such as 250ms, 90s, 30m, 2h, 1d")
     return float(found[1]) * _UNITS[found[2]]
 
 

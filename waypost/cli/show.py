@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod
+    from rich.table import Table
 
     from waypost.results import Classification, ServedBy, Timings
 
@@ -31,7 +32,14 @@ def as_json(value: Any) -> None:
 def table(
     title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], styles: Iterable[str] = itertools.repeat("")
 ) -> None:
-    """Prints rows under a title, each in its style; columns that end in a space are right-aligned.
+    """Prints a `grid`."""
+    console().print(grid(title, columns, rows, styles))
+
+
+def grid(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], styles: Iterable[str] = itertools.repeat("")
+) -> Table:
+    """Rows under a title, each in its style; columns that end in a space are right-aligned.
 
     Square brackets in cells are just that: texts of callers and models are not markup.
     """
@@ -45,7 +53,7 @@ def table(
         made.add_column(column.strip(), justify=justify, overflow="fold", no_wrap=right or not made.columns)
     for row, style in zip(rows, styles, strict=False):
         made.add_row(*(Text(printable(str(cell))) for cell in row), style=style)
-    console().print(made)
+    return made
 
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -87,9 +95,13 @@ def usd(amount: float) -> str:
 
 def gauge(share: float, width: int = 8) -> str:
     """A share from 0 to 1 as a bar and a number."""
+    return f"{bar(share, width):<{width}} {share:.2f}"
+
+
+def bar(share: float, width: int) -> str:
+    """A share from 0 to 1 of so many letters."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
-    bar = "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
-    return f"{bar:<{width}} {share:.2f}"
+    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
 
 
 def shortened(text: str, width: int = 60) -> str:
