@@ -49,9 +49,13 @@ class Gateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._clients.close()
+        self.stop()
+        self._socket.close()
+
+    def stop(self) -> None:
+        """Drains, and ends."""
         self._server.should_exit = True
         self._thread.join(PATIENCE_S)
-        self._socket.close()
 
     async def _serve(self) -> None:
         self._server = service.server(self._config, self._router, self.certificates)

@@ -92,23 +92,3 @@ def test_capacity(gateway: Gateway, instances: list[mesh_pb2.InstanceStatus]) ->
     }
     del instances[0]
     assert gateway.get("/api/capacity-status").json()["status"] == "down"
-
-
-@pytest.mark.usefixtures("instances")
-def test_figures_for_prometheus(gateway: Gateway) -> None:
-    """Of instances and of the gateway itself; a path that is not there makes no label."""
-    gateway.get("/v1/models")
-    gateway.get("/nowhere")
-    text = gateway.get("/metrics").text
-    assert 'tsa_instance_queue_depth{instance="w-0"} 3.0' in text
-    assert 'waypost_http_requests_total{path="/v1/models",status="200"} 1.0' in text
-    assert 'waypost_http_request_seconds_count{path="/v1/models"} 1.0' in text
-    assert "waypost_router_up 1.0" in text
-    assert "nowhere" not in text
-
-
-def test_figures_without_a_router(gateway: Gateway) -> None:
-    """The gateway's own are there all the same."""
-    text = gateway.get("/metrics").text
-    assert "waypost_router_up 0.0" in text
-    assert "waypost_http_in_flight" in text

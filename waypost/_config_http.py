@@ -23,5 +23,9 @@ class Http(Section):
     """Seconds a request may take that brings no `X-Waypost-Timeout-S` of its own; then 504."""
     drain_s: Seconds = 10.0
     """Seconds the requests under way get to finish at shutdown; then they are cut."""
+    max_live: Count = 16
+    """Open streams of `/api/live`, each of them somebody who looks on; one more fails with 429."""
+    hosts: Strings = ()
+    """Names under which pages and clients may call, beside addresses and names of the own network; "*": all."""
     cors_origins: Strings = ()
     """Origins whose pages may call this, such as "https://app.example"; "*": all; empty: none."""

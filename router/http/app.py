@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,21 +17,48 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from router.http import chat_ask, classify, completions, embeddings, infer, mesh, models, openapi, rerank
+from router.http import (
+    chat_ask,
+    classify,
+    completions,
+    controls,
+    embeddings,
+    infer,
+    live,
+    mesh,
+    models,
+    openapi,
+    rerank,
+    static,
+)
 from router.http.chat import ChatChunk, ChatReply, chat
 from router.http.endpoint import Door, Endpoint, Gate, Limits
 from router.http.exchange import Exchange
 from router.http.failure import Failure
 from router.http.health import Health, healthz, readyz
-from router.http.metrics import Meter, scraped
+from router.http.hosts import Hosts
+from router.http.metrics import Meter
 from router.http.reply import Reply, json
+from router.http.scrape import scraped
 from router.http.upstream import Upstream
-from waypost import control
+from waypost import control, observed, results
 from waypost.config import Http
 
 
-def endpoints(meter: Meter) -> tuple[Endpoint, ...]:
+def endpoints(meter: Meter, audience: live.Audience) -> tuple[Endpoint, ...]:
     """Everything there is."""
+    return (
+        *_openai(),
+        *_mesh(),
+        *_controls(),
+        Endpoint("GET", "/api/live", live.live(audience), bytes, event=live.LiveEvent, limited=False),
+        Endpoint("GET", "/metrics", scraped(meter), bytes, limited=False),
+        Endpoint("GET", "/healthz", healthz, Health, limited=False),
+        Endpoint("GET", "/readyz", readyz, Health, limited=False),
+    )
+
+
+def _openai() -> tuple[Endpoint, ...]:
     return (
         Endpoint("POST", "/v1/chat/completions", chat, ChatReply, chat_ask.ChatRequest, ChatChunk, chat_ask.NAMES),
         Endpoint(
@@ -61,6 +89,11 @@ def endpoints(meter: Meter) -> tuple[Endpoint, ...]:
         ),
         Endpoint("GET", "/v1/models", models.models, models.ModelsReply),
         Endpoint("GET", "/v1/models/{model}", models.model, models.ModelCard),
+    )
+
+
+def _mesh() -> tuple[Endpoint, ...]:
+    return (
         Endpoint("POST", "/models/infer", infer.infer, infer.InferReply, infer.InferRequest, names=infer.NAMES),
         Endpoint(
             "POST",
@@ -72,9 +105,31 @@ def endpoints(meter: Meter) -> tuple[Endpoint, ...]:
         ),
         Endpoint("GET", "/api/routing-metrics", mesh.routing_metrics, mesh.RoutingMetrics),
         Endpoint("GET", "/api/capacity-status", mesh.capacity_status, mesh.Capacity),
-        Endpoint("GET", "/metrics", scraped(meter), bytes, limited=False),
-        Endpoint("GET", "/healthz", healthz, Health, limited=False),
-        Endpoint("GET", "/readyz", readyz, Health, limited=False),
+        Endpoint("GET", "/api/decisions", live.decisions, live.Decisions, query=live.DecisionsQuery),
+    )
+
+
+def _controls() -> tuple[Endpoint, ...]:
+    rows: tuple[tuple[str, Any, Any, Any], ...] = (
+        ("instances/drain", controls.drain, results.InstanceStatus, controls.DrainRequest),
+        ("models/pin", controls.pin, results.ModelInfo, controls.PinRequest),
+        ("models/load", controls.load, results.ModelInfo, controls.ModelRequest),
+        ("models/unload", controls.unload, results.ModelInfo, controls.ModelRequest),
+        ("weights", controls.weights, observed.ScoreWeights, controls.WeightsRequest),
+        ("rollouts", controls.rollout, control.Rollout, controls.RolloutRequest),
+        ("log-level", controls.log_level, controls.LogLevelReply, controls.LogLevelRequest),
+    )
+    return tuple(
+        Endpoint("POST", f"/api/{path}", handler, replies, asks, names=controls.NAMES)
+        for path, handler, replies, asks in rows
+    )
+
+
+def _pages() -> tuple[Endpoint, ...]:
+    found = static.files()
+    return (
+        Endpoint("GET", "/", static.index(found), bytes, limited=False),
+        Endpoint("GET", "/dashboard/{file:path}", static.asset(found), bytes, limited=False),
     )
 
 
@@ -83,8 +138,9 @@ def app(config: Http, router: str) -> Starlette:
     meter, upstream = Meter(), Upstream(router)
     gate = Gate(config.max_in_flight)
     meter.watch(lambda: gate.inside)
-    limits = Limits(config.max_body_bytes, config.default_timeout_s, gate)
-    table = endpoints(meter)
+    limits = Limits(config.max_body_bytes, config.default_timeout_s, gate, Hosts(config))
+    audience = live.Audience(config.max_live)
+    table = endpoints(meter, audience)
     document = json(openapi.document(table))
 
     async def described(exchange: Exchange, ask: None) -> Reply:
@@ -95,7 +151,7 @@ def app(config: Http, router: str) -> Starlette:
         yield
         await upstream.close()
 
-    doors = [*table, Endpoint("GET", "/openapi.json", described, bytes, limited=False)]
+    doors = [*table, *_pages(), Endpoint("GET", "/openapi.json", described, bytes, limited=False)]
     made = Starlette(
         routes=[Route(each.path, Door(each, upstream, limits, meter), methods=[each.method]) for each in doors],
         middleware=_cors(config),
@@ -103,6 +159,7 @@ def app(config: Http, router: str) -> Starlette:
         lifespan=lifespan,
     )
     made.router.redirect_slashes = False
+    made.state.ending = audience.ending
     return made
 
 

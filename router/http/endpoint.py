@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from router.http import failure, reply, shape
 from router.http.exchange import Exchange
 from router.http.failure import ClientGone, Failure
+from router.http.hosts import Hosts
 from router.http.metrics import Meter
 from router.http.upstream import Upstream
 
@@ -32,6 +33,7 @@ class Endpoint:
         replies: type of what it returns; `bytes` for text.
         event: type of an event, where it may stream.
         names: what the contract's fields are called in its requests.
+        query: what may stand behind its path's `?`; the handler gets it instead of a body.
         limited: whether it counts among the requests under way.
     """
 
@@ -43,6 +45,7 @@ class Endpoint:
     event: Any = None
     names: Mapping[str, str] = field(default_factory=dict)
     limited: bool = True
+    query: type[shape.Query] | None = None
 
 
 @dataclass
@@ -60,6 +63,7 @@ class Limits:
     max_body_bytes: int
     timeout_s: float
     gate: Gate
+    hosts: Hosts
 
 
 class Door:
@@ -87,6 +91,7 @@ class Door:
     async def _answered(self, exchange: Exchange) -> int:
         """The reply's status, once it is sent."""
         try:
+            self._limits.hosts.check(exchange.headers.get(b"host"))
             if self._gate.inside > self._gate.limit:
                 raise _full(self._gate.limit)
             answer = await self._endpoint.handler(exchange, await self._asked(exchange))
@@ -98,6 +103,8 @@ class Door:
         return await sent.send(exchange)
 
     async def _asked(self, exchange: Exchange) -> Any:
+        if self._endpoint.query is not None:
+            return shape.read_query(self._endpoint.query, exchange.scope["query_string"])
         if self._endpoint.asks is None:
             return None
         # Said by name: what has another type, or none, a browser sends from any page without asking first.

@@ -69,14 +69,16 @@ class Exchange:
             raise _too_large(limit)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def call(self, stub: Any, request: Message) -> Any:
+    async def call(self, stub: Any, request: Message, patience_s: float | None = None) -> Any:
         """The router's answer; what its trailers say of it goes into the reply's headers.
+
+        `patience_s` counts instead of the time that the request has.
 
         Raises:
             grpc.aio.AioRpcError: it failed.
             ClientGone: the client has left, and the call was cancelled.
         """
-        started = self.start(stub, request)
+        started = self.start(stub, request, patience_s)
         with self._watching(started):
             try:
                 reply = await started
@@ -109,9 +111,9 @@ class Exchange:
             finally:
                 started.cancel()
 
-    def start(self, stub: Any, request: Message) -> Any:
+    def start(self, stub: Any, request: Message, patience_s: float | None = None) -> Any:
         """Sends a call."""
-        return stub(request, timeout=self._timeout(), metadata=self._metadata())
+        return stub(request, timeout=patience_s or self._timeout(), metadata=self._metadata())
 
     def note(self, trailers: Any) -> None:
         """Puts what the router says of a call into the reply's headers."""
@@ -132,11 +134,23 @@ class Exchange:
             for task in watch:
                 task.cancel()
 
+    @contextmanager
+    def left(self) -> Iterator[asyncio.Task[None]]:
+        """A task that is done when the client has left."""
+        watch = asyncio.create_task(self._leaving())
+        try:
+            yield watch
+        finally:
+            watch.cancel()
+
     async def _watch(self, call: Any) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await self._leaving()
         self._gone = True
         call.cancel()
+
+    async def _leaving(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         metadata = [("x-request-id", self.request_id)]

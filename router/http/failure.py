@@ -152,7 +152,7 @@ def renamed(path: str, names: Mapping[str, str]) -> str:
     """A field of the contract as the request calls it: `texts[3]` is `input[3]`."""
     for ours, theirs in names.items():
         if path == ours or re.match(rf"{re.escape(ours)}[.\[]", path):
-            return theirs + path[len(ours) :]
+            return (theirs + path[len(ours) :]).removeprefix(".")
     return path
 
 

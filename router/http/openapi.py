@@ -16,6 +16,7 @@ from router.http.endpoint import Endpoint
 from router.http.exchange import MAX_TIMEOUT_S
 from router.http.failure import ErrorReply
 from router.http.hints import HEADERS, Hints
+from router.http.shape import Query
 
 Doc = dict[str, Any]
 
@@ -28,6 +29,7 @@ FAILURES = {
     "409": "Somebody else changed it meanwhile.",
     "413": "The body, or a text in it, is too large.",
     "415": "The body is not JSON.",
+    "421": "The host is none that this gateway answers for.",
     "429": "Too many requests, or no money left; Retry-After says when to come back, where that helps.",
     "500": "The model or the gateway failed.",
     "501": "This mesh does not answer such requests.",
@@ -86,7 +88,8 @@ def _operation(of: Endpoint, schemas: dict[Any, Doc]) -> Doc:
         "responses": {"200": _answer(of, schemas)}
         | {status: {"$ref": f"#/components/responses/{status}"} for status in FAILURES},
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in _header_names(of)]
-        + [_in_path(name) for name in re.findall(r"{(\w+)}", of.path)],
+        + [_in_path(name) for name in re.findall(r"{(\w+)}", of.path)]
+        + (_in_query(of.query) if of.query else []),
     }
     if of.asks:
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas[of.asks]}}}
@@ -94,9 +97,9 @@ def _operation(of: Endpoint, schemas: dict[Any, Doc]) -> Doc:
 
 
 def _answer(of: Endpoint, schemas: dict[Any, Doc]) -> Doc:
-    if of.replies is bytes:
+    if of.replies is bytes and not of.event:
         return {"description": "Text.", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    content = {"application/json": {"schema": schemas[of.replies]}}
+    content = {} if of.replies is bytes else {"application/json": {"schema": schemas[of.replies]}}
     if of.event:
         content["text/event-stream"] = {"schema": {"type": "string", "contentSchema": schemas[of.event]}}
     return {"description": "The answer.", "content": content}
@@ -128,6 +131,14 @@ def _hint(header: str, name: str) -> Doc:
 
 def _header(name: str, text: str, schema: Doc) -> Doc:
     return {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
+
+
+def _in_query(kind: type[Query]) -> list[Doc]:
+    schema = kind.model_json_schema()["properties"]
+    return [
+        {"name": name, "in": "query", "required": False, "description": each["description"], "schema": each}
+        for name, each in schema.items()
+    ]
 
 
 def _in_path(name: str) -> Doc:

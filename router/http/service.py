@@ -10,6 +10,7 @@ import gc
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from waypost.config import Http
 from waypost.life import SIGNALS
 
 BACKLOG = 2048
+SWITCH_S = 0.0005
+"""Seconds a thread that writes figures may keep the event loop waiting; Python's own 5 ms are many calls' time."""
 KEEP_ALIVE_S = 75
 """Seconds an idle connection is kept: longer than the minute that clients and balancers usually keep theirs."""
 
@@ -38,6 +41,7 @@ def serve(config: Http, router: str, announce: Callable[[str], None]) -> None:
         OSError: nothing can listen at the configured address, or a certificate cannot be used.
     """
     certificates = Certificates(config.tls) if config.tls else None
+    sys.setswitchinterval(SWITCH_S)
     with listening(config.listen) as bound:
         uvloop.run(_serve(config, router, certificates, bound, announce))
 
@@ -64,11 +68,21 @@ async def _serve(
 
 def server(config: Http, router: str, certificates: Certificates | None = None) -> Server:
     """The gateway to the router at that address, to be run in the event loop it is made in."""
-    return Server(_uvicorn(app(config, router), config, certificates))
+    made = app(config, router)
+    return Server(_uvicorn(made, config, certificates), made.state.ending)
 
 
 class Server(uvicorn.Server):
     """Uvicorn's server with our idea of signals: its own would end the process by the signal it got."""
+
+    def __init__(self, config: uvicorn.Config, ending: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, once those who only look on are told: their streams have no end."""
+        self._ending.set()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

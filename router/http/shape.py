@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -24,6 +25,21 @@ class Ask(BaseModel):
     """A JSON object of a request: no unknown keys, no silent conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Query(BaseModel):
+    """What stands behind a path's `?`: no unknown names, values as they are written in JSON."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+def read_query(kind: type[M], query: bytes) -> M:
+    """A query as `kind`; as `read`."""
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    try:
+        return kind.model_validate_strings(given)
+    except ValidationError as error:
+        raise _failure(error.errors(include_url=False, include_context=False), given) from None
 
 
 def read(kind: type[M], body: bytes) -> M:

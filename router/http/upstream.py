@@ -34,6 +34,20 @@ class Upstream:
         self.instances = self._unary("MeshService/ListInstances", mesh_pb2.ListInstancesResponse)
         self.instance = self._unary("MeshService/DescribeInstance", mesh_pb2.DescribeInstanceResponse)
         self.explain = self._unary("MeshService/Explain", mesh_pb2.ExplainResponse)
+        self.budget = self._unary("MeshService/GetBudget", mesh_pb2.GetBudgetResponse)
+        self.rollouts = self._unary("MeshService/ListRollouts", mesh_pb2.ListRolloutsResponse)
+        self.set_rollout = self._unary("MeshService/SetRollout", mesh_pb2.SetRolloutResponse)
+        self.load_model = self._unary("MeshService/LoadModel", mesh_pb2.LoadModelResponse)
+        self.unload_model = self._unary("MeshService/UnloadModel", mesh_pb2.UnloadModelResponse)
+        self.status = self._unary("MeshService/GetStatus", mesh_pb2.GetStatusResponse)
+        self.history = self._unary("MeshService/GetHistory", mesh_pb2.GetHistoryResponse)
+        self.decisions = self._unary("MeshService/ListDecisions", mesh_pb2.ListDecisionsResponse)
+        self.drain_instance = self._unary("MeshService/DrainInstance", mesh_pb2.DrainInstanceResponse)
+        self.pin_model = self._unary("MeshService/PinModel", mesh_pb2.PinModelResponse)
+        self.set_weights = self._unary("MeshService/SetWeights", mesh_pb2.SetWeightsResponse)
+        self.set_log_level = self._unary("MeshService/SetLogLevel", mesh_pb2.SetLogLevelResponse)
+        # As bytes: a large mesh's figures are read where they are written, in a thread.
+        self.metrics: Any = self._channel.unary_unary("/waypost.v1.MeshService/GetMetrics", _serialized)
         self.generate_stream = self._channel.unary_stream(
             "/waypost.v1.GenerateService/GenerateStream",
             generate_pb2.GenerateStreamRequest.SerializeToString,
