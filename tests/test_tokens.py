@@ -21,6 +21,7 @@ import waypost
 from tests.plane import PATIENCE_S, Failure, Node, Plane, Session, embed, eventually, failure, hints
 from waypost import _calls, errors
 from waypost.control import NewToken, Rollout
+from waypost.observed import ScoreWeights
 
 EMBED = "/waypost.v1.EmbedService/Embed"
 TOKEN_REASONS = ("ERROR_REASON_UNAUTHENTICATED", "ERROR_REASON_PERMISSION_DENIED")
@@ -157,6 +158,14 @@ STEERING: dict[str, Callable[[waypost.Client], Any]] = {
     "UnloadModel": lambda client: client.unload_model("m"),
     "LoadModel": lambda client: client.load_model("m"),
     "GetBudget": lambda client: client.budget(),
+    "GetMetrics": lambda client: client.metrics(),
+    "GetStatus": lambda client: client.status(),
+    "GetHistory": lambda client: client.history(),
+    "ListDecisions": lambda client: client.decisions(),
+    "DrainInstance": lambda client: client.drain("router-w"),
+    "PinModel": lambda client: client.pin("m"),
+    "SetWeights": lambda client: client.set_weights(ScoreWeights(1.0, 1.0, 1.0, 1.0, 0.0)),
+    "SetLogLevel": lambda client: client.set_log_level("debug"),
 }
 GIVING: dict[str, Callable[[waypost.Client], Any]] = {
     "ListTokens": lambda client: client.tokens(),
@@ -270,12 +279,23 @@ def test_changes_are_written_down_with_who_made_them(guarded: Guarded) -> None:
     client.revoke_token(made.token.id)
     client.unload_model("m")
     client.load_model("m")
+    client.drain("router-w")
+    client.drain("router-w", drained=False)
+    client.pin("m")
+    client.set_weights(ScoreWeights(1.0, 1.0, 0.5, 1.0, 0.0))
+    client.set_log_level("debug")
+    client.status(), client.history(), client.decisions(), client.metrics()
     lines = guarded.audits()
     assert [(line["method"].rpartition("/")[2], line["outcome"]) for line in lines] == [
         ("CreateToken", "OK"),
         ("RevokeToken", "OK"),
         ("UnloadModel", "OK"),
         ("LoadModel", "OK"),
+        ("DrainInstance", "OK"),
+        ("DrainInstance", "OK"),
+        ("PinModel", "OK"),
+        ("SetWeights", "OK"),
+        ("SetLogLevel", "OK"),
     ]
     assert {line["who"]["token"] for line in lines} == {admin.token.id}
     assert "acme" in lines[0]["detail"] and made.token.id in lines[1]["detail"] and "m" in lines[2]["detail"]
@@ -434,6 +454,10 @@ def test_a_model_that_is_out_of_service_says_so(guarded: Guarded) -> None:
     assert caught.value.reason == "ERROR_REASON_MODEL_UNLOADED"
     assert guarded.session.ran == []
     assert not guarded.operator.load_model("m").unloaded
+    assert guarded.operator.pin("m").pinned
+    with pytest.raises(errors.WaypostError, match="pinned") as caught:
+        guarded.operator.unload_model("m")
+    assert caught.value.reason == "ERROR_REASON_MODEL_PINNED"
     assert guarded.operator.embed(["a"], model="m").served.model == "m"
     with pytest.raises(errors.NotFound):
         guarded.operator.unload_model("none")
