@@ -1,0 +1,202 @@
+"""A mesh that has everything which is counted, and calls of every kind to it: answered, kept, refused, failed.
+
+Ten thousand calls come from the Rust load generator, which counts how each of them ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import httpx
+from google.protobuf.message import Message
+
+import waypost
+from bench.texts import texts
+from tests import tiny_bert
+from tests.gateway import Up
+from tests.plane import classify, embed, hints, rerank
+from waypost import _core, control
+from waypost.v1 import generate_pb2
+
+CODES = {code.value[0]: code.name for code in grpc.StatusCode}
+RATE, CLIENTS = 4000.0, 16
+MESH = """
+[router]
+listen = "127.0.0.1:0"
+probe_interval_s = 0.2
+[router.decisions]
+to = "none"
+[router.audit]
+to = "none"
+[router.tiers]
+shares = {{ simple = 0.5, medium = 0.0, high = 0.5, premium = 0.0 }}
+adjust_s = 0.2
+[router.quality]
+enabled = true
+[router.rollout]
+judge_s = 3600.0
+[router.budget]
+store = "memory:"
+monthly_usd = 1000.0
+[[router.tenants]]
+name = "acme"
+monthly_usd = 50.0
+[[router.tenants]]
+name = "hasty"
+calls_per_second = 1.0
+[[router.routes]]
+name = "careful"
+hops = [{{ model = "broken" }}, {{ model = "clerk", when = ["error"] }}]
+
+[http]
+listen = "127.0.0.1:0"
+
+[telemetry]
+otlp = "http://{otlp}"
+sample = 0.1
+
+[[workers]]
+name = "reader"
+replicas = 2
+[[workers.models]]
+name = "hash"
+backend = "hash"
+dimensions = 16
+heads = ["sentiment-hash"]
+[[workers.models]]
+name = "tiny"
+source = "./tiny"
+batching = {{ mode = "budget", token_budget = 256 }}
+
+[[workers]]
+name = "writer"
+[[workers.models]]
+name = "clerk"
+backend = "template"
+source = "./clerk.j2"
+[[workers.models]]
+name = "novice"
+backend = "template"
+source = "./clerk.j2"
+[[workers.models]]
+name = "sage"
+backend = "template"
+source = "./clerk.j2"
+tier = "high"
+tags = ["generate", "reasoning"]
+cost_per_1k_tokens_usd = 0.01
+[[workers.models]]
+name = "broken"
+backend = "template"
+source = "./broken.j2"
+"""
+TEMPLATES = {"clerk.j2": "You asked about {{ prompt }}, which is a good question.", "broken.j2": "{{ 1 // 0 }}"}
+
+
+def generate(text: str, model: str = "", tenant: str = "") -> generate_pb2.GenerateRequest:
+    return generate_pb2.GenerateRequest(model=model, raw=text, route=hints(tenant=tenant))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Calls of one method; `make` gets a text and its number."""
+
+    method: str
+    calls: int
+    make: Callable[[str, int], Message]
+
+
+KINDS = (
+    Kind("EmbedService/Embed", 3000, lambda text, _: embed(text, model="hash")),
+    Kind("EmbedService/Embed", 1000, lambda text, number: embed(text, f"again {number % 50}", model="tiny")),
+    Kind("EmbedService/Embed", 1500, lambda _, number: embed(f"kept {number % 10}", model="hash")),
+    Kind("EmbedService/Embed", 300, lambda text, _: embed(text, model="nobody")),
+    Kind("EmbedService/Embed", 200, lambda text, _: embed(model="hash")),
+    Kind("EmbedService/Embed", 200, lambda text, _: embed(text, model="hash", route=hints(tenant="hasty"))),
+    Kind("ClassifyService/Classify", 1000, lambda text, _: classify(text, head="sentiment-hash")),
+    Kind("RerankService/Rerank", 500, lambda text, _: rerank(text, "a red car", "a blue boat")),
+    Kind("GenerateService/Generate", 1000, lambda text, _: generate(text, tenant="acme")),
+    Kind("GenerateService/Generate", 500, lambda text, _: generate(text, model="sage", tenant="acme")),
+    Kind("GenerateService/Generate", 500, lambda text, _: generate(text, model="chat")),
+    Kind("GenerateService/Generate", 200, lambda text, _: generate(text, model="careful")),
+    Kind("GenerateService/Generate", 100, lambda text, _: generate(text, model="broken")),
+)
+STREAMS, REQUESTS = 40, 20
+SHARES = (0.02, 0.28, 0.35, 0.35)
+"""Of the calls, one round after the other: what a rate is taken of must have been there before it grew."""
+
+
+@dataclass
+class Traffic:
+    """Calls to a mesh, and how they ended."""
+
+    address: str
+    http: str
+    ended: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By the last part of the method's name and the code."""
+    _texts: Iterator[str] = field(default_factory=lambda: iter(texts("short", 60_000)))
+
+    def round(self, share: float) -> None:
+        """This share of every kind."""
+        for kind in KINDS:
+            self._load(kind, round(kind.calls * share))
+        with waypost.Client(self.address) as client, httpx.Client(base_url=self.http) as http:
+            for _ in range(round(STREAMS * share) or 1):
+                self._stream(client)
+            for _ in range(round(REQUESTS * share) or 1):
+                self._over_http(http)
+
+    def strangers(self, calls: int) -> None:
+        """As many models, tenants and heads that nobody has heard of."""
+        unknown = Kind("EmbedService/Embed", calls, lambda text, n: embed(text, model=f"model-{n}"))
+        tenants = Kind("EmbedService/Embed", calls, lambda text, n: embed(text, route=hints(tenant=f"tenant-{n}")))
+        heads = Kind("ClassifyService/Classify", calls, lambda text, n: classify(text, head=f"head-{n}"))
+        for kind in (unknown, tenants, heads):
+            self._load(kind, calls)
+
+    @property
+    def calls(self) -> int:
+        """All of them."""
+        return self.ended.total()
+
+    def _load(self, kind: Kind, calls: int) -> None:
+        sent = enumerate(itertools.islice(self._texts, calls))
+        payloads = [kind.make(text, number).SerializeToString() for number, text in sent]
+        path = f"/waypost.v1.{kind.method}"
+        _, _, codes, _ = _core.load(
+            self.address, path, payloads, clients=CLIENTS, rate=RATE, duration_s=(calls + 0.5) / RATE
+        )
+        assert sum(codes.values()) == calls
+        self._count(kind.method, {CODES[code]: count for code, count in codes.items()})
+
+    def _stream(self, client: waypost.Client) -> None:
+        with client.generate_stream(next(self._texts), model="clerk") as pieces:
+            assert [*pieces][-1].final
+        self._count("GenerateService/GenerateStream", {"OK": 1})
+
+    def _over_http(self, http: httpx.Client) -> None:
+        reply = http.post("/v1/embeddings", json={"model": "hash", "input": next(self._texts)})
+        assert reply.status_code == 200, reply.text
+        self._count("EmbedService/Embed", {"OK": 1})
+
+    def _count(self, method: str, codes: dict[str, int]) -> None:
+        self.ended.update({(method.rpartition("/")[2], code): count for code, count in codes.items()})
+
+
+@contextmanager
+def mesh(folder: Path, otlp: str) -> Iterator[Traffic]:
+    """The mesh, with a rollout that goes on; no calls yet."""
+    tiny_bert.write(folder / "tiny")
+    for name, text in TEMPLATES.items():
+        (folder / name).write_text(text)
+    with Up(folder, MESH.format(otlp=otlp)) as up:
+        assert up.ready, up.logged()
+        with waypost.Client(up.ready["grpc"]) as client:
+            client.set_rollout(control.Rollout("chat", stable="clerk", canary="novice", steps=(0.5,)))
+        yield Traffic(up.ready["grpc"], up.ready["http"])
