@@ -1,0 +1,30 @@
+// A state, as an icon and a word: never by colour alone.
+
+import { html } from "../vendor/htm-preact.js";
+import { words } from "../lib/format.js";
+import { Icon } from "./icon.js";
+
+const LOOKS = {
+  ready: ["good", "check"],
+  starting: ["calm", "clock"],
+  draining: ["warn", "drain"],
+  drained: ["warn", "drain"],
+  down: ["bad", "cross"],
+  ejected: ["bad", "eject"],
+  running: ["calm", "play"],
+  promoted: ["good", "check"],
+  rolled_back: ["bad", "cross"],
+  inconclusive: ["warn", "clock"],
+  loaded: ["good", "check"],
+  unloaded: ["warn", "drain"],
+  pinned: ["calm", "pin"],
+  OK: ["good", "check"],
+};
+
+export function Badge({ state, says = words(state) }) {
+  const [tone, icon] = LOOKS[state] ?? ["bad", "alert"];
+  return html`<span class="badge ${tone}"><${Icon} name=${icon} />${says}</span>`;
+}
+
+/** An instance's state, with what an operator said of it first. */
+export const stateOf = (instance) => (instance.drained && instance.state === "ready" ? "drained" : instance.state);
