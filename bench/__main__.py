@@ -16,6 +16,7 @@ BENCHES = (
     "door",
     "http",
     "think",
+    "observe",
     "faults",
     "strike",
     "budget",

@@ -1,4 +1,4 @@
-"""What the manuals of operating, security and privacy show is what can be run."""
+"""What the manuals of operating, monitoring, security and privacy show is what can be run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.inbox import answering, chat
 from waypost import config
 
 DOCS = Path(__file__).parents[1] / "docs"
-TEXT = "".join((DOCS / name).read_text() for name in ("operating.md", "security.md", "privacy.md"))
+TEXT = "".join((DOCS / name).read_text() for name in ("operating.md", "monitoring.md", "security.md", "privacy.md"))
 TOML = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 JINJA = re.findall(r"```jinja\n(.*?)```", TEXT, re.DOTALL)
 
