@@ -21,6 +21,7 @@ from bench.texts import texts
 from tests import tiny_bert
 from tests.gateway import Up
 from tests.plane import classify, embed, hints, rerank
+from tests.scripted_provider import ScriptedProvider, says, usage
 from waypost import _core, control
 from waypost.v1 import generate_pb2
 
@@ -75,28 +76,35 @@ source = "./tiny"
 batching = {{ mode = "budget", token_budget = 256 }}
 
 [[workers]]
-name = "writer"
+name = "hosted"
 [[workers.models]]
 name = "clerk"
-backend = "template"
-source = "./clerk.j2"
+backend = "remote"
+generate = {{ slots = 32 }}
+remote = {{ base_url = "{provider}", model = "m" }}
 [[workers.models]]
 name = "novice"
-backend = "template"
-source = "./clerk.j2"
+backend = "remote"
+generate = {{ slots = 32 }}
+remote = {{ base_url = "{provider}", model = "m" }}
 [[workers.models]]
 name = "sage"
-backend = "template"
-source = "./clerk.j2"
+backend = "remote"
 tier = "high"
 tags = ["generate", "reasoning"]
 cost_per_1k_tokens_usd = 0.01
+generate = {{ slots = 32 }}
+remote = {{ base_url = "{provider}", model = "m" }}
+
+[[workers]]
+name = "canned"
 [[workers.models]]
 name = "broken"
 backend = "template"
 source = "./broken.j2"
 """
-TEMPLATES = {"clerk.j2": "You asked about {{ prompt }}, which is a good question.", "broken.j2": "{{ 1 // 0 }}"}
+ANSWER = says("Red ", "is ", "a good ", "colour.", counts=usage(20, 6, cached=4))
+"""Of every hosted model."""
 
 
 def generate(text: str, model: str = "", tenant: str = "") -> generate_pb2.GenerateRequest:
@@ -113,7 +121,7 @@ class Kind:
 
 
 KINDS = (
-    Kind("EmbedService/Embed", 3000, lambda text, _: embed(text, model="hash")),
+    Kind("EmbedService/Embed", 4000, lambda text, _: embed(text, model="hash")),
     Kind("EmbedService/Embed", 1000, lambda text, number: embed(text, f"again {number % 50}", model="tiny")),
     Kind("EmbedService/Embed", 1500, lambda _, number: embed(f"kept {number % 10}", model="hash")),
     Kind("EmbedService/Embed", 300, lambda text, _: embed(text, model="nobody")),
@@ -121,9 +129,9 @@ KINDS = (
     Kind("EmbedService/Embed", 200, lambda text, _: embed(text, model="hash", route=hints(tenant="hasty"))),
     Kind("ClassifyService/Classify", 1000, lambda text, _: classify(text, head="sentiment-hash")),
     Kind("RerankService/Rerank", 500, lambda text, _: rerank(text, "a red car", "a blue boat")),
-    Kind("GenerateService/Generate", 1000, lambda text, _: generate(text, tenant="acme")),
-    Kind("GenerateService/Generate", 500, lambda text, _: generate(text, model="sage", tenant="acme")),
-    Kind("GenerateService/Generate", 500, lambda text, _: generate(text, model="chat")),
+    Kind("GenerateService/Generate", 400, lambda text, _: generate(text, tenant="acme")),
+    Kind("GenerateService/Generate", 300, lambda text, _: generate(text, model="sage", tenant="acme")),
+    Kind("GenerateService/Generate", 300, lambda text, _: generate(text, model="chat")),
     Kind("GenerateService/Generate", 200, lambda text, _: generate(text, model="careful")),
     Kind("GenerateService/Generate", 100, lambda text, _: generate(text, model="broken")),
 )
@@ -193,9 +201,8 @@ class Traffic:
 def mesh(folder: Path, otlp: str) -> Iterator[Traffic]:
     """The mesh, with a rollout that goes on; no calls yet."""
     tiny_bert.write(folder / "tiny")
-    for name, text in TEMPLATES.items():
-        (folder / name).write_text(text)
-    with Up(folder, MESH.format(otlp=otlp)) as up:
+    (folder / "broken.j2").write_text("{{ 1 // 0 }}")
+    with ScriptedProvider(ANSWER) as provider, Up(folder, MESH.format(otlp=otlp, provider=provider.url)) as up:
         assert up.ready, up.logged()
         with waypost.Client(up.ready["grpc"]) as client:
             client.set_rollout(control.Rollout("chat", stable="clerk", canary="novice", steps=(0.5,)))
