@@ -21,7 +21,7 @@ import psutil
 
 from router.http import service
 from router.http.tls import Certificates
-from waypost.config import Http, ServerTls
+from waypost.config import Http, ServerTls, Telemetry
 
 PATIENCE_S = 20.0
 
@@ -29,8 +29,11 @@ PATIENCE_S = 20.0
 class Gateway:
     """Serves from the start of the block to its end."""
 
-    def __init__(self, router: str, tls: ServerTls | None = None, **config: Any) -> None:
+    def __init__(
+        self, router: str, tls: ServerTls | None = None, telemetry: Telemetry | None = None, **config: Any
+    ) -> None:
         self.certificates = Certificates(tls) if tls else None
+        self._telemetry = telemetry
         self._config = Http(tls=tls, **config)
         self._router = router
         self._clients, self._socket = ExitStack(), ExitStack()
@@ -58,7 +61,7 @@ class Gateway:
         self._thread.join(PATIENCE_S)
 
     async def _serve(self) -> None:
-        self._server = service.server(self._config, self._router, self.certificates)
+        self._server = service.server(self._config, self._router, self.certificates, self._telemetry)
         self._bound.listen()
         self._up.set()
         await self._server.serve([self._bound])

@@ -5,9 +5,10 @@ uvicorn → CORS, where it is configured → Starlette's routes → `Door` → a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -42,7 +43,10 @@ from router.http.reply import Reply, json
 from router.http.scrape import scraped
 from router.http.upstream import Upstream
 from waypost import control, observed, results
-from waypost.config import Http
+from waypost.config import Http, Telemetry
+
+if TYPE_CHECKING:
+    from router.http.trace import Spans
 
 
 def endpoints(meter: Meter, audience: live.Audience) -> tuple[Endpoint, ...]:
@@ -133,9 +137,10 @@ def _pages() -> tuple[Endpoint, ...]:
     )
 
 
-def app(config: Http, router: str) -> Starlette:
+def app(config: Http, router: str, telemetry: Telemetry | None = None) -> Starlette:
     """The gateway to the router at that address."""
-    meter, upstream = Meter(), Upstream(router)
+    telemetry = telemetry or Telemetry()
+    meter, spans, upstream = Meter(telemetry.metrics), _spans(telemetry), Upstream(router)
     gate = Gate(config.max_in_flight)
     meter.watch(lambda: gate.inside)
     limits = Limits(config.max_body_bytes, config.default_timeout_s, gate, Hosts(config))
@@ -150,10 +155,12 @@ def app(config: Http, router: str) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         await upstream.close()
+        if spans:
+            await asyncio.to_thread(spans.close)
 
     doors = [*table, *_pages(), Endpoint("GET", "/openapi.json", described, bytes, limited=False)]
     made = Starlette(
-        routes=[Route(each.path, Door(each, upstream, limits, meter), methods=[each.method]) for each in doors],
+        routes=[Route(each.path, Door(each, upstream, limits, meter, spans), methods=[each.method]) for each in doors],
         middleware=_cors(config),
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
@@ -161,6 +168,14 @@ def app(config: Http, router: str) -> Starlette:
     made.router.redirect_slashes = False
     made.state.ending = audience.ending
     return made
+
+
+def _spans(telemetry: Telemetry) -> Spans | None:
+    if telemetry.otlp is None:
+        return None
+    from router.http.trace import Spans  # Takes 0.2 s, which only those pay who want it.
+
+    return Spans(telemetry)
 
 
 def _cors(config: Http) -> list[Middleware]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from grpc.aio import AioRpcError
@@ -17,6 +17,9 @@ from router.http.failure import ClientGone, Failure
 from router.http.hosts import Hosts
 from router.http.metrics import Meter
 from router.http.upstream import Upstream
+
+if TYPE_CHECKING:
+    from router.http.trace import Spans
 
 log = structlog.get_logger()
 
@@ -69,16 +72,21 @@ class Limits:
 class Door:
     """An endpoint as an ASGI application."""
 
-    def __init__(self, endpoint: Endpoint, upstream: Upstream, limits: Limits, meter: Meter) -> None:
+    def __init__(
+        self, endpoint: Endpoint, upstream: Upstream, limits: Limits, meter: Meter, spans: Spans | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._upstream = upstream
         self._limits = limits
         self._gate = limits.gate if endpoint.limited else Gate(2**31)
         self._done = meter.of(endpoint.path)
+        # Those that are asked for again and again, or without an end, would hide the others.
+        self._spans = spans if endpoint.limited else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, status = time.perf_counter(), GONE
         exchange = Exchange(scope, receive, send, self._upstream, self._limits.timeout_s)
+        span = self._spans.begin(exchange, self._endpoint.method, self._endpoint.path) if self._spans else None
         self._gate.inside += 1
         try:
             status = await self._answered(exchange)
@@ -87,6 +95,8 @@ class Door:
         finally:
             self._gate.inside -= 1
             self._done(status, time.perf_counter() - started)
+            if self._spans and span:
+                self._spans.end(span, status)
 
     async def _answered(self, exchange: Exchange) -> int:
         """The reply's status, once it is sent."""
@@ -97,7 +107,7 @@ class Door:
             answer = await self._endpoint.handler(exchange, await self._asked(exchange))
             sent = answer if isinstance(answer, reply.Events | reply.Reply) else reply.json(answer)
         except Exception as error:
-            return await refused(exchange, self.failure(error))
+            return await refused(exchange, self.failure(exchange, error))
         if isinstance(sent, reply.Events):
             return await sent.send(exchange, self.failure)
         return await sent.send(exchange)
@@ -114,7 +124,7 @@ class Door:
             raise Failure(415, message, "unsupported_media_type", headers={"connection": "close"})
         return shape.read(self._endpoint.asks, await exchange.body(self._limits.max_body_bytes))
 
-    def failure(self, error: Exception) -> Failure:
+    def failure(self, exchange: Exchange, error: Exception) -> Failure:
         """What the request is told.
 
         Raises:
@@ -126,7 +136,8 @@ class Door:
             return error
         if isinstance(error, AioRpcError):
             return failure.of_rpc(error, self._endpoint.names)
-        log.error("failed", path=self._endpoint.path, exc_info=error)
+        ids = {"request_id": exchange.request_id, "trace_id": exchange.trace_id}
+        log.error("failed", path=self._endpoint.path, **ids, exc_info=error)
         return Failure(500, "the gateway failed: its log says why", "internal_error", kind="server_error")
 
 

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 WATCH_AFTER_S = 0.02
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,64}")
 KEY = re.compile(rb"(?i:bearer) +([\x21-\x7e]+)")
+TRACE = re.compile(rb"[\x20-\x7e]{1,512}")
 MAX_TIMEOUT_S = 86_400.0
 Pairs = Iterable[tuple[bytes, bytes]]
 
 
 class Exchange:
-    """A request, the way to the router, and the reply's headers."""
+    """A request, the way to the router, and the reply's headers.
+
+    `trace` is what the router is told of the trace that it belongs to: pairs of metadata.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, upstream: Upstream, timeout_s: float) -> None:
         self.scope = scope
@@ -41,6 +45,7 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = _request_id(self.headers.get(b"x-request-id"))
         self.reply_headers: list[tuple[bytes, bytes]] = [(b"x-request-id", self.request_id.encode())]
+        self.trace = _trace(self.headers) if b"traceparent" in self.headers else ()
         self.send = send
         self._receive = receive
         self._timeout_s = timeout_s
@@ -158,7 +163,12 @@ class Exchange:
             metadata.append(("authorization", _authorization(given)))
         if client := self.scope.get("client"):
             metadata.append(("waypost-peer", _peer(*client)))
-        return tuple(metadata)
+        return (*metadata, *self.trace)
+
+    @property
+    def trace_id(self) -> str:
+        """Of the trace that the request belongs to, 32 hexadecimal digits; empty: none."""
+        return self.trace[0][1][3:35] if self.trace else ""
 
     def _timeout(self) -> float:
         given = self.headers.get(b"x-waypost-timeout-s")
@@ -168,6 +178,15 @@ class Exchange:
 def _request_id(given: bytes | None) -> str:
     """The client's own name for the request, where it is one."""
     return given.decode() if given and REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _trace(headers: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    """W3C's trace context, to be passed on as it came; whoever reads it decides whether it is one."""
+    parent, state = headers[b"traceparent"], headers.get(b"tracestate", b"")
+    if not TRACE.fullmatch(parent):
+        return ()
+    passed = (("traceparent", parent.decode()),)
+    return (*passed, ("tracestate", state.decode())) if TRACE.fullmatch(state) else passed
 
 
 def _authorization(given: bytes) -> str:

@@ -18,9 +18,10 @@ Done = Callable[[int, float], None]
 
 
 class Meter:
-    """Counts the gateway's requests."""
+    """Counts the gateway's requests, if that is `wanted`."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: bool = True) -> None:
+        self._wanted = wanted
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._requests = Counter(
@@ -41,6 +42,8 @@ class Meter:
 
     def of(self, path: str) -> Done:
         """Takes down status and seconds of a request of `path`; its children are looked up once."""
+        if not self._wanted:
+            return _ignored
         seconds, counters = self._seconds.labels(path), {}
 
         def done(status: int, elapsed: float) -> None:
@@ -50,3 +53,7 @@ class Meter:
             seconds.observe(elapsed)
 
         return done
+
+
+def _ignored(status: int, elapsed: float) -> None:
+    pass

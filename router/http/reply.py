@@ -39,7 +39,7 @@ class Events:
 
     events: AsyncIterator[Any]
 
-    async def send(self, exchange: Exchange, failure: Callable[[Exception], Failure]) -> int:
+    async def send(self, exchange: Exchange, failure: Callable[[Exchange, Exception], Failure]) -> int:
         """Sends it; returns its status.  What fails on the way is the last event."""
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         await _start(exchange, 200, headers)
@@ -48,7 +48,7 @@ class Events:
                 await exchange.send({"type": "http.response.body", "body": encoded(event), "more_body": True})
             status, last = 200, DONE
         except Exception as error:
-            told = failure(error)
+            told = failure(exchange, error)
             status, last = told.status, encoded(told.body())
         await exchange.send({"type": "http.response.body", "body": last})
         return status

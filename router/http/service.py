@@ -13,6 +13,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from router.http.app import app
 from router.http.tls import LOOK_S, Certificates, is_welcome
 from waypost import address
-from waypost.config import Http
+from waypost.config import Http, Telemetry
 from waypost.life import SIGNALS
 
 BACKLOG = 2048
@@ -34,7 +35,7 @@ KEEP_ALIVE_S = 75
 """Seconds an idle connection is kept: longer than the minute that clients and balancers usually keep theirs."""
 
 
-def serve(config: Http, router: str, announce: Callable[[str], None]) -> None:
+def serve(config: Http, router: str, announce: Callable[[str], None], telemetry: Telemetry | None = None) -> None:
     """Serves until the process is asked to stop; `announce` gets the URL once it listens.
 
     Raises:
@@ -43,17 +44,17 @@ def serve(config: Http, router: str, announce: Callable[[str], None]) -> None:
     certificates = Certificates(config.tls) if config.tls else None
     sys.setswitchinterval(SWITCH_S)
     with listening(config.listen) as bound:
-        uvloop.run(_serve(config, router, certificates, bound, announce))
+        serving = partial(server, config, router, certificates, telemetry)
+        uvloop.run(_serve(serving, certificates, bound, announce))
 
 
 async def _serve(
-    config: Http,
-    router: str,
+    made: Callable[[], Server],
     certificates: Certificates | None,
     bound: socket.socket,
     announce: Callable[[str], None],
 ) -> None:
-    serving = server(config, router, certificates)
+    serving = made()
     gc.freeze()  # What is here now stays: it need not be looked at again and again.
     loop = asyncio.get_running_loop()
     for each in SIGNALS:
@@ -66,9 +67,11 @@ async def _serve(
         watching.cancel()
 
 
-def server(config: Http, router: str, certificates: Certificates | None = None) -> Server:
+def server(
+    config: Http, router: str, certificates: Certificates | None = None, telemetry: Telemetry | None = None
+) -> Server:
     """The gateway to the router at that address, to be run in the event loop it is made in."""
-    made = app(config, router)
+    made = app(config, router, telemetry)
     return Server(_uvicorn(made, config, certificates), made.state.ending)
 
 

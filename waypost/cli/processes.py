@@ -95,12 +95,13 @@ def http(
     from router.http import service
     from waypost import telemetry
 
-    loaded = config.load(config_file, insecure=insecure).http or config.Http(insecure=insecure)
-    own = config.http_at(loaded, listen) if listen else loaded
+    loaded = config.load(config_file, insecure=insecure)
+    door = loaded.http or config.Http(insecure=insecure)
+    own = config.http_at(door, listen) if listen else door
     if lifeline:
         life.hold_lifeline()
     telemetry.configure(process="http")
-    service.serve(own, router, _announcer("gateway", json))
+    service.serve(own, router, _announcer("gateway", json), loaded.telemetry)
 
 
 def _chosen(loaded: config.Config, name: str) -> config.Worker:
