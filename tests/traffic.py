@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import grpc
 import httpx
@@ -19,11 +20,12 @@ from google.protobuf.message import Message
 import waypost
 from bench.texts import texts
 from tests import tiny_bert
+from tests.fake_mesh import failing
 from tests.gateway import Up
-from tests.plane import classify, embed, hints, rerank
+from tests.plane import Plane, classify, embed, eventually, hints, rerank
 from tests.scripted_provider import ScriptedProvider, says, usage
 from waypost import _core, control
-from waypost.v1 import generate_pb2
+from waypost.v1 import embed_pb2, generate_pb2
 
 CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 RATE, CLIENTS = 4000.0, 16
@@ -31,6 +33,10 @@ MESH = """
 [router]
 listen = "127.0.0.1:0"
 probe_interval_s = 0.2
+instances = [{elsewhere}]
+[router.hedge]
+enabled = true
+min_delay_s = 0.05
 [router.decisions]
 to = "none"
 [router.audit]
@@ -59,7 +65,7 @@ hops = [{{ model = "broken" }}, {{ model = "clerk", when = ["error"] }}]
 listen = "127.0.0.1:0"
 
 [telemetry]
-otlp = "http://{otlp}"
+otlp = "{otlp}"
 sample = 0.1
 
 [[workers]]
@@ -107,6 +113,22 @@ ANSWER = says("Red ", "is ", "a good ", "colour.", counts=usage(20, 6, cached=4)
 """Of every hosted model."""
 
 
+class Sometimes:
+    """A worker that takes its time once in so many calls."""
+
+    def __init__(self, calls: int) -> None:
+        self._turns = itertools.cycle([*[0.0] * (calls - 1), 0.2])
+        self._nobody = Event()
+
+    def __call__(self, request: embed_pb2.EmbedRequest, context: grpc.ServicerContext) -> embed_pb2.EmbedResponse:
+        self._nobody.wait(next(self._turns))
+        return embed_pb2.EmbedResponse(dimensions=1, vectors=bytes(4))
+
+
+ELSEWHERE = {"good": Sometimes(100), "slow": Sometimes(10), "bad": failing(grpc.StatusCode.UNAVAILABLE, "not now")}
+"""Replicas of one model, which tell no figures; what fails at one is tried at another, as is what takes long."""
+
+
 def generate(text: str, model: str = "", tenant: str = "") -> generate_pb2.GenerateRequest:
     return generate_pb2.GenerateRequest(model=model, raw=text, route=hints(tenant=tenant))
 
@@ -121,9 +143,10 @@ class Kind:
 
 
 KINDS = (
-    Kind("EmbedService/Embed", 4000, lambda text, _: embed(text, model="hash")),
+    Kind("EmbedService/Embed", 3700, lambda text, _: embed(text, model="hash")),
     Kind("EmbedService/Embed", 1000, lambda text, number: embed(text, f"again {number % 50}", model="tiny")),
     Kind("EmbedService/Embed", 1500, lambda _, number: embed(f"kept {number % 10}", model="hash")),
+    Kind("EmbedService/Embed", 300, lambda text, _: embed(text, model="flaky")),
     Kind("EmbedService/Embed", 300, lambda text, _: embed(text, model="nobody")),
     Kind("EmbedService/Embed", 200, lambda text, _: embed(model="hash")),
     Kind("EmbedService/Embed", 200, lambda text, _: embed(text, model="hash", route=hints(tenant="hasty"))),
@@ -202,8 +225,17 @@ def mesh(folder: Path, otlp: str) -> Iterator[Traffic]:
     """The mesh, with a rollout that goes on; no calls yet."""
     tiny_bert.write(folder / "tiny")
     (folder / "broken.j2").write_text("{{ 1 // 0 }}")
-    with ScriptedProvider(ANSWER) as provider, Up(folder, MESH.format(otlp=otlp, provider=provider.url)) as up:
-        assert up.ready, up.logged()
-        with waypost.Client(up.ready["grpc"]) as client:
-            client.set_rollout(control.Rollout("chat", stable="clerk", canary="novice", steps=(0.5,)))
-        yield Traffic(up.ready["grpc"], up.ready["http"])
+    with Plane(folder) as plane, ScriptedProvider(ANSWER) as provider:
+        fakes = [plane.fake(name, answer, "flaky") for name, answer in ELSEWHERE.items()]
+        listed = ", ".join(f'"{fake.address}"' for fake in fakes)
+        with Up(folder, MESH.format(otlp=otlp, provider=provider.url, elsewhere=listed)) as up:
+            assert up.ready, up.logged()
+            yield _begun(up)
+
+
+def _begun(up: Up) -> Traffic:
+    """With its rollout under way, and every instance ready."""
+    with waypost.Client(up.ready["grpc"]) as client:
+        eventually(lambda: {each.state for each in client.instances()} == {"ready"})
+        client.set_rollout(control.Rollout("chat", stable="clerk", canary="novice", steps=(0.5,)))
+    return Traffic(up.ready["grpc"], up.ready["http"])
