@@ -143,7 +143,7 @@ class Kind:
 
 
 KINDS = (
-    Kind("EmbedService/Embed", 3700, lambda text, _: embed(text, model="hash")),
+    Kind("EmbedService/Embed", 4200, lambda text, _: embed(text, model="hash")),
     Kind("EmbedService/Embed", 1000, lambda text, number: embed(text, f"again {number % 50}", model="tiny")),
     Kind("EmbedService/Embed", 1500, lambda _, number: embed(f"kept {number % 10}", model="hash")),
     Kind("EmbedService/Embed", 300, lambda text, _: embed(text, model="flaky")),
@@ -152,13 +152,13 @@ KINDS = (
     Kind("EmbedService/Embed", 200, lambda text, _: embed(text, model="hash", route=hints(tenant="hasty"))),
     Kind("ClassifyService/Classify", 1000, lambda text, _: classify(text, head="sentiment-hash")),
     Kind("RerankService/Rerank", 500, lambda text, _: rerank(text, "a red car", "a blue boat")),
-    Kind("GenerateService/Generate", 400, lambda text, _: generate(text, tenant="acme")),
-    Kind("GenerateService/Generate", 300, lambda text, _: generate(text, model="sage", tenant="acme")),
-    Kind("GenerateService/Generate", 300, lambda text, _: generate(text, model="chat")),
-    Kind("GenerateService/Generate", 200, lambda text, _: generate(text, model="careful")),
+    Kind("GenerateService/Generate", 200, lambda text, _: generate(text, tenant="acme")),
+    Kind("GenerateService/Generate", 200, lambda text, _: generate(text, model="sage", tenant="acme")),
+    Kind("GenerateService/Generate", 200, lambda text, _: generate(text, model="chat")),
+    Kind("GenerateService/Generate", 100, lambda text, _: generate(text, model="careful")),
     Kind("GenerateService/Generate", 100, lambda text, _: generate(text, model="broken")),
 )
-STREAMS, REQUESTS = 40, 20
+STREAMS, REQUESTS = 20, 20
 SHARES = (0.02, 0.28, 0.35, 0.35)
 """Of the calls, one round after the other: what a rate is taken of must have been there before it grew."""
 
