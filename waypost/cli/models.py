@@ -127,6 +127,28 @@ def load(name: Served, address: Address = "", timeout: Timeout = 5.0, json: Json
     show.console().print(f"{model.name} is in service")
 
 
+@group.command("pin")
+def pin(name: Served, address: Address = "", timeout: Timeout = 5.0, json: Json = False) -> None:
+    """Keep a model in a router's service: until it is let go, nobody can unload it."""
+    _pinned(name, True, address, timeout, json)
+
+
+@group.command("unpin")
+def unpin(name: Served, address: Address = "", timeout: Timeout = 5.0, json: Json = False) -> None:
+    """Let a pinned model go."""
+    _pinned(name, False, address, timeout, json)
+
+
+def _pinned(name: str, pinned: bool, address: str, timeout: float, json: bool) -> None:
+    from waypost.client import Client
+
+    with Client(address_or_running(address), timeout=timeout) as client:
+        model = client.pin(name, pinned)
+    if json:
+        return show.as_json(model)
+    show.console().print(f"{model.name} is pinned" if model.pinned else f"{model.name} may be unloaded")
+
+
 def ready(loaded: Config, may_pull: bool) -> None:
     """Fetches and prepares whatever the workers of a configuration need.
 
