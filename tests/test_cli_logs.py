@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,8 @@ def test_lines_fit_a_narrow_terminal() -> None:
     shown = console.export_text().splitlines()
     assert len(shown) == len(LINES)
     assert all(each["request_id"][:8] in text for each, text in zip(LINES, shown, strict=True))
+    assert "RESOURCE_EXHAUSTED" in shown[0]
+    assert "minilm on local-0" in shown[1]
 
 
 def test_one_call_is_explained(run: Run, log: Path) -> None:
@@ -235,21 +237,18 @@ def test_texts_of_callers_are_no_commands_of_the_terminal(run: Run, log: Path) -
 
 
 class Pressed:
-    """Ctrl-C that is pressed once so many lines were shown."""
+    """Ctrl-C that is pressed once so many lines were shown; `then` happens after the first of them."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
-        self._stops: list[Any] = []
-        self._left = lines
-        shown = command._say_json
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, lines: int, then: Callable[[], object]) -> None:
+        stops: list[Callable[[], object]] = []
+        shown, left = command._say_json, [lambda: stops[0](), *[lambda: None] * (lines - 2), then]
 
         def say(line: Any) -> None:
             shown(line)
-            self._left -= 1
-            if not self._left:
-                self._stops[0]()
+            left.pop()()
 
-        def on_ctrl_c(stop: Any) -> Any:
-            self._stops.append(stop)
+        def on_ctrl_c(stop: Callable[[], object]) -> Any:
+            stops.append(stop)
             return interrupt.on_ctrl_c(stop)
 
         monkeypatch.setattr(command, "_say_json", say)
@@ -258,11 +257,8 @@ class Pressed:
 
 def test_what_comes_is_followed_until_ctrl_c(run: Run, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the last ones, and with the same filter."""
-    Pressed(monkeypatch, 3)
-    writer = threading.Timer(0.3, lambda: written(log, line("b1"), line("skipped", code="UNKNOWN"), line("b2")))
-    writer.start()
+    Pressed(monkeypatch, 3, lambda: written(log, line("b1"), line("skipped", code="UNKNOWN"), line("b2")))
     done = run("logs", "-f", "-n", "1", "--code", "ok", "--method", "embed", "--json")
-    writer.join()
     assert [json.loads(each)["request_id"] for each in done.out.splitlines()] == ["a1b2c3", "b1", "b2"]
     assert done.code == 0
 
@@ -296,12 +292,9 @@ def test_a_router_elsewhere_is_asked(run: Run, mesh: Any) -> None:
 
 def test_a_router_elsewhere_is_followed(run: Run, mesh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each decision once."""
-    Pressed(monkeypatch, 3)
     kept = Kept(mesh, line("a"))
-    writer = threading.Timer(0.3, lambda: kept.lines.extend([line("b"), line("c")]))
-    writer.start()
+    Pressed(monkeypatch, 3, lambda: kept.lines.extend([line("b"), line("c")]))
     shown = run("logs", "-f", "--address", mesh.address, "--json").out
-    writer.join()
     assert [json.loads(each)["request_id"] for each in shown.splitlines()] == ["a", "b", "c"]
 
 

@@ -28,6 +28,7 @@ from waypost.cli import (
     route,
     status,
     token,
+    top,
     train,
     up,
 )
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "http": processes.http,
     "status": status.status,
     "health": status.health,
+    "top": top.top,
     "embed": calls.embed,
     "classify": calls.classify,
     "rerank": calls.rerank,

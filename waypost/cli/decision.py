@@ -17,7 +17,10 @@ Line = Mapping[str, Any]
 
 TERMS = ("latency", "queue", "fit", "health", "feedback")
 WIDE = 110
-"""Columns of a terminal from which on a brief line also says why, for whom and at what price."""
+"""Columns of a terminal from which on a brief line also says why, for whom and at what price.
+
+Where there are fewer, a call that failed has its code where others have who answered.
+"""
 
 MODEL_REASONS = {
     "named": "the caller named it",
@@ -86,15 +89,16 @@ def brief(line: Line, width: int, now: datetime) -> Text:
     """When, what, who answered, how long it took, how it ended."""
     from rich.text import Text
 
-    room = 26 if width < WIDE else 36
+    narrow, ok = width < WIDE, line.get("code") == "OK"
+    answered = show.shortened(_answered(line), 26 if narrow else 36)
+    code = (str(line.get("code")), style(line))
     cells = [
         (_clock(line, now), "dim"),
         (f"{method(line):<14}", "bold"),
-        (f"{show.shortened(_answered(line), room):<{room}}", ""),
+        (f"{code[0]:<26}", code[1]) if narrow and not ok else (f"{answered:<{26 if narrow else 36}}", ""),
         (f"{show.milliseconds(line['latency_ms'] / 1e3):>11}", ""),
         (f"{str(line.get('request_id') or '')[:8]:<8}", "dim"),
-        (str(line.get("code")), style(line)),
-        *(_why(line) if width >= WIDE else ()),
+        *(() if narrow else (code, *_why(line))),
         (show.shortened(line.get("error") or "", 200), "red"),
     ]
     said = Text()

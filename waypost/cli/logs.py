@@ -132,12 +132,11 @@ def _say_json(line: Line) -> None:
 
 def _say(line: Line) -> None:
     """One line of the terminal; elsewhere, as long as it is."""
-    console = show.console()
-    text = decision.brief(line, console.width, datetime.now().astimezone())
+    console, now = show.console(), datetime.now().astimezone()
     if console.is_terminal:
-        console.print(text, no_wrap=True, overflow="ellipsis")
+        console.print(decision.brief(line, console.width, now), no_wrap=True, overflow="ellipsis")
     else:
-        console.print(text, soft_wrap=True)
+        console.print(decision.brief(line, decision.WIDE, now), soft_wrap=True)
 
 
 @group.command("explain")
