@@ -10,12 +10,12 @@ export function ModelField({ id, task }) {
   const names = models.filter((each) => each.tasks.includes(task) && !each.unloaded).map((each) => each.name);
   return html`
     <div><label for=${id}>Model</label>
-      <select id=${id} name="model"><option value="">the router chooses</option>${names.map((each) => html`<option value=${each}>${each}</option>`)}</select></div>`;
+      <select id=${id} name="model"><option value="">automatic</option>${names.map((each) => html`<option value=${each}>${each}</option>`)}</select></div>`;
 }
 
 export const TierField = ({ id }) => html`
   <div><label for=${id}>Tier</label>
-    <select id=${id} name="tier"><option value="">as the prompt needs</option>${TIERS.map((each) => html`<option value=${each}>${each}</option>`)}</select></div>`;
+    <select id=${id} name="tier"><option value="">automatic</option>${TIERS.map((each) => html`<option value=${each}>${each}</option>`)}</select></div>`;
 
 export const TextField = ({ id, name, label, rows, text, onKeyDown }) => html`
   <label for=${id}>${label}</label>

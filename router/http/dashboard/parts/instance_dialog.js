@@ -23,7 +23,7 @@ export function InstanceDialog({ about, onClose }) {
       <h3>Models</h3><p>${instance.models.join(", ") || "none"}</p>
       <h3>Tags</h3><p class="tags">${instance.tags.map((tag) => html`<span class="tag">${tag}</span>`)}</p>
       <div class="dialog-foot">
-        <button type="button" class=${instance.drained ? "primary" : "primary grave"} disabled=${!may} onClick=${() => confirm(drain(instance, !instance.drained))}>
+        <button type="button" class=${instance.drained ? "" : "grave"} disabled=${!may} onClick=${() => confirm(drain(instance, !instance.drained))}>
           ${instance.drained ? "Undrain …" : "Drain …"}
         </button>
       </div>

@@ -15,7 +15,7 @@ const HEADS = [
   ["Tasks"],
   ["Tier"],
   ["Quality", "number"],
-  ["Price per 1k tokens", "number"],
+  ["Per 1k tokens", "number"],
   ["Slots", "number"],
 ];
 
@@ -41,7 +41,7 @@ const Row = ({ of, may }) => html`
     <td data-label="Tasks">${of.tasks.join(", ")}</td>
     <td data-label="Tier">${!of.tier || of.tier === "unspecified" ? NONE : of.tier}</td>
     <td data-label="Quality" class="number">${of.quality.toFixed(2)}</td>
-    <td data-label="Price per 1k tokens" class="number">${price(of)}</td>
+    <td data-label="Per 1k tokens" class="number">${price(of)}</td>
     <td data-label="Slots" class="number">${of.slots || NONE}</td>
     <td class="acts">
       ${of.unloaded
