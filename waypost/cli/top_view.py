@@ -249,7 +249,7 @@ def _marks(model: ModelInfo) -> Text:
 def _state(instance: InstanceStatus) -> Text:
     if instance.drained:
         return Text("drained", "yellow")
-    if instance.state == "ready" and instance.breaker != "closed":
+    if instance.state == "ready" and instance.breaker in ("open", "half_open"):
         return Text(f"breaker {instance.breaker.replace('_', ' ')}", "red")
     return Text(instance.state, STATES.get(instance.state, ""))
 
