@@ -56,7 +56,7 @@ pub async fn send(
     let deadline = Deadline::after(Instant::now(), patience);
     let picked = plane.chooser.pick(model, wanted, &[], deadline).ok()?;
     let parcel = parcel(plane, method, model, message, deadline);
-    let delivery = Delivery { attempt: picked.attempt, link: picked.link, spending: None, row: 0 };
+    let delivery = Delivery { attempt: picked.attempt, link: picked.link, spending: None, row: 0, span: None };
     let sent = deadline.run("own question", delivery.send(&parcel, &mut None)).await;
     let (delivery, Ok(Answer::Whole(reply))) = sent.ok()? else { return None };
     let outcome = Outcome::of(&Ok(reply.clone()));

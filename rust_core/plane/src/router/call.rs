@@ -32,7 +32,13 @@ use super::{
     stream,
     tenants::{Place, Tenant},
 };
-use crate::{deadline::Deadline, error::Error, flight::Flight, headers};
+use crate::{
+    deadline::Deadline,
+    error::Error,
+    flight::Flight,
+    headers,
+    trace::{TRACESTATE, TraceContext},
+};
 
 /// A caller's own name for its call is kept for feedback up to this length; a longer one is replaced.
 const NAME_BYTES: usize = 128;
@@ -74,7 +80,9 @@ impl Call {
         let (parts, body) = request.into_parts();
         let brought = parts.headers.get(headers::REQUEST_ID).filter(|id| id.len() <= NAME_BYTES);
         let answer_id = brought.cloned().unwrap_or_else(|| plane.names.next());
-        let record = Record::new(&plane.events, method, &parts.headers, &answer_id, plane.config.policy.as_str());
+        let traced = TraceContext::parse(&parts.headers);
+        let traced = (traced, plane.tracer.enter(traced));
+        let record = Record::new(&plane.events, method, traced, &answer_id, plane.config.policy.as_str());
         Self {
             method,
             caller,
@@ -117,6 +125,7 @@ impl Call {
         self.tenant = Some(tenant.clone());
         let wanted = self.think(asked, message.len(), &tenant)?;
         self.keep(&tenant, &wanted, &message);
+        self.record.admitted(&wanted);
         self.stage = "instance";
         self.route(&wanted, &message).await
     }
@@ -141,7 +150,9 @@ impl Call {
         let ours = self.plane.auth.is_wanted().then_some(header::AUTHORIZATION.as_str());
         let hop =
             [header::HOST.as_str(), header::CONTENT_LENGTH.as_str(), headers::MODEL, headers::TENANT, headers::PEER];
-        for name in hop.into_iter().chain(ours) {
+        // What others noted of their trace is nothing to a new one.
+        let theirs = self.record.is_root().then_some(TRACESTATE);
+        for name in hop.into_iter().chain(ours).chain(theirs) {
             self.headers.remove(name);
         }
     }

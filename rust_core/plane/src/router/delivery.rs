@@ -13,6 +13,7 @@ use super::{
     reply::{self, Broken, Reply},
     stream::{Pump, Streamed},
 };
+use crate::trace::TraceContext;
 
 /// What goes to whichever replica.
 #[derive(Clone, Debug)]
@@ -47,19 +48,30 @@ pub struct Delivery {
     pub spending: Option<Spending>,
     /// Its row in the call's record.
     pub row: usize,
+    /// Its span, where the call is traced.
+    pub span: Option<TraceContext>,
 }
 
 impl Delivery {
     /// Sends it and waits for the answer, or its beginning; `rest` is what follows the first message.
     pub async fn send(mut self, parcel: &Parcel, rest: &mut Option<Inbound>) -> (Self, Result<Answer, Broken>) {
-        let result = exchange(self.link.take(), parcel, rest).await;
+        let result = exchange(self.link.take(), parcel, self.span, rest).await;
         (self, result)
     }
 }
 
-async fn exchange(link: Option<Link>, parcel: &Parcel, rest: &mut Option<Inbound>) -> Result<Answer, Broken> {
+async fn exchange(
+    link: Option<Link>,
+    parcel: &Parcel,
+    span: Option<TraceContext>,
+    rest: &mut Option<Inbound>,
+) -> Result<Answer, Broken> {
     let mut link = link.ok_or(Broken::Unsent)?;
-    let opened = link.open(parcel.path.clone(), parcel.headers.clone());
+    let mut headers = parcel.headers.clone();
+    if let Some(span) = span {
+        span.write(&mut headers);
+    }
+    let opened = link.open(parcel.path.clone(), headers);
     let (response, mut stream) = opened.map_err(|_| Broken::Unsent)?;
     stream.send_data(parcel.message.clone(), parcel.shape != Shape::Both)?;
     let pump = match parcel.shape {

@@ -5,23 +5,25 @@
 
 use std::{
     borrow::Cow,
+    fmt::LowerHex,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use parking_lot::Mutex;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use tonic::Code;
 use waypost_text::redact::redact;
 
 use super::{
-    config::PayloadMode, features::Features, methods::Method, recent::Recent, replicas::Candidate, ring::Ring,
-    signature::tier_name,
+    config::PayloadMode, features::Features, instance::Served, methods::Method, models::Wanted, recent::Recent,
+    replicas::Candidate, ring::Ring, signature::tier_name, spans::Traced,
 };
-use crate::proto::v1;
-
-const TRACE: &str = "traceparent";
+use crate::{
+    proto::v1,
+    trace::{Active, TraceContext},
+};
 
 /// One decision and how it came out.
 #[derive(Debug, Serialize)]
@@ -31,9 +33,13 @@ pub struct Event {
     timestamp: SystemTime,
     #[serde(serialize_with = "text")]
     request_id: Option<HeaderValue>,
-    #[serde(serialize_with = "text", skip_serializing_if = "Option::is_none")]
-    trace: Option<HeaderValue>,
-    method: &'static str,
+    /// The trace the call is part of, whether it is kept or not.
+    #[serde(serialize_with = "hex", skip_serializing_if = "Option::is_none")]
+    trace_id: Option<u128>,
+    /// The call's span in it; none where the router makes none.
+    #[serde(serialize_with = "hex", skip_serializing_if = "Option::is_none")]
+    span_id: Option<u64>,
+    pub(super) method: &'static str,
     /// For whom the call was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Arc<str>>,
@@ -62,10 +68,10 @@ pub struct Event {
     #[serde(serialize_with = "milliseconds", rename = "latency_ms")]
     latency: Duration,
     #[serde(serialize_with = "code_name")]
-    code: Code,
+    pub(super) code: Code,
     /// What was wrong, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub(super) error: Option<String>,
     /// Size of the request message.
     pub request_bytes: usize,
     /// US dollars that all attempts came to.
@@ -73,6 +79,9 @@ pub struct Event {
     /// "hit", "near" or "miss"; none where the answer may not be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<&'static str>,
+    /// When it was let in and read, and the choice began.
+    #[serde(skip)]
+    pub admitted: Option<Instant>,
 }
 
 /// A model that was asked.
@@ -88,12 +97,15 @@ pub struct HopLine {
     /// What was wrong with it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<&'static str>,
+    /// When that was being found.
+    #[serde(skip)]
+    pub judged: Option<[Instant; 2]>,
 }
 
 impl HopLine {
     /// It is asked now.
     pub fn asked(model: Arc<str>, reason: Cow<'static, str>) -> Self {
-        Self { model, reason, quality: None, faults: Vec::new() }
+        Self { model, reason, quality: None, faults: Vec::new(), judged: None }
     }
 }
 
@@ -104,11 +116,21 @@ impl Event {
     }
 
     /// Attempts that nobody ended were ended with the call; where it was answered, another one won.
-    fn close_attempts(&mut self) {
+    fn close_attempts(&mut self, now: Instant) {
         let code = if self.code == Code::Ok { Code::Cancelled } else { self.code };
-        for tried in self.attempts.iter_mut().filter(|tried| tried.open) {
-            (tried.code, tried.latency) = (code, tried.begun.elapsed());
+        for tried in self.attempts.iter_mut().filter(|tried| tried.ended.is_none()) {
+            tried.end(code, now - tried.begun, now);
         }
+    }
+
+    /// What the call is called.
+    pub fn request_name(&self) -> Option<&str> {
+        self.request_id.as_ref()?.to_str().ok()
+    }
+
+    /// The trace in which it can be looked up.
+    pub fn trace_id(&self) -> Option<u128> {
+        self.trace_id.filter(|_| self.span_id.is_some())
     }
 }
 
@@ -123,21 +145,30 @@ pub struct Tried {
     /// How long it took.
     #[serde(serialize_with = "milliseconds", rename = "latency_ms")]
     pub latency: Duration,
+    /// What answers there.
     #[serde(skip)]
-    begun: Instant,
+    pub served: Arc<Served>,
+    /// Its span, where the call is traced.
     #[serde(skip)]
-    open: bool,
+    pub span: Option<TraceContext>,
+    /// When it began.
+    #[serde(skip)]
+    pub begun: Instant,
+    /// When it ended; none while it is under way.
+    #[serde(skip)]
+    pub ended: Option<Instant>,
 }
 
 impl Tried {
     /// It has begun.
-    pub fn begun(instance: Arc<str>) -> Self {
-        Self { instance, code: Code::Cancelled, latency: Duration::ZERO, begun: Instant::now(), open: true }
+    pub fn begun(served: Arc<Served>, span: Option<TraceContext>) -> Self {
+        let (instance, begun) = (served.instance.clone(), Instant::now());
+        Self { instance, code: Code::Cancelled, latency: Duration::ZERO, served, span, begun, ended: None }
     }
 
     /// It is over.
-    pub fn end(&mut self, code: Code, latency: Duration) {
-        (self.code, self.latency, self.open) = (code, latency, false);
+    pub fn end(&mut self, code: Code, latency: Duration, now: Instant) {
+        (self.code, self.latency, self.ended) = (code, latency, Some(now));
     }
 }
 
@@ -216,22 +247,25 @@ pub struct Record {
     started: Instant,
     words: Words,
     events: Events,
+    traced: Option<Box<Traced>>,
 }
 
 impl Record {
-    /// A call has come in.
+    /// A call has come in, in the trace that `caller` says, and in one that is kept where it is `active`.
     pub fn new(
         events: &Events,
         method: &Method,
-        headers: &HeaderMap,
+        (caller, active): (Option<TraceContext>, Option<Active>),
         answer_id: &HeaderValue,
         policy: &'static str,
     ) -> Self {
+        let context = active.as_ref().map(|active| active.context);
         let event = Event {
             event: "decision",
             timestamp: SystemTime::now(),
             request_id: Some(answer_id.clone()),
-            trace: headers.get(TRACE).cloned(),
+            trace_id: context.or(caller).map(|context| context.trace_id),
+            span_id: context.map(|context| context.span_id),
             method: method.path,
             tenant: None,
             features: None,
@@ -250,8 +284,30 @@ impl Record {
             request_bytes: 0,
             cost_usd: 0.0,
             cache: None,
+            admitted: None,
         };
-        Self { event: Some(Box::new(event)), started: Instant::now(), words: Words::All, events: events.clone() }
+        let traced = active.map(|active| Box::new(Traced::new(active, method)));
+        let event = Some(Box::new(event));
+        Self { event, started: Instant::now(), words: Words::All, events: events.clone(), traced }
+    }
+
+    /// It is let in, and what it asks for is known.
+    pub fn admitted(&mut self, wanted: &Wanted) {
+        let now = Instant::now();
+        self.note(|event| event.admitted = Some(now));
+        if let Some(traced) = &mut self.traced {
+            traced.read(wanted);
+        }
+    }
+
+    /// Whether its trace begins with it.
+    pub fn is_root(&self) -> bool {
+        self.traced.as_ref().is_some_and(|traced| traced.is_root())
+    }
+
+    /// A span for one of its attempts, where it is traced.
+    pub fn child(&self) -> Option<TraceContext> {
+        self.traced.as_ref().map(|traced| traced.context().child())
     }
 
     /// Notes something about the call.
@@ -286,10 +342,13 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let latency = self.started.elapsed();
+        let ended = Instant::now();
         if let Some(mut event) = self.event.take() {
-            event.latency = latency;
-            event.close_attempts();
+            event.latency = ended - self.started;
+            event.close_attempts(ended);
+            if let Some(traced) = &self.traced {
+                traced.record(&event, self.started, ended);
+            }
             self.events.ring.put(event);
         }
     }
@@ -321,6 +380,12 @@ fn milliseconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error
 
 fn text<S: Serializer>(value: &Option<HeaderValue>, to: S) -> Result<S::Ok, S::Error> {
     value.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes())).serialize(to)
+}
+
+/// All digits, as traces are written.
+fn hex<T: LowerHex, S: Serializer>(id: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+    let digits = 2 * size_of::<T>();
+    id.as_ref().map(|id| format!("{id:0digits$x}")).serialize(to)
 }
 
 /// The name the gRPC specification gives a code, such as `DEADLINE_EXCEEDED`.

@@ -106,6 +106,9 @@ impl Call {
         if let Some(tenant) = self.tenant.as_ref().and_then(|tenant| tenant.header.clone()) {
             metadata.insert(headers::TENANT, tenant);
         }
+        if let Some(name) = self.signature.answer_id.clone() {
+            metadata.insert(headers::REQUEST_ID, name);
+        }
         metadata
     }
 
@@ -116,16 +119,17 @@ impl Call {
         let spending = self.reserve(wanted, &replica.served.info).await?;
         self.signature.attempts += 1;
         self.signature.replica_reason = reason.name();
+        let span = self.record().child();
         let row = self.record().note(|event| {
             event.chosen = Some(replica.served.instance.clone());
             if event.reason.is_none() {
                 (event.reason, event.candidates) = (Some(reason.name()), candidates);
             }
-            event.attempts.push(Tried::begun(replica.served.instance.clone()));
+            event.attempts.push(Tried::begun(replica.served.clone(), span));
             event.attempts.len() - 1
         });
         self.signature.replica = Some(replica);
-        Ok(Delivery { attempt, link, spending, row: row.unwrap_or_default() })
+        Ok(Delivery { attempt, link, spending, row: row.unwrap_or_default(), span })
     }
 
     async fn reserve(&self, wanted: &Wanted, info: &ModelInfo) -> Result<Option<Spending>, Error> {
@@ -221,7 +225,7 @@ impl Call {
         attempt.end(verdict);
         self.record().note(|event| {
             if let Some(tried) = event.attempts.get_mut(row) {
-                tried.end(code, latency);
+                tried.end(code, latency, Instant::now());
             }
         });
     }

@@ -3,7 +3,7 @@
 //! The best answer seen is kept: where the last hop fails or is no better, a poor answer is more than none.  Nothing
 //! is tried again once a byte has gone to the client, so a stream is judged afterwards and for the record only.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tonic::{Code, Status};
@@ -167,10 +167,12 @@ impl Call {
         let (Some(judge), Some(prompt)) = (&plane.judge, &wanted.asked.prompt) else { return ended };
         let Ok(Answer::Whole(reply)) = &ended.answer else { return ended };
         let Some(message) = reply.message().filter(|_| reply.code() == Code::Ok) else { return ended };
+        let begun = Instant::now();
         let Some(quality) = judge.weigh(&plane, prompt, &message).await else { return ended };
         self.signature.quality = Some(quality.score);
         self.record().note(|event| {
             if let Some(line) = event.hops.last_mut() {
+                line.judged = Some([begun, Instant::now()]);
                 line.quality = Some(quality.score);
                 line.faults = quality.faults.iter().map(|fault| fault.as_str()).collect();
             }

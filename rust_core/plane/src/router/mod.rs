@@ -6,7 +6,7 @@
 //! their rank; [`hops`] goes from one to the next, past the [`cache`], the [`semantic`] one and the [`judge`]; [`forward`] makes a
 //! [`delivery`] to one of the [`replicas`], with [`money`] held for it, over a [`link`], and weighs the [`outcome`]; a
 //! whole [`reply`] or a [`stream`] goes back with a [`signature`]; [`events`] keep the record,
-//! and [`payloads`] what was said, for those who want that kept.
+//! and [`payloads`] what was said, for those who want that kept; its [`spans`] tell where its time went.
 //!
 //! Beside it, [`registry`] and [`connection`] keep the [`instance`]s known and connected, [`explain`] says where a
 //! call would go, [`operate`] changes what runs, [`feedback`] takes what callers think of an answer, and [`oip`] is a door for tensors.
@@ -34,6 +34,7 @@ use crate::{
     proto::{self, v1::mesh_service_server::MeshServiceServer},
     server::{self, Entrance, Server},
     tls::Connector,
+    trace::Tracer,
 };
 
 mod ask;
@@ -77,6 +78,7 @@ mod routes;
 mod semantic;
 mod service;
 mod signature;
+mod spans;
 mod status;
 mod stream;
 mod style;
@@ -109,6 +111,10 @@ use tokens::Tokens;
 const REFRESH: Duration = Duration::from_secs(1);
 /// Connections that have not closed by then are dropped.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+/// Spans that no receiver has taken by then are lost.
+const SPANS_PATIENCE: Duration = Duration::from_secs(2);
+/// What it is called in traces.
+const SERVICE: &str = "waypost-router";
 
 /// What all calls share.
 pub struct Plane {
@@ -137,6 +143,7 @@ pub struct Plane {
     levels: Levels,
     started: SystemTime,
     payloads: Payloads,
+    tracer: Tracer,
     clock: Clock,
 }
 
@@ -171,6 +178,7 @@ impl Plane {
             levels: Levels::new(config.telemetry.level()),
             started: SystemTime::now(),
             payloads: Payloads::new(&config.payloads),
+            tracer: Tracer::start(config.telemetry.traces.as_ref(), SERVICE, &config.instance)?,
             flights,
             leaving: CancellationToken::new(),
             clock,
@@ -316,6 +324,7 @@ impl Router {
         let clean = self.server.drain(patience).await;
         // What is left after an unclean end is dropped with the runtime.
         let _ = tokio::time::timeout(CLOSE_PATIENCE, self.plane.registry.stop()).await;
+        self.plane.tracer.close(SPANS_PATIENCE).await;
         clean
     }
 }

@@ -99,8 +99,13 @@ impl Tracer {
 
     /// At the mesh's door: the trace the caller is in, or a new one for as many calls as are to be traced.
     pub fn root(&self, headers: &HeaderMap) -> Option<Active> {
+        self.enter(TraceContext::parse(headers))
+    }
+
+    /// The same, for who has read the caller's word already.
+    pub fn enter(&self, caller: Option<TraceContext>) -> Option<Active> {
         let running = self.0.as_ref()?;
-        match TraceContext::parse(headers) {
+        match caller {
             Some(caller) => self.within(caller),
             None => {
                 let context = TraceContext::root();

@@ -24,7 +24,10 @@ async fn an_event_tells_who_was_considered_why_and_how_it_came_out() {
         fake::until_ready(&router, 2).await;
         let mut request = Request::new(embed(""));
         request.metadata_mut().insert("x-request-id", "r-1".parse().expect("is ascii"));
-        request.metadata_mut().insert("traceparent", "00-ab-cd-01".parse().expect("is ascii"));
+        request.metadata_mut().insert(
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().expect("is ascii"),
+        );
         let chosen = fake::instance_of(client.embed(request).await.expect("is answered"));
         let event = next(&router, 10).await.remove(0);
         assert!(event["timestamp"].as_str().is_some_and(|time| time.ends_with('Z') && time.contains('T')));
@@ -32,7 +35,8 @@ async fn an_event_tells_who_was_considered_why_and_how_it_came_out() {
         let told = |key: &str| event[key].clone();
         assert_eq!(told("event"), "decision");
         assert_eq!(told("request_id"), "r-1");
-        assert_eq!(told("trace"), "00-ab-cd-01");
+        assert_eq!(told("trace_id"), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(told("span_id"), json!(null));
         assert_eq!(told("method"), "/waypost.v1.EmbedService/Embed");
         assert_eq!((told("model"), told("model_reason")), (json!("m"), json!("best_fit")));
         assert_eq!((told("policy"), told("reason")), (json!("expected_completion"), json!("expected_completion")));

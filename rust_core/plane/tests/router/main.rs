@@ -9,4 +9,6 @@ mod forward;
 mod instances;
 mod leaving;
 mod operate;
+mod receiver;
 mod stream;
+mod traces;
