@@ -64,7 +64,13 @@ impl<const N: usize, C> Table<N, C> {
         let hash = hash(values);
         match self.find(hash, values) {
             Ok(found) => found,
-            Err(end) if self.take_place() => self.insert(end, hash, values, new),
+            Err(end) if self.take_place() => match insert(end, hash, values, new) {
+                Ok(ours) => ours,
+                Err(theirs) => {
+                    self.size.fetch_sub(1, Relaxed);
+                    theirs
+                }
+            },
             Err(_) => self.rest(new),
         }
     }
@@ -86,44 +92,34 @@ impl<const N: usize, C> Table<N, C> {
         self.size.fetch_update(Relaxed, Relaxed, |size| (size < self.limit).then_some(size + 1)).is_ok()
     }
 
-    /// Into the place taken; where somebody else was first with the same values, it is given back.
-    fn insert<'a>(
-        &'a self,
-        mut end: &'a Slot<N, C>,
-        hash: u64,
-        values: [&str; N],
-        new: impl Fn() -> C,
-    ) -> &'a Series<N, C> {
-        let series = Series { values: values.map(Box::from), cell: new(), created: super::now() };
-        let mut node = Box::new(Node { hash, series, next: OnceLock::new() });
-        loop {
-            match end.set(node) {
-                Ok(()) => break,
-                Err(unset) => node = unset,
-            }
-            match search(end, hash, values) {
-                Ok(theirs) => {
-                    self.size.fetch_sub(1, Relaxed);
-                    return theirs;
-                }
-                Err(further) => end = further,
-            }
-        }
-        match search(end, hash, values) {
-            Ok(found) => found,
-            Err(_) => unreachable!("it was set there, and nothing is taken away"),
-        }
-    }
-
     fn rest(&self, new: impl Fn() -> C) -> &Series<N, C> {
         let values = [OTHER; N];
         let hash = hash(values);
         match self.find(hash, values) {
             Ok(found) => found,
-            Err(end) => {
-                self.size.fetch_add(1, Relaxed);
-                self.insert(end, hash, values, new)
-            }
+            Err(end) => insert(end, hash, values, new).unwrap_or_else(|theirs| theirs),
+        }
+    }
+}
+
+/// A new series at the end of a list, or the one of these values that somebody else has put there meanwhile.
+fn insert<'a, const N: usize, C>(
+    mut end: &'a Slot<N, C>,
+    hash: u64,
+    values: [&str; N],
+    new: impl Fn() -> C,
+) -> Result<&'a Series<N, C>, &'a Series<N, C>> {
+    let series = Series { values: values.map(Box::from), cell: new(), created: super::now() };
+    let mut node = Some(Box::new(Node { hash, series, next: OnceLock::new() }));
+    loop {
+        // Runs only where nobody was first, and takes the node then.
+        let there = end.get_or_init(|| node.take().expect("there is one until it is in place"));
+        if node.is_none() {
+            return Ok(&there.series);
+        }
+        match search(end, hash, values) {
+            Ok(theirs) => return Err(theirs),
+            Err(further) => end = further,
         }
     }
 }

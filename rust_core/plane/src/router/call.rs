@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header, uri::PathAndQuery};
 use tonic::{Code, Status, body::Body};
+use tonic_types::StatusExt;
 use waypost_decide::Permit;
 
 use super::{
@@ -37,6 +38,7 @@ use crate::{
     error::Error,
     flight::Flight,
     headers,
+    proto::v1::ErrorReason,
     trace::{TRACESTATE, TraceContext},
 };
 
@@ -82,7 +84,7 @@ impl Call {
         let answer_id = brought.cloned().unwrap_or_else(|| plane.names.next());
         let traced = TraceContext::parse(&parts.headers);
         let traced = (traced, plane.tracer.enter(traced));
-        let record = Record::new(&plane.events, method, traced, &answer_id, plane.config.policy.as_str());
+        let record = Record::new(&plane, method, traced, &answer_id);
         Self {
             method,
             caller,
@@ -101,6 +103,12 @@ impl Call {
             _flight: plane.flights.enter(),
             plane,
         }
+    }
+
+    /// It came in by itself, not as a part of another.
+    pub fn through_the_door(mut self) -> Self {
+        self.record.note(|event| event.seen.is_rpc = true);
+        self
     }
 
     /// Its answer, by its deadline.
@@ -208,6 +216,7 @@ impl Call {
     }
 
     fn refuse(mut self, status: Status) -> Response<Body> {
+        self.note_refusal(&status);
         let (code, message) = (status.code(), status.message().to_string());
         let pause = pushback(&status);
         let mut response = status.into_http();
@@ -216,10 +225,23 @@ impl Call {
         response
     }
 
+    /// The router says `status` itself.
+    pub fn note_refusal(&mut self, status: &Status) {
+        if self.plane.metrics.is_enabled() {
+            let reason = reason_of(status);
+            self.record.note(|event| event.seen.refused = Some(reason));
+        }
+    }
+
     fn time_out(self) -> Response<Body> {
         let stage = self.stage;
         self.refuse(Error::Deadline { stage }.into())
     }
+}
+
+fn reason_of(status: &Status) -> ErrorReason {
+    let info = status.get_details_error_info();
+    info.and_then(|info| ErrorReason::from_str_name(&info.reason)).unwrap_or_default()
 }
 
 /// The same as RetryInfo says, for clients that look for it here.  Only with the one code that is retried as it stands:
@@ -228,7 +250,7 @@ fn pushback(status: &Status) -> Option<(header::HeaderName, HeaderValue)> {
     if status.code() != Code::Unavailable {
         return None;
     }
-    let pause = tonic_types::StatusExt::get_details_retry_info(status)?.retry_delay?;
+    let pause = status.get_details_retry_info()?.retry_delay?;
     let millis = u64::try_from(pause.as_millis()).ok()?;
     Some((header::HeaderName::from_static("grpc-retry-pushback-ms"), HeaderValue::from(millis)))
 }

@@ -17,11 +17,13 @@ use tonic::Code;
 use waypost_text::redact::redact;
 
 use super::{
-    config::PayloadMode, features::Features, instance::Served, methods::Method, models::Wanted, recent::Recent,
-    replicas::Candidate, ring::Ring, signature::tier_name, spans::Traced,
+    Plane, config::PayloadMode, features::Features, instance::Served, methods::Method, metrics::Metrics,
+    models::Wanted, money::Tokens, recent::Recent, replicas::Candidate, ring::Ring, signature::tier_name,
+    spans::Traced,
 };
 use crate::{
-    proto::v1,
+    metrics::TraceId,
+    proto::v1::{self, ErrorReason},
     trace::{Active, TraceContext},
 };
 
@@ -65,10 +67,12 @@ pub struct Event {
     pub chosen: Option<Arc<str>>,
     /// Where it was tried.
     pub attempts: Vec<Tried>,
+    /// From its arrival to its end.
     #[serde(serialize_with = "milliseconds", rename = "latency_ms")]
-    latency: Duration,
+    pub latency: Duration,
+    /// How it ended.
     #[serde(serialize_with = "code_name")]
-    pub(super) code: Code,
+    pub code: Code,
     /// What was wrong, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
@@ -82,6 +86,35 @@ pub struct Event {
     /// When it was let in and read, and the choice began.
     #[serde(skip)]
     pub admitted: Option<Instant>,
+    /// What only the counters need to know.
+    #[serde(skip)]
+    pub seen: Seen,
+}
+
+/// What is counted of a call beside its event.
+#[derive(Debug)]
+pub struct Seen {
+    /// The call.
+    pub method: &'static Method,
+    /// It came through the door, and is not a part of another.
+    pub is_rpc: bool,
+    /// The capability its model was chosen for.
+    pub capability: Option<Cow<'static, str>>,
+    /// Why the router itself refused it.
+    pub refused: Option<ErrorReason>,
+    /// Deliveries made because an earlier one failed,
+    pub retries: u32,
+    /// or took long.
+    pub hedges: u32,
+    /// The trace it belongs to, where that is kept.
+    pub trace: Option<TraceId>,
+}
+
+impl Seen {
+    fn new(method: &'static Method, context: Option<TraceContext>) -> Self {
+        let trace = context.filter(|context| context.sampled).map(|context| context.trace_id);
+        Self { method, is_rpc: false, capability: None, refused: None, retries: 0, hedges: 0, trace }
+    }
 }
 
 /// A model that was asked.
@@ -148,6 +181,12 @@ pub struct Tried {
     /// What answers there.
     #[serde(skip)]
     pub served: Arc<Served>,
+    /// What it used.
+    #[serde(skip)]
+    pub tokens: Tokens,
+    /// US dollars that it came to.
+    #[serde(skip)]
+    pub cost_usd: f64,
     /// Its span, where the call is traced.
     #[serde(skip)]
     pub span: Option<TraceContext>,
@@ -162,8 +201,17 @@ pub struct Tried {
 impl Tried {
     /// It has begun.
     pub fn begun(served: Arc<Served>, span: Option<TraceContext>) -> Self {
-        let (instance, begun) = (served.instance.clone(), Instant::now());
-        Self { instance, code: Code::Cancelled, latency: Duration::ZERO, served, span, begun, ended: None }
+        Self {
+            instance: served.instance.clone(),
+            code: Code::Cancelled,
+            latency: Duration::ZERO,
+            served,
+            tokens: Tokens::default(),
+            cost_usd: 0.0,
+            span,
+            begun: Instant::now(),
+            ended: None,
+        }
     }
 
     /// It is over.
@@ -241,23 +289,24 @@ enum Words {
     None,
 }
 
-/// The event of a call that is under way; put into the ring when the call ends, also where its caller leaves.
+/// The event of a call that is under way; counted and put into the ring when the call ends, also where its caller
+/// leaves.
 pub struct Record {
     event: Option<Box<Event>>,
     started: Instant,
     words: Words,
     events: Events,
     traced: Option<Box<Traced>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Record {
     /// A call has come in, in the trace that `caller` says, and in one that is kept where it is `active`.
     pub fn new(
-        events: &Events,
-        method: &Method,
+        plane: &Plane,
+        method: &'static Method,
         (caller, active): (Option<TraceContext>, Option<Active>),
         answer_id: &HeaderValue,
-        policy: &'static str,
     ) -> Self {
         let context = active.as_ref().map(|active| active.context);
         let event = Event {
@@ -273,7 +322,7 @@ impl Record {
             hops: Vec::new(),
             model: None,
             model_reason: None,
-            policy,
+            policy: plane.config.policy.as_str(),
             reason: None,
             candidates: Vec::new(),
             chosen: None,
@@ -285,10 +334,11 @@ impl Record {
             cost_usd: 0.0,
             cache: None,
             admitted: None,
+            seen: Seen::new(method, context.or(caller)),
         };
         let traced = active.map(|active| Box::new(Traced::new(active, method)));
-        let event = Some(Box::new(event));
-        Self { event, started: Instant::now(), words: Words::All, events: events.clone(), traced }
+        let (events, metrics) = (plane.events.clone(), plane.metrics.clone());
+        Self { event: Some(Box::new(event)), started: Instant::now(), words: Words::All, events, metrics, traced }
     }
 
     /// It is let in, and what it asks for is known.
@@ -346,6 +396,7 @@ impl Drop for Record {
         if let Some(mut event) = self.event.take() {
             event.latency = ended - self.started;
             event.close_attempts(ended);
+            self.metrics.ended(&event, self.started, ended);
             if let Some(traced) = &self.traced {
                 traced.record(&event, self.started, ended);
             }

@@ -69,7 +69,10 @@ impl Call {
             };
             let outcome = self.judge(delivery, &reply, wanted);
             match self.pick_again(&hop.model, wanted, &tried, &outcome).await {
-                Some(next) => picked = next,
+                Some(next) => {
+                    picked = next;
+                    self.record().note(|event| event.seen.retries += 1);
+                }
                 None => return self.ended(&hop.model, reply, outcome),
             }
         }
@@ -181,7 +184,9 @@ impl Call {
         }
         let picked = self.plane.chooser.pick(&hop.model, wanted, tried, self.deadline).ok()?;
         tried.push(picked.attempt.replica.instance.clone());
-        self.begin(picked, wanted).await.ok()
+        let delivery = self.begin(picked, wanted).await.ok()?;
+        self.record().note(|event| event.seen.hedges += 1);
+        Some(delivery)
     }
 
     /// Takes note of an attempt's end, and settles what it cost.
@@ -204,6 +209,7 @@ impl Call {
         let Delivery { attempt, spending, row, .. } = delivery;
         let info = &attempt.replica.served.info;
         let price = Price::of(info);
+        let mut cost_usd = 0.0;
         if let Some(spending) = spending {
             let (usd, left) = match (verdict, used) {
                 (Verdict::Refused, _) => {
@@ -218,6 +224,7 @@ impl Call {
                 // What is dropped unsettled is spent.
                 (_, None) => (spending.most(), None),
             };
+            cost_usd = usd;
             self.signature.spend(usd, left);
             self.record().note(|event| event.cost_usd += usd);
         }
@@ -226,6 +233,7 @@ impl Call {
         self.record().note(|event| {
             if let Some(tried) = event.attempts.get_mut(row) {
                 tried.end(code, latency, Instant::now());
+                (tried.tokens, tried.cost_usd) = (used.unwrap_or_default(), cost_usd);
             }
         });
     }

@@ -86,6 +86,7 @@ impl Call {
         self.record().note(|event| {
             event.model = Some(hop.model.name.clone());
             event.model_reason = Some(hop.reason.clone());
+            event.seen.capability = wanted.capability(&hop.model);
             event.hops.push(HopLine::asked(hop.model.name.clone(), hop.reason.clone()));
         });
         let plane = self.plane.clone();

@@ -16,6 +16,7 @@ use super::{
     auth::Caller,
     explain,
     instance::Instance,
+    metrics,
     money::LEDGER_PAUSE,
     operate::By,
     registry::Model,
@@ -178,8 +179,12 @@ impl MeshService for Mesh {
         Ok(Response::new(v1::RevokeTokenResponse { token: Some(token.into()) }))
     }
 
-    async fn get_metrics(&self, _: Request<v1::GetMetricsRequest>) -> Result<Response<v1::GetMetricsResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/GetMetrics".into() }.into())
+    async fn get_metrics(
+        &self,
+        request: Request<v1::GetMetricsRequest>,
+    ) -> Result<Response<v1::GetMetricsResponse>, Status> {
+        let families = metrics::gather(&self.0, request.get_ref().own_only).await;
+        Ok(Response::new(v1::GetMetricsResponse { families }))
     }
 
     async fn get_status(
@@ -189,8 +194,12 @@ impl MeshService for Mesh {
         Ok(Response::new(status::glance(&self.0, caller(&request)?.role)))
     }
 
-    async fn get_history(&self, _: Request<v1::GetHistoryRequest>) -> Result<Response<v1::GetHistoryResponse>, Status> {
-        Err(Error::NotImplemented { method: "MeshService/GetHistory".into() }.into())
+    async fn get_history(
+        &self,
+        request: Request<v1::GetHistoryRequest>,
+    ) -> Result<Response<v1::GetHistoryResponse>, Status> {
+        let after = request.get_ref().after.and_then(|after| SystemTime::try_from(after).ok());
+        Ok(Response::new(self.0.history.told(after)))
     }
 
     async fn list_decisions(

@@ -40,6 +40,13 @@ const RERANK: &str = "waypost.v1.RerankService";
 const GENERATE: &str = "waypost.v1.GenerateService";
 const RETRIEVE: &str = "waypost.v1.RetrieveService";
 
+impl Method {
+    /// Whether its model writes an answer.
+    pub fn writes(&self) -> bool {
+        self.task == Task::Generate && self.works
+    }
+}
+
 /// The table.
 pub static METHODS: [Method; 11] = [
     unary("/waypost.v1.EmbedService/Embed", EMBED, Task::Embed),

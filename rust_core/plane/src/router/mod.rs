@@ -9,7 +9,8 @@
 //! and [`payloads`] what was said, for those who want that kept; its [`spans`] tell where its time went.
 //!
 //! Beside it, [`registry`] and [`connection`] keep the [`instance`]s known and connected, [`explain`] says where a
-//! call would go, [`operate`] changes what runs, [`feedback`] takes what callers think of an answer, and [`oip`] is a door for tensors.
+//! call would go, [`operate`] changes what runs, [`feedback`] takes what callers
+//! think of an answer, [`metrics`] count and [`history`] keeps what happened, and [`oip`] is a door for tensors.
 
 use std::{
     io,
@@ -52,6 +53,7 @@ mod explain;
 mod features;
 mod feedback;
 mod forward;
+mod history;
 mod hops;
 mod inbound;
 mod instance;
@@ -59,6 +61,7 @@ mod judge;
 mod link;
 mod mesh;
 mod methods;
+mod metrics;
 mod models;
 mod money;
 mod names;
@@ -93,7 +96,9 @@ use config::RouterConfig;
 pub use events::Events;
 use features::Reader;
 use feedback::Feedback;
+use history::History;
 use judge::Judge;
+use metrics::Metrics;
 use money::Purse;
 use names::Names;
 pub use payloads::{Payload, Payloads};
@@ -140,6 +145,8 @@ pub struct Plane {
     /// Conversations that would never end by themselves end by this.
     leaving: CancellationToken,
     events: Events,
+    metrics: Arc<Metrics>,
+    history: History,
     levels: Levels,
     started: SystemTime,
     payloads: Payloads,
@@ -175,6 +182,8 @@ impl Plane {
             feedback: Feedback::default(),
             names: Names::default(),
             events: Events::new(config.limits.event_ring),
+            metrics: Arc::new(Metrics::new(config.telemetry.metrics)),
+            history: History::default(),
             levels: Levels::new(config.telemetry.level()),
             started: SystemTime::now(),
             payloads: Payloads::new(&config.payloads),
@@ -243,7 +252,7 @@ pub struct Router {
     plane: Arc<Plane>,
     server: Server,
     runtime: Handle,
-    _tending: AbortOnDropHandle<()>,
+    _tending: [AbortOnDropHandle<()>; 2],
 }
 
 impl Router {
@@ -259,7 +268,8 @@ impl Router {
         let app = move |peer| RouterService::new(doors.clone(), routes.clone(), peer);
         let server = Server::start(&entrances(&plane.config), app, health, flights).await?;
         plane.registry.set_instances(plane.config.instances.clone());
-        let tending = AbortOnDropHandle::new(tokio::spawn(plane.clone().tend()));
+        let tending = [tokio::spawn(plane.clone().tend()), tokio::spawn(plane.clone().keep_history())];
+        let tending = tending.map(AbortOnDropHandle::new);
         Ok(Self { plane, server, runtime: Handle::current(), _tending: tending })
     }
 

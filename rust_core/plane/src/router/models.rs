@@ -7,7 +7,7 @@
 //! index filled from both is worthless.  There the name decides, and a model that is down stays the choice, so that
 //! the caller hears of it.
 
-use std::{cmp::Ordering, sync::Arc, time::Duration};
+use std::{borrow::Cow, cmp::Ordering, sync::Arc, time::Duration};
 
 pub use waypost_decide::score::Weights;
 use waypost_decide::{
@@ -103,6 +103,15 @@ impl Wanted {
     fn is_affordable(&self, served: &Served) -> bool {
         let most = self.asked.route.max_cost_usd;
         most <= 0.0 || self.cost(served) <= most
+    }
+
+    /// What `model` is chosen for: the first capability that was asked for or read in the prompt, and that it has.
+    pub fn capability(&self, model: &Model) -> Option<Cow<'static, str>> {
+        let replica = model.replicas.first()?;
+        let has = |tag: &str| replica.served.info.tags.iter().any(|own| own == tag);
+        let asked = self.asked.route.required_tags.iter().find(|tag| has(tag)).map(|tag| tag.clone().into());
+        let read = || self.features.iter().flat_map(|features| &features.tags).find(|tag| has(tag));
+        asked.or_else(|| read().map(|tag| (*tag).into()))
     }
 
     /// How well a capable model suits, 0 and up: the share of the optional tags it carries, and how near its tier is.

@@ -13,11 +13,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use prost::Message;
 use waypost_store::{Ask, Caps, Money, Month, Outcome, ReserveError, Scope, Standing, Store, Ticket};
 
-use super::{config, envelope::Prompt, models::Wanted, tenants::Tenant};
+use super::{
+    config,
+    envelope::{PREFIX, Prompt, frame_length},
+    models::Wanted,
+    tenants::Tenant,
+};
 use crate::{
     error::Error,
     proto::v1::{GenerateUsage, ModelInfo, Task, TextUsage},
@@ -67,6 +72,8 @@ impl Price {
 pub struct Tokens {
     /// Read.
     pub prompt: u64,
+    /// Those of them that had been read before.
+    pub cached: u64,
     /// Written.
     pub answer: u64,
 }
@@ -75,26 +82,34 @@ impl Tokens {
     /// The most a call can come to, where `added` bytes are put to its prompt: a token is a byte at least.
     pub fn most(wanted: &Wanted, info: &ModelInfo, added: usize) -> Self {
         let Some(prompt) = &wanted.asked.prompt else {
-            return Self { prompt: (wanted.bytes + MESSAGE_TOKENS) as u64, answer: 0 };
+            return Self { prompt: (wanted.bytes + MESSAGE_TOKENS) as u64, ..Self::default() };
         };
         let read = wanted.bytes + added + TEMPLATE_TOKENS + MESSAGE_TOKENS * (1 + prompt.messages());
-        Self { prompt: read as u64, answer: longest(prompt, info).into() }
+        Self { prompt: read as u64, cached: 0, answer: longest(prompt, info).into() }
     }
 
     /// What the reply `message` to a call of `task` says it came to.
     pub fn used(task: Task, message: &[u8]) -> Option<Self> {
         if task == Task::Generate {
-            let usage = GenerateReply::decode(message).ok()?.usage?;
-            return Some(Self { prompt: usage.prompt_tokens.into(), answer: usage.completion_tokens.into() });
+            return GenerateReply::decode(message).ok()?.usage.map(Self::from);
         }
         let usage = TextsReply::decode(message).ok()?.usage;
-        Some(Self { prompt: usage.iter().map(|text| u64::from(text.tokens)).sum(), answer: 0 })
+        Some(Self { prompt: usage.iter().map(|text| u64::from(text.tokens)).sum(), ..Self::default() })
     }
 
     /// The same of a message of a stream; none before the last.
     pub fn streamed(message: &[u8]) -> Option<Self> {
-        let usage = GenerateStreamReply::decode(message).ok()?.last?.usage?;
-        Some(Self { prompt: usage.prompt_tokens.into(), answer: usage.completion_tokens.into() })
+        GenerateStreamReply::decode(message).ok()?.last?.usage.map(Self::from)
+    }
+}
+
+impl From<GenerateUsage> for Tokens {
+    fn from(usage: GenerateUsage) -> Self {
+        Self {
+            prompt: usage.prompt_tokens.into(),
+            cached: usage.cached_tokens.into(),
+            answer: usage.completion_tokens.into(),
+        }
     }
 }
 
@@ -121,26 +136,39 @@ struct TextsReply {
     usage: Vec<TextUsage>,
 }
 
-/// Finds the usage in a stream that passes, whose messages may be cut anywhere.
+/// Finds the usage in a stream that passes, whose messages may be cut anywhere.  Those that come whole, as a token's do,
+/// are read where they are.
 #[derive(Debug, Default)]
 pub struct Meter {
-    rest: bytes::BytesMut,
+    /// The beginning of a message that was cut.
+    rest: BytesMut,
 }
 
 impl Meter {
     /// A piece has passed.
     pub fn pass(&mut self, piece: &Bytes) -> Option<Tokens> {
-        self.rest.extend_from_slice(piece);
-        let mut found = None;
-        while let Ok(Some(length)) = super::envelope::frame_length(&self.rest, usize::MAX) {
-            if self.rest.len() < length {
-                break;
-            }
-            let message = self.rest.split_to(length);
-            found = Tokens::streamed(&message[super::envelope::PREFIX..]).or(found);
+        if self.rest.is_empty() {
+            let (found, left) = whole_messages(piece);
+            self.rest.extend_from_slice(left);
+            return found;
         }
+        self.rest.extend_from_slice(piece);
+        let (found, left) = whole_messages(&self.rest);
+        let read = self.rest.len() - left.len();
+        self.rest.advance(read);
         found
     }
+}
+
+/// What the messages say that are there, and the bytes of the one that is not yet.
+fn whole_messages(mut bytes: &[u8]) -> (Option<Tokens>, &[u8]) {
+    let mut found = None;
+    while let Ok(Some(length)) = frame_length(bytes, usize::MAX) {
+        let Some((frame, left)) = bytes.split_at_checked(length) else { break };
+        found = Tokens::streamed(&frame[PREFIX..]).or(found);
+        bytes = left;
+    }
+    (found, bytes)
 }
 
 /// The month's money.
@@ -295,7 +323,7 @@ mod tests {
     #[test]
     fn an_answer_s_price_is_the_prompt_s_where_it_has_none_of_its_own() {
         let mut info = ModelInfo { cost_per_1k_tokens_usd: 1.0, ..Default::default() };
-        let tokens = Tokens { prompt: 1000, answer: 500 };
+        let tokens = Tokens { prompt: 1000, cached: 0, answer: 500 };
         assert_eq!(Price::of(&info).cost(tokens), 1.5);
         info.cost_per_1k_output_tokens_usd = 4.0;
         assert_eq!(Price::of(&info).cost(tokens), 3.0);
@@ -305,10 +333,13 @@ mod tests {
     #[test]
     fn the_usage_of_every_kind_of_reply_is_found() {
         let generated = GenerateResponse { usage: Some(USAGE), ..Default::default() }.encode_to_vec();
-        assert_eq!(Tokens::used(Task::Generate, &generated), Some(Tokens { prompt: 12, answer: 34 }));
+        assert_eq!(Tokens::used(Task::Generate, &generated), Some(Tokens { prompt: 12, cached: 3, answer: 34 }));
         let text = |tokens| TextUsage { tokens, truncated: false };
         let embedded = crate::proto::v1::EmbedResponse { usage: vec![text(3), text(4)], ..Default::default() };
-        assert_eq!(Tokens::used(Task::Embed, &embedded.encode_to_vec()), Some(Tokens { prompt: 7, answer: 0 }));
+        assert_eq!(
+            Tokens::used(Task::Embed, &embedded.encode_to_vec()),
+            Some(Tokens { prompt: 7, cached: 0, answer: 0 })
+        );
         assert_eq!(Tokens::used(Task::Generate, &[]), None);
     }
 
@@ -322,7 +353,7 @@ mod tests {
                 found = meter.pass(&Bytes::copy_from_slice(&whole[at..end])).or(found);
                 at = end;
             }
-            prop_assert_eq!(found, Some(Tokens { prompt: 12, answer: 34 }));
+            prop_assert_eq!(found, Some(Tokens { prompt: 12, cached: 3, answer: 34 }));
         }
     }
 }

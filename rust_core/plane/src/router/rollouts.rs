@@ -96,6 +96,15 @@ impl Rollout {
         self.steps.get(self.step).copied().unwrap_or_default()
     }
 
+    /// Share of the calls that the canary gets.
+    pub fn share_now(&self) -> f64 {
+        match self.state {
+            State::Running => self.share(),
+            State::Promoted => 1.0,
+            State::RolledBack | State::Inconclusive => 0.0,
+        }
+    }
+
     /// What cannot be meant.
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |field: &str, actual: String, expected: &str| {

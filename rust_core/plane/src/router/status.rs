@@ -53,7 +53,7 @@ pub fn glance(plane: &Plane, role: Role) -> v1::GetStatusResponse {
 fn cache_status(plane: &Plane) -> v1::CacheStatus {
     let (hits, misses) = plane.cache.counts();
     let [near_hits, audited, false_hits] = plane.semantic.as_ref().map(Semantic::counts).unwrap_or_default();
-    v1::CacheStatus { hits, near_hits, misses, bytes: plane.cache.bytes() as u64, audited, false_hits }
+    v1::CacheStatus { hits, near_hits, misses, bytes: plane.cache.bytes(), audited, false_hits }
 }
 
 /// Of those that prompts are placed in by targets, cheapest first.
@@ -66,7 +66,7 @@ fn tier_statuses(status: TierStatus) -> Vec<v1::TierStatus> {
 
 fn route_status(route: &Route) -> v1::RouteStatus {
     let shares = route.shares().into_iter();
-    let shares = shares.map(|(model, share)| v1::RouteShare { model: model.to_string(), share: f64::from(share) });
+    let shares = shares.map(|(model, share)| v1::RouteShare { model: model.to_string(), share });
     v1::RouteStatus { name: route.name.to_string(), shares: shares.collect() }
 }
 

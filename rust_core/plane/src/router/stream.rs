@@ -86,11 +86,16 @@ pub fn pass_on(call: Call, streamed: Streamed) -> Response<Body> {
     let deadline = Box::pin(call.deadline.sleep());
     let Streamed { response, first, pump } = streamed;
     let (head, body) = response.into_parts();
-    // Only what costs money is looked into.
-    let priced = call.delivery.as_ref().is_some_and(|delivery| delivery.spending.is_some());
-    let meter = priced.then(Meter::default);
+    let meter = meter(&call);
     let passage = Passage { call, first, body, deadline, _pump: pump, meter, used: None, ended: false };
     Response::from_parts(head, Body::new(passage))
+}
+
+/// Only what costs money, or whose tokens are counted, is looked into.
+fn meter(call: &Call) -> Option<Meter> {
+    let priced = call.delivery.as_ref().is_some_and(|delivery| delivery.spending.is_some());
+    let counted = call.method.writes() && call.plane.metrics.is_enabled();
+    (priced || counted).then(Meter::default)
 }
 
 /// The body of a reply in passage, with all that the call holds.
@@ -156,6 +161,7 @@ impl Passage {
     /// Says itself how it ended, in place of the worker.
     fn fail(&mut self, verdict: Verdict, error: Error) -> Frame<Bytes> {
         let status = Status::from(error);
+        self.call.note_refusal(&status);
         self.end(status.code(), verdict);
         let (code, message) = (status.code(), status.message().to_string());
         let mut trailers = status.into_http::<()>().into_parts().0.headers;

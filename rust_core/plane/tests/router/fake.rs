@@ -12,7 +12,10 @@ use waypost_plane::{
     address::Address,
     flight::Flights,
     health::Health,
-    proto::v1::{self, Task, embed_service_client::EmbedServiceClient, embed_service_server, mesh_service_server},
+    proto::v1::{
+        self, Task, embed_service_client::EmbedServiceClient, embed_service_server, generate_service_server,
+        mesh_service_server,
+    },
     router::{Router, config::RouterConfig},
     server::{Entrance, Server, common_routes},
 };
@@ -33,6 +36,7 @@ pub struct Worker {
     name: String,
     models: Vec<v1::ModelInfo>,
     embed: Answer<v1::EmbedRequest, v1::EmbedResponse>,
+    metrics: Answer<v1::GetMetricsRequest, v1::GetMetricsResponse>,
 }
 
 /// A model that embeds.
@@ -54,7 +58,9 @@ impl Worker {
             let answer = embedded(&said);
             Box::pin(async move { Ok(answer) })
         });
-        Self { name: name.into(), models: vec![model("m")], embed }
+        let metrics: Answer<_, _> =
+            Arc::new(|_| Box::pin(std::future::ready(Err(Status::unimplemented("a test says what")))));
+        Self { name: name.into(), models: vec![model("m")], embed, metrics }
     }
 
     /// Serves this model.
@@ -77,6 +83,18 @@ impl Worker {
         self
     }
 
+    /// Tells these metrics.
+    pub fn telling<F>(mut self, answer: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Vec<v1::MetricFamily>> + Send + 'static,
+    {
+        self.metrics = Arc::new(move |_| {
+            let families = answer();
+            Box::pin(async move { Ok(Response::new(v1::GetMetricsResponse { families: families.await })) })
+        });
+        self
+    }
+
     /// Listens on a free port.
     pub fn start(self) -> Running {
         self.start_at(&"127.0.0.1:0".parse().expect("is an address"))
@@ -91,6 +109,7 @@ impl Worker {
         let routes = common_routes(&health, &[])
             .expect("reflection builds")
             .add_service(embed_service_server::EmbedServiceServer::new(self.clone()))
+            .add_service(generate_service_server::GenerateServiceServer::new(self.clone()))
             .add_service(mesh_service_server::MeshServiceServer::new(self));
         let (sender, receiver) = std::sync::mpsc::channel();
         let address = address.clone();
@@ -175,6 +194,41 @@ impl embed_service_server::EmbedService for Worker {
     }
 }
 
+/// What every answer of [`Worker`] to a prompt comes to.
+pub const USAGE: v1::GenerateUsage =
+    v1::GenerateUsage { prompt_tokens: 12, cached_tokens: 5, completion_tokens: 3, dropped_tokens: 0 };
+
+#[tonic::async_trait]
+impl generate_service_server::GenerateService for Worker {
+    async fn generate(&self, _: Request<v1::GenerateRequest>) -> Result<Response<v1::GenerateResponse>, Status> {
+        Ok(Response::new(v1::GenerateResponse {
+            text: "once upon a time".into(),
+            usage: Some(USAGE),
+            ..Default::default()
+        }))
+    }
+
+    type GenerateStreamStream = tokio_stream::Iter<std::vec::IntoIter<Result<v1::GenerateStreamResponse, Status>>>;
+
+    async fn generate_stream(
+        &self,
+        _: Request<v1::GenerateStreamRequest>,
+    ) -> Result<Response<Self::GenerateStreamStream>, Status> {
+        let piece = |text: &str| v1::GenerateStreamResponse { text: text.into(), ..Default::default() };
+        let end = v1::GenerateResponse { usage: Some(USAGE), ..Default::default() };
+        let end = v1::GenerateStreamResponse { r#final: Some(end), ..Default::default() };
+        let pieces = vec![Ok(piece("once")), Ok(piece(" upon")), Ok(piece(" a time")), Ok(end)];
+        Ok(Response::new(tokio_stream::iter(pieces)))
+    }
+
+    async fn count_tokens(
+        &self,
+        _: Request<v1::GenerateServiceCountTokensRequest>,
+    ) -> Result<Response<v1::GenerateServiceCountTokensResponse>, Status> {
+        Err(Status::unimplemented("no test asks"))
+    }
+}
+
 #[tonic::async_trait]
 impl mesh_service_server::MeshService for Worker {
     async fn describe_instance(
@@ -254,8 +308,11 @@ impl mesh_service_server::MeshService for Worker {
         Err(Status::unimplemented("a worker's"))
     }
 
-    async fn get_metrics(&self, _: Request<v1::GetMetricsRequest>) -> Result<Response<v1::GetMetricsResponse>, Status> {
-        Err(Status::unimplemented("a worker's"))
+    async fn get_metrics(
+        &self,
+        request: Request<v1::GetMetricsRequest>,
+    ) -> Result<Response<v1::GetMetricsResponse>, Status> {
+        (self.metrics)(request).await
     }
 
     async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {

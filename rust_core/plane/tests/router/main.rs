@@ -8,6 +8,7 @@ mod fake;
 mod forward;
 mod instances;
 mod leaving;
+mod metrics;
 mod operate;
 mod receiver;
 mod stream;
