@@ -130,6 +130,7 @@ def test_the_router_judges_who_may(mesh: FakeMesh, gateway: Gateway) -> None:
         ("weights", {"latency": 1}, "queue"),
         ("rollouts", BODY | {"steps": [0.5, 0]}, "steps[1]"),
         ("rollouts", BODY | {"state": "paused"}, "state"),
+        ("rollouts", BODY | {"revision": 2**32}, "revision"),
         ("log-level", {"level": "loud"}, "level"),
     ],
 )

@@ -247,6 +247,8 @@ def test_decisions_are_asked_for(mesh: FakeMesh, router: Router, gateway: Gatewa
     }
     gateway.get("/api/decisions?limit=7&after=1&request_id=r-1")
     assert router.asked[-1] == mesh_pb2.ListDecisionsRequest(limit=7, after=1, request_id="r-1")
+    gateway.get(f"/api/decisions?after={2**40}")
+    assert router.asked[-1].after == 2**40
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class RolloutRequest(Ask):
     """Seconds at one step, at most."""
     state: Literal["running", "promoted", "rolled_back", "inconclusive"] = "running"
     reason: Annotated[str, Field(max_length=1024)] = ""
-    revision: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    revision: Annotated[int, Field(ge=0, le=UINT32)] = 0
     """The one that is changed; 0: there is none of that name yet."""
 
 

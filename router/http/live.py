@@ -135,7 +135,7 @@ class View:
             self._ask(to.budget, mesh_pb2.GetBudgetRequest()),
             self._ask(to.rollouts, mesh_pb2.ListRolloutsRequest()),
             self._ask(to.history, _observed.get_history(self._seen)),
-            self._ask(to.decisions, _observed.list_decisions(limit, self._number, "")),
+            self._ask(to.decisions, mesh_pb2.ListDecisionsRequest(limit=limit, after=self._number)),
         )
         # Of a quarter of an hour: a large mesh's takes 50 ms to be read.
         read = await asyncio.to_thread(_observed.history, history)
@@ -216,5 +216,5 @@ def _impatient(send: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaita
 
 async def decisions(exchange: Exchange, ask: DecisionsQuery) -> Decisions:
     """The router's latest decisions, as they stand in its log."""
-    request = _observed.list_decisions(ask.limit, ask.after, ask.request_id)
+    request = mesh_pb2.ListDecisionsRequest(limit=ask.limit, after=ask.after, request_id=ask.request_id)
     return {"decisions": _observed.decisions(await exchange.call(exchange.upstream.decisions, request))}
