@@ -33,9 +33,12 @@ class FakeJob:
     tenant = ""
     priority = 2
 
-    def __init__(self, request: Any, timeout_s: float = PATIENCE_S, kind: str = "generate") -> None:
+    def __init__(
+        self, request: Any, timeout_s: float = PATIENCE_S, kind: str = "generate", traceparent: str | None = None
+    ) -> None:
         self.request = request.SerializeToString()
         self.kind = kind
+        self.traceparent = traceparent
         self.pieces: list[str] = []
         self.reason: str | None = None
         self.final: dict[str, Any] = {}

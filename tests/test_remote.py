@@ -126,6 +126,16 @@ def test_a_conversation_goes_out_as_the_format_writes_it(start: Start) -> None:
     assert seen.body["stream_options"] == {"include_usage": True}
 
 
+def test_a_traced_request_takes_its_context_along_at_every_attempt(start: Start) -> None:
+    """And one that is not traced has none."""
+    context = f"00-{'a' * 32}-{'b' * 16}-01"
+    provider = ScriptedProvider(refuses(503, **SOON), says("ok"), says("ok"))
+    inbox = start(provider)
+    inbox.ask(chat("Hello"), traceparent=context)
+    inbox.ask(chat("Hello"))
+    assert [seen.headers.get("traceparent") for seen in provider.seen] == [context, context, None]
+
+
 def test_sampling_goes_out_under_the_names_that_servers_know(start: Start) -> None:
     """What was not set is not sent."""
     sampling = Sampling(seed=2**63 + 5, temperature=0.7, top_k=40, min_p=0.05, repeat_penalty=1.1, logit_bias={9: -100})

@@ -140,6 +140,10 @@ class Job:
     @property
     def priority(self) -> int: ...
     @property
+    def traceparent(self) -> str | None:
+        """Its W3C trace context, for whoever is asked next; None: it is not traced."""
+
+    @property
     def remaining_s(self) -> float:
         """Seconds to its deadline."""
 

@@ -59,7 +59,7 @@ async def _attempt(job: Job, asked: Ask, request: GenerateRequest, provider: Pro
 
 
 async def _pass_on(job: Job, asked: Ask, provider: Provider, gathered: Gathered) -> None:
-    async with aclosing(provider.chunks(asked)) as chunks:
+    async with aclosing(provider.chunks(asked, job.traceparent)) as chunks:
         async for chunk in chunks:
             if piece := gathered.add(chunk):
                 job.push(piece)

@@ -21,6 +21,9 @@ OURS_ALONE = ("OpenAI-Organization", "OpenAI-Project")
 """Headers that the client would fill from the environment, whoever the provider is."""
 
 
+Headers = dict[str, str | Omit]
+
+
 class Provider:
     """A client of the endpoint, with our own limits for it; belongs to the event loop it was entered in."""
 
@@ -30,7 +33,7 @@ class Provider:
         self._dialect = Dialect()
         self._client = _client(remote, key)
         unwanted = OURS_ALONE if key else (*OURS_ALONE, "Authorization")
-        self._headers = dict.fromkeys(unwanted, Omit())
+        self._headers: Headers = dict.fromkeys(unwanted, Omit())
 
     async def __aenter__(self) -> Self:
         return self
@@ -40,8 +43,8 @@ class Provider:
     ) -> None:
         await self._client.close()
 
-    async def chunks(self, asked: Ask) -> AsyncGenerator[Chunk, None]:
-        """One attempt.
+    async def chunks(self, asked: Ask, traceparent: str | None = None) -> AsyncGenerator[Chunk, None]:
+        """One attempt, in the trace that `traceparent` names.
 
         Raises:
             services.remote.failure.Failure: the provider refuses, breaks off or sends garbage.
@@ -49,30 +52,35 @@ class Provider:
         """
         self.limits.admit(time.monotonic())
         try:
-            async with await self._opened(asked) as stream:
+            async with await self._opened(asked, self._headers | _context(traceparent)) as stream:
                 async for data in stream:
                     yield Chunk.model_validate(data)
         except (OpenAIError, ValueError) as error:
             raise understood(error, self._key.hide, asked.input) from None
 
-    async def _opened(self, asked: Ask) -> AsyncStream[object]:
+    async def _opened(self, asked: Ask, headers: Headers) -> AsyncStream[object]:
         try:
-            return await self._sent(asked)
+            return await self._sent(asked, headers)
         except APIStatusError as error:
             if not self._dialect.learns(error):
                 raise
-        return await self._opened(asked)
+        return await self._opened(asked, headers)
 
-    async def _sent(self, asked: Ask) -> AsyncStream[object]:
+    async def _sent(self, asked: Ask, headers: Headers) -> AsyncStream[object]:
         body = self._dialect.spoken(asked.body)
         return await self._client.post(
             asked.path,
             body=body,
-            options={"headers": self._headers},
+            options={"headers": headers},
             cast_to=object,
             stream=True,
             stream_cls=AsyncStream[object],
         )
+
+
+def _context(traceparent: str | None) -> Headers:
+    """As <https://www.w3.org/TR/trace-context/> passes it on."""
+    return {"traceparent": traceparent} if traceparent else {}
 
 
 def _client(remote: Remote, key: Key) -> AsyncOpenAI:

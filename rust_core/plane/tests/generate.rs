@@ -13,7 +13,7 @@ use waypost_plane::{
     proto::v1::{FinishReason, GenerateRequest, RouteHints, Sampling},
     worker::generate::{
         engine::{Change, Constrain, Engine, Row, Shape, Vocabulary},
-        job::{self, Asked, Ending, Job, Terms, Ticket},
+        job::{self, Asked, Ending, Job, Slots, Terms, Ticket},
         slot::{Held, Hold, Prompt},
     },
 };
@@ -196,7 +196,14 @@ impl Request {
         let request = GenerateRequest { route, sampling: Some(sampling), stop, max_tokens, ..Default::default() };
         let now = Instant::now();
         let deadline = Deadline::after(now, self.patience);
-        let terms = Terms { deadline, priority: 2, tenant: self.tenant.clone(), model: "m".into() };
+        let terms = Terms {
+            deadline,
+            priority: 2,
+            tenant: self.tenant.clone(),
+            model: "m".into(),
+            slots: Slots::default(),
+            trace: None,
+        };
         job::open(Asked::Answer(Arc::new(request)), terms, None, now)
     }
 }

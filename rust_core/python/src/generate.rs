@@ -87,6 +87,11 @@ impl Job {
     }
 
     #[getter]
+    fn traceparent(&self) -> Option<String> {
+        self.0.terms.trace.map(|trace| trace.to_string())
+    }
+
+    #[getter]
     fn remaining_s(&self) -> f64 {
         self.0.terms.deadline.left(Instant::now()).as_secs_f64()
     }

@@ -20,6 +20,11 @@ impl VectorCache {
         Self((entries > 0).then(|| Cache::new(entries)))
     }
 
+    /// Whether it keeps any.
+    pub fn keeps(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The vector of these tokens, if it is still there.
     pub fn get(&self, ids: &[u32]) -> Option<Row> {
         self.0.as_ref()?.get(&key(ids))

@@ -14,7 +14,11 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use waypost_decide::admit::Permit;
 
-use super::run::Input;
+use super::{
+    model::Work,
+    run::Input,
+    watch::trail::{Mark, Trail},
+};
 use crate::{deadline::Deadline, error::Error};
 
 /// What a call's runs gave.
@@ -34,8 +38,9 @@ pub struct Call {
     pub deadline: Deadline,
     /// Higher goes first.
     pub priority: i32,
+    /// When it passes where.
+    pub trail: Arc<Trail>,
     entered: Instant,
-    begun: AtomicBool,
     abandoned: AtomicBool,
     progress: Mutex<Progress>,
     /// Room in the queue, given back when the last text has left it.
@@ -65,18 +70,19 @@ pub struct Ticket {
 }
 
 /// Splits a call into its texts and the ticket that waits for them.
-pub fn open(inputs: Vec<Input>, deadline: Deadline, priority: i32, room: Permit, now: Instant) -> (Vec<Item>, Ticket) {
+pub fn open(inputs: Vec<Input>, work: Work, now: Instant) -> (Vec<Item>, Ticket) {
+    work.trail.mark(Mark::Queued, now);
     let (sender, answer) = oneshot::channel();
     let rows = inputs.len();
     let outcome = Outcome { rows: vec![Vec::new(); rows], ..Outcome::default() };
     let call = Arc::new(Call {
-        deadline,
-        priority,
+        deadline: work.deadline,
+        priority: work.priority,
+        trail: work.trail,
         entered: now,
-        begun: AtomicBool::new(false),
         abandoned: AtomicBool::new(false),
         progress: Mutex::new(Progress { pending: rows, outcome, answer: Some(sender) }),
-        _room: room,
+        _room: work.room,
     });
     let items = inputs.into_iter().enumerate().map(|(row, input)| Item { call: call.clone(), row, input }).collect();
     (items, Ticket { call, answer })
@@ -89,17 +95,18 @@ impl Call {
     }
 
     /// A session has taken one of its texts.
-    pub fn begin(&self) {
-        self.begun.store(true, Ordering::Relaxed);
+    pub fn begin(&self, now: Instant) {
+        self.trail.mark(Mark::Begun, now);
     }
 
     /// Where it is.
     fn stage(&self) -> &'static str {
-        if self.begun.load(Ordering::Relaxed) { "inference" } else { "queue" }
+        if self.trail.at(Mark::Begun).is_some() { "inference" } else { "queue" }
     }
 
     /// Takes in the row of one text; the last one answers the call.
     pub fn deliver(&self, row: usize, values: Vec<f32>, started: Instant, ended: Instant) {
+        self.trail.mark_last(Mark::Done, ended);
         let mut progress = self.progress.lock();
         let outcome = &mut progress.outcome;
         outcome.rows[row] = values;

@@ -10,6 +10,7 @@ use super::{
     model::{Model, Output, Work},
     off_reactor,
     shell::{Arrival, SharedShell, Shell, invalid},
+    watch::trail::Mark,
 };
 use crate::{
     error::Error,
@@ -97,12 +98,13 @@ async fn from_head(
     cut: Cut,
     work: Work,
 ) -> Result<Classified, Error> {
-    let deadline = work.deadline;
+    let (deadline, trail) = (work.deadline, work.trail.clone());
     let output = match head.needs_vector() {
         Some(_) => model.rows("texts", texts, model.config.dimensions, work).await?,
         None => Output { usage: vec![v1::TextUsage::default(); texts.len()], ..Output::default() },
     };
     let started = Instant::now();
+    trail.mark(Mark::Begun, started);
     let (linear, texts, rows) = (head.clone(), texts.clone(), output.rows.clone());
     let bytes = texts.iter().map(String::len).sum();
     let score = move || {
@@ -111,8 +113,9 @@ async fn from_head(
     };
     let scores = deadline.run("inference", off_reactor(bytes, score)).await?.map_err(|error| model.failed(error))?;
     let results = scores.into_iter().map(|scores| classification(head, &scores, cut)).collect();
-    let mut output = output;
-    output.stages.inference += started.elapsed();
+    let (mut output, ended) = (output, Instant::now());
+    trail.mark_last(Mark::Done, ended);
+    output.stages.inference += ended - started;
     Ok((results, output))
 }
 

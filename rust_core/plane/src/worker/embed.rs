@@ -42,6 +42,7 @@ impl EmbedService for Embedder {
         let answers = request.into_inner().map(move |message| {
             let (shell, arrival) = (shell.clone(), arrival.clone());
             async move {
+                let arrival = shell.arrive_within(&arrival);
                 let request = message?.request.ok_or_else(|| invalid("request", "missing", "an EmbedRequest"))?;
                 let response = embed(&shell, &arrival, request).await?;
                 Ok(v1::EmbedStreamResponse { response: Some(response) })
@@ -59,7 +60,7 @@ impl EmbedService for Embedder {
         let model = self.0.model(&request.model, &arrival, Task::Embed)?;
         self.0.limits().check("texts", &request.texts)?;
         let _room = self.0.admit(request.texts.len())?;
-        let tokens = model.count(request.texts, arrival.deadline).await?;
+        let tokens = model.count(request.texts, &arrival).await?;
         Ok(Response::new(v1::CountTokensResponse { served: self.0.served(&model.config.identity), tokens }))
     }
 }

@@ -13,10 +13,11 @@ use super::{
     call::{self, Item, Outcome},
     config::Batching,
     queue::Queue,
+    model::Work,
     run::{Batch, Input, Rows, RunError, Runner},
+    watch::{Ran, Watch},
 };
-use crate::{deadline::Deadline, error::Error};
-use waypost_decide::admit::Permit;
+use crate::error::Error;
 
 /// Runs texts; dropping it ends the threads once nothing waits.
 pub struct Engine {
@@ -29,14 +30,15 @@ impl Engine {
     ///
     /// Raises an error when the system gives no thread.
     pub fn start(
-        model: &str,
+        model: &Arc<str>,
         runners: Vec<Box<dyn Runner>>,
         width: usize,
         batching: Batching,
+        watch: &Arc<Watch>,
     ) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(batching, runners.len()));
         let threads = runners.into_iter().enumerate().map(|(index, runner)| {
-            let session = Session { model: model.to_string(), runner, width };
+            let session = Session { model: model.clone(), runner, width, watch: watch.clone() };
             let queue = queue.clone();
             let name = format!("{model}-{index}");
             std::thread::Builder::new().name(name).spawn(move || session.work(&queue))
@@ -46,14 +48,8 @@ impl Engine {
     }
 
     /// Runs the texts of one call.
-    pub async fn run(
-        &self,
-        inputs: Vec<Input>,
-        deadline: Deadline,
-        priority: i32,
-        room: Permit,
-    ) -> Result<Outcome, Error> {
-        let (items, ticket) = call::open(inputs, deadline, priority, room, Instant::now());
+    pub async fn run(&self, inputs: Vec<Input>, work: Work) -> Result<Outcome, Error> {
+        let (items, ticket) = call::open(inputs, work, Instant::now());
         self.queue.push(items);
         ticket.wait().await
     }
@@ -70,15 +66,17 @@ impl Drop for Engine {
 }
 
 struct Session {
-    model: String,
+    model: Arc<str>,
     runner: Box<dyn Runner>,
     width: usize,
+    watch: Arc<Watch>,
 }
 
 impl Session {
     fn work(mut self, queue: &Queue) {
         while let Some(items) = queue.take() {
-            items.iter().for_each(|item| item.call.begin());
+            let now = Instant::now();
+            items.iter().for_each(|item| item.call.begin(now));
             self.serve(&items);
         }
     }
@@ -86,8 +84,11 @@ impl Session {
     /// Texts that fail together are tried one by one: only what fails alone is to blame.
     fn serve(&mut self, items: &[Item]) {
         let started = Instant::now();
-        match self.run(items) {
-            Ok(rows) => self.deliver(items, &rows, started),
+        let result = self.run(items);
+        let ran = Ran { model: &self.model, items, started, ended: Instant::now() };
+        self.watch.ran(&ran);
+        match result {
+            Ok(rows) => self.deliver(&ran, &rows),
             Err(error) if items.len() == 1 => self.fail(items, &error),
             Err(_) => items.chunks(1).for_each(|item| self.serve(item)),
         }
@@ -106,11 +107,10 @@ impl Session {
     }
 
     /// A row that is no answer fails its own call: the others of the batch may have been right.
-    fn deliver(&self, items: &[Item], rows: &Rows, started: Instant) {
-        let ended = Instant::now();
-        for (item, values) in items.iter().zip(rows.data.chunks_exact(self.width)) {
+    fn deliver(&self, ran: &Ran<'_>, rows: &Rows) {
+        for (item, values) in ran.items.iter().zip(rows.data.chunks_exact(self.width)) {
             if values.iter().all(|value| value.is_finite()) {
-                item.call.deliver(item.row, values.to_vec(), started, ended);
+                item.call.deliver(item.row, values.to_vec(), ran.started, ran.ended);
             } else {
                 self.fail(std::slice::from_ref(item), &RunError("the backend returned what is no number".into()));
             }
@@ -119,7 +119,7 @@ impl Session {
 
     fn fail(&self, items: &[Item], error: &RunError) {
         for item in items {
-            item.call.fail(Error::ModelFailed { model: self.model.clone(), why: error.to_string() });
+            item.call.fail(Error::ModelFailed { model: self.model.to_string(), why: error.to_string() });
         }
     }
 }

@@ -1,12 +1,15 @@
 //! `MeshService` of a worker: what it serves and how full it is.
 
+use std::time::Instant;
+
 use tonic::{Request, Response, Status};
 use waypost_decide::admit::Limit;
 
-use super::shell::SharedShell;
+use super::shell::{SharedShell, Shell};
 use crate::{
     error::Error,
     levels,
+    metrics::Reading,
     proto::v1::{self, mesh_service_server::MeshService},
 };
 
@@ -25,8 +28,8 @@ impl MeshService for Mesh {
             instance: shell.config.instance.clone(),
             version: shell.config.version.clone(),
             models: shell.infos(),
-            queue_depth: shell.rooms().map(Limit::in_use).sum::<usize>() as u32,
-            queue_limit: shell.rooms().map(Limit::max).sum::<usize>() as u32,
+            queue_depth: depth(shell) as u32,
+            queue_limit: limit(shell) as u32,
         }))
     }
 
@@ -109,7 +112,7 @@ impl MeshService for Mesh {
     }
 
     async fn get_metrics(&self, _: Request<v1::GetMetricsRequest>) -> Result<Response<v1::GetMetricsResponse>, Status> {
-        Err(of_the_router("GetMetrics"))
+        Ok(Response::new(v1::GetMetricsResponse { families: metrics(&self.0, Instant::now()) }))
     }
 
     async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {
@@ -149,6 +152,32 @@ impl MeshService for Mesh {
         self.0.levels.set(levels::asked(request.get_ref().level)?);
         Ok(Response::new(v1::SetLogLevelResponse { instances: vec![self.0.config.instance.clone()] }))
     }
+}
+
+/// What was counted, and what is there now.
+fn metrics(shell: &Shell, now: Instant) -> Vec<v1::MetricFamily> {
+    let (watch, instance) = (&shell.watch, &*shell.config.instance);
+    if !watch.counts() {
+        return Vec::new();
+    }
+    let gauge = |name, help, value: usize| Reading::gauge(name, help, ["instance"]).with(&[instance], value as f64);
+    let depth = gauge("waypost_worker_queue_depth", "Texts and requests inside a worker", depth(shell));
+    let limit = gauge("waypost_worker_queue_limit", "Texts and requests that may be inside a worker", limit(shell));
+    let help = "Requests that a model is writing for";
+    let mut slots = Reading::gauge("waypost_worker_slots_busy", help, ["instance", "model"]);
+    for each in &shell.generators {
+        slots.put(&[instance, each.name()], each.slots().busy() as f64);
+    }
+    let now_there = [depth, limit, slots].into_iter().map(Reading::done).filter(|family| !family.series.is_empty());
+    watch.families(now).into_iter().chain(now_there).collect()
+}
+
+fn depth(shell: &Shell) -> usize {
+    shell.rooms().map(Limit::in_use).sum()
+}
+
+fn limit(shell: &Shell) -> usize {
+    shell.rooms().map(Limit::max).sum()
 }
 
 fn of_the_router(call: &str) -> Status {

@@ -41,6 +41,7 @@ mod queue;
 mod rerank;
 pub mod run;
 mod shell;
+mod watch;
 
 use config::WorkerConfig;
 use generate::{Generator, inbox::Inbox};
@@ -48,9 +49,13 @@ use measure::Measured;
 use model::{LoadError, Model};
 use run::Runner;
 use shell::Shell;
+use watch::{Watch, door::Door};
 
 /// Work below this many bytes of text is done where it is: handing it to another thread would take longer.
 const INLINE_BYTES: usize = 4096;
+
+/// What is left of the traces has so long to be sent.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +67,8 @@ pub enum StartError {
     Address(#[from] InvalidAddress),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: String, source: std::io::Error },
+    #[error("telemetry.otlp: {0}")]
+    Traces(std::io::Error),
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
@@ -70,6 +77,7 @@ pub enum StartError {
 pub struct Worker {
     server: Server,
     levels: Levels,
+    watch: Arc<Watch>,
 }
 
 impl Worker {
@@ -81,9 +89,10 @@ impl Worker {
     ) -> Result<Self, StartError> {
         let address: Address = config.listen.parse()?;
         let tls = config.tls.clone();
+        let watch = Arc::new(Watch::start(&config.instance, &config.telemetry).map_err(StartError::Traces)?);
         let load = |model: &config::ModelConfig| {
             let sessions = runners.remove(&model.identity.name).unwrap_or_default();
-            Model::load(model.clone(), sessions, config.vector_cache)
+            Model::load(model.clone(), sessions, config.vector_cache, watch.clone())
         };
         let models = config.models.iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let open = |each: &config::GeneratorConfig| {
@@ -93,18 +102,25 @@ impl Worker {
         let flights = Flights::default();
         let room = Limit::new(config.limits.queue_limit);
         let levels = Levels::new(config.telemetry.level());
-        let shell =
-            Arc::new(Shell { config, models, generators, room, flights: flights.clone(), levels: levels.clone() });
+        let shell = Arc::new(Shell {
+            config,
+            models,
+            generators,
+            room,
+            flights: flights.clone(),
+            levels: levels.clone(),
+            watch: watch.clone(),
+        });
         let health = Health::default();
         let limit = shell.limits().max_receive_bytes;
         let measured = move |request: Request<Incoming>| request.map(|body| Measured::new(body, limit));
-        let app = routes(&shell, &health)?.map_request(measured).boxed_clone();
+        let app = Door::new(routes(&shell, &health)?.map_request(measured).boxed_clone(), watch.clone());
         let listen = |source| StartError::Listen { address: address.to_string(), source };
         let entrance = Entrance::front(address.clone(), tls);
         let gate = move |peer| Gate::new(app.clone(), peer);
         let server = Server::start(&[entrance], gate, health.clone(), flights).await.map_err(listen)?;
         report_serving(&shell, &health);
-        Ok(Self { server, levels })
+        Ok(Self { server, levels, watch })
     }
 
     /// Where it listens.
@@ -119,7 +135,9 @@ impl Worker {
 
     /// Flips health, lets the calls in flight end, closes; whether all ended within `patience`.
     pub async fn drain(self, patience: Duration) -> bool {
-        self.server.drain(patience).await
+        let clean = self.server.drain(patience).await;
+        self.watch.close(FLUSH).await;
+        clean
     }
 }
 

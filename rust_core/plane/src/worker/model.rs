@@ -16,6 +16,11 @@ use super::{
     engine::Engine,
     off_reactor,
     run::{Input, Runner},
+    shell::Arrival,
+    watch::{
+        Watch,
+        trail::{Mark, Trail},
+    },
 };
 use crate::{
     deadline::Deadline,
@@ -38,6 +43,8 @@ pub struct Work {
     pub room: Permit,
     /// Whether the vectors may be remembered.
     pub keep: bool,
+    /// When it passes where.
+    pub trail: Arc<Trail>,
 }
 
 /// What a model gave for a call's texts.
@@ -78,6 +85,8 @@ pub enum LoadError {
 pub struct Model {
     /// As configured.
     pub config: ModelConfig,
+    label: Arc<str>,
+    watch: Arc<Watch>,
     heads: Vec<(String, Arc<LinearHead>)>,
     /// Background for BM25.
     pub frequencies: Option<Arc<DocumentFrequencies>>,
@@ -88,7 +97,12 @@ pub struct Model {
 
 impl Model {
     /// Reads tokenizer and heads and starts the sessions.
-    pub fn load(config: ModelConfig, runners: Vec<Box<dyn Runner>>, cached: usize) -> Result<Self, LoadError> {
+    pub fn load(
+        config: ModelConfig,
+        runners: Vec<Box<dyn Runner>>,
+        cached: usize,
+        watch: Arc<Watch>,
+    ) -> Result<Self, LoadError> {
         let incomplete =
             |needs| LoadError::Incomplete { model: config.identity.name.clone(), kind: config.kind, needs };
         let tokenizer = load_tokenizer(&config)?;
@@ -103,12 +117,13 @@ impl Model {
             return Err(incomplete("the number of its dimensions, or labels"));
         }
         let some = (!runners.is_empty()).then_some(runners);
-        let started = some.map(|some| Engine::start(&config.identity.name, some, width, config.batching)).transpose();
+        let label = Arc::from(&*config.identity.name);
+        let started = some.map(|some| Engine::start(&label, some, width, config.batching, &watch)).transpose();
         let engine = started.map_err(|source| read_error(&config, "its sessions' threads".into(), source))?;
         let heads = load_heads(&config)?;
         let frequencies = load_frequencies(&config)?;
         let cache = VectorCache::new(if config.kind == Kind::Encoder { cached } else { 0 });
-        Ok(Self { config, heads, frequencies, tokenizer, engine, cache })
+        Ok(Self { config, label, watch, heads, frequencies, tokenizer, engine, cache })
     }
 
     /// What it can be asked for.
@@ -124,6 +139,11 @@ impl Model {
     /// Name that requests use.
     pub fn name(&self) -> &str {
         &self.config.identity.name
+    }
+
+    /// The same, to be kept.
+    pub fn label(&self) -> &Arc<str> {
+        &self.label
     }
 
     /// How requests and the registry see it.
@@ -201,7 +221,8 @@ impl Model {
     }
 
     /// Tokens of each text, without truncation.
-    pub async fn count(&self, texts: Vec<String>, deadline: Deadline) -> Result<Vec<u32>, Error> {
+    pub async fn count(&self, texts: Vec<String>, arrival: &Arrival) -> Result<Vec<u32>, Error> {
+        arrival.trail.mark(Mark::Read, Instant::now());
         let tokenizer = self.tokenizer()?;
         let bytes = texts.iter().map(String::len).sum();
         let count = move || {
@@ -211,7 +232,9 @@ impl Model {
             };
             texts.iter().enumerate().map(each).collect()
         };
-        deadline.run("tokenize", off_reactor(bytes, count)).await?
+        let counted = arrival.deadline.run("tokenize", off_reactor(bytes, count)).await?;
+        arrival.trail.mark_last(Mark::Done, Instant::now());
+        counted
     }
 
     fn tokenizer(&self) -> Result<Arc<Tokenizer>, Error> {
@@ -221,11 +244,14 @@ impl Model {
 
     async fn hash_rows(&self, texts: &Arc<Vec<String>>, dimensions: u32, work: Work) -> Result<Output, Error> {
         let started = Instant::now();
+        work.trail.mark(Mark::Begun, started);
         let count = texts.len();
         let (texts, bytes) = (texts.clone(), texts.iter().map(String::len).sum());
         let embed = move || texts.iter().map(|text| Row::from(hash::embed(text, dimensions))).collect();
         let rows = work.deadline.run("inference", off_reactor(bytes, embed)).await?;
-        let stages = Stages { inference: started.elapsed(), ..Stages::default() };
+        let ended = Instant::now();
+        work.trail.mark_last(Mark::Done, ended);
+        let stages = Stages { inference: ended - started, ..Stages::default() };
         Ok(Output { rows, usage: vec![TextUsage::default(); count], stages })
     }
 
@@ -236,6 +262,7 @@ impl Model {
         work: Work,
     ) -> Result<Output, Error> {
         let started = Instant::now();
+        work.trail.mark(Mark::Read, started);
         let encodings = work.deadline.run("tokenize", off_reactor(bytes, encode)).await??;
         let tokenize = started.elapsed();
         let usage = encodings.iter().map(usage).collect();
@@ -246,7 +273,7 @@ impl Model {
 
     /// Runs what the cache does not have; a text that comes twice in a call runs once.
     async fn run_missing(&self, encodings: Vec<Encoding>, work: Work) -> Result<(Vec<Row>, Stages), Error> {
-        let mut rows: Vec<Option<Row>> = encodings.iter().map(|encoding| self.cache.get(&encoding.ids)).collect();
+        let mut rows = self.look_up(&encodings, &work.trail);
         let mut first: HashMap<u128, usize> = HashMap::new();
         let mut inputs = Vec::new();
         let mut from_run = Vec::new();
@@ -259,12 +286,13 @@ impl Model {
             from_run.push((index, position));
         }
         if inputs.is_empty() {
+            work.trail.mark_last(Mark::Done, Instant::now());
             return Ok((rows.into_iter().flatten().collect(), Stages::default()));
         }
         let keys: Vec<u128> = inputs.iter().map(|input| cache::key(&input.ids)).collect();
         let engine = self.engine.as_ref().ok_or_else(|| self.failed("it has no session"))?;
         let keep = work.keep;
-        let outcome = engine.run(inputs, work.deadline, work.priority, work.room).await?;
+        let outcome = engine.run(inputs, work).await?;
         let fresh: Vec<Row> = outcome.rows.into_iter().map(Row::from).collect();
         for (key, row) in keys.into_iter().zip(&fresh).filter(|_| keep) {
             self.cache.put(key, row.clone());
@@ -274,6 +302,19 @@ impl Model {
         }
         let stages = Stages { queue: outcome.queue, inference: outcome.inference, ..Stages::default() };
         Ok((rows.into_iter().flatten().collect(), stages))
+    }
+
+    /// The vectors that are known.
+    fn look_up(&self, encodings: &[Encoding], trail: &Trail) -> Vec<Option<Row>> {
+        let rows: Vec<Option<Row>> = encodings.iter().map(|encoding| self.cache.get(&encoding.ids)).collect();
+        let tokens = |encoding: &Encoding| encoding.ids.len() as u64;
+        let known = encodings.iter().zip(&rows).filter(|(_, row)| row.is_some()).map(|(encoding, _)| tokens(encoding));
+        trail.read(encodings.iter().map(tokens).sum(), known.sum());
+        if self.cache.keeps() {
+            let hits = rows.iter().flatten().count();
+            self.watch.looked_up(self.name(), hits, rows.len() - hits);
+        }
+        rows
     }
 
     /// An error of this model.

@@ -3,7 +3,7 @@
 //! The fusion (z-scores, 0.7 cosine + 0.3 BM25) was the best of the methods without a cross-encoder on the collections
 //! measured: bench/README.md.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tonic::{Request, Response, Status};
 use waypost_text::{bm25, fuse::fuse};
@@ -14,6 +14,7 @@ use super::{
     model::{Model, Output, Work},
     off_reactor,
     shell::{Arrival, SharedShell, Shell},
+    watch::trail::Mark,
 };
 use crate::{
     error::Error,
@@ -65,12 +66,13 @@ async fn by_cross_encoder(
 
 /// The query is embedded as the last text of the documents' own call.
 async fn by_fusion(model: &Model, query: String, documents: Arc<Vec<String>>, work: Work) -> Result<Scored, Error> {
-    let deadline = work.deadline;
+    let (deadline, trail) = (work.deadline, work.trail.clone());
     let mut texts = Arc::unwrap_or_clone(documents);
     texts.push(query);
     let texts = Arc::new(texts);
     let mut output = model.rows("documents", &texts, model.config.dimensions, work).await?;
     output.usage.pop();
+    trail.mark(Mark::Begun, Instant::now());
     let (frequencies, rows) = (model.frequencies.clone(), output.rows.clone());
     let bytes = texts.iter().map(String::len).sum();
     let score = move || {
@@ -78,6 +80,7 @@ async fn by_fusion(model: &Model, query: String, documents: Arc<Vec<String>>, wo
         fuse(&cosines(&rows), &bm25::scores(&query[0], documents, frequencies.as_deref()))
     };
     let scores = deadline.run("inference", off_reactor(bytes, score)).await?;
+    trail.mark_last(Mark::Done, Instant::now());
     Ok(("cosine+bm25", scores, output))
 }
 

@@ -11,6 +11,7 @@ use super::{
     config::{Identity, Limits, WorkerConfig},
     generate::Generator,
     model::{Model, Stages, Work},
+    watch::{Watch, door::Part, trail::Trail},
 };
 use crate::{
     deadline::Deadline,
@@ -38,6 +39,8 @@ pub struct Shell {
     pub flights: Flights,
     /// What its process is to write to its log.
     pub levels: Levels,
+    /// Tells of them.
+    pub watch: Arc<Watch>,
 }
 
 /// One call from its arrival on.
@@ -50,7 +53,15 @@ pub struct Arrival {
     pub deadline: Deadline,
     /// When the call was decoded.
     pub started: Instant,
-    _flight: Flight,
+    /// When it passes where.
+    pub trail: Arc<Trail>,
+    _inside: Inside,
+}
+
+/// What is counted until the arrival drops.
+enum Inside {
+    Call(#[allow(dead_code)] Flight),
+    Message(#[allow(dead_code)] Part),
 }
 
 impl Shell {
@@ -64,7 +75,22 @@ impl Shell {
             tenant: said(headers::TENANT),
             deadline: Deadline::from_headers(headers, started, self.config.default_timeout()),
             started,
-            _flight: self.flights.enter(),
+            trail: request.extensions().get().cloned().unwrap_or_else(|| Arc::new(Trail::new(None, None, started))),
+            _inside: Inside::Call(self.flights.enter()),
+        }
+    }
+
+    /// Takes note of a message of a stream.
+    pub fn arrive_within(&self, stream: &Arrival) -> Arrival {
+        let started = Instant::now();
+        let part = Part::of(&stream.trail, &self.watch, started);
+        Arrival {
+            routed: stream.routed.clone(),
+            tenant: stream.tenant.clone(),
+            deadline: stream.deadline,
+            started,
+            trail: part.trail.clone(),
+            _inside: Inside::Message(part),
         }
     }
 
@@ -73,14 +99,18 @@ impl Shell {
         let name = arrival.meant(named);
         let capable = self.models.iter().filter(|model| model.tasks().contains(&task));
         let mut meant = capable.filter(|model| name.is_empty() || model.name() == name);
-        meant.next().ok_or_else(|| self.not_found(name, task))
+        let model = meant.next().ok_or_else(|| self.not_found(name, task))?;
+        arrival.trail.meant(model.label());
+        Ok(model)
     }
 
     /// The generating model a call means.
     pub fn generator(&self, named: &str, arrival: &Arrival) -> Result<&Arc<Generator>, Error> {
         let name = arrival.meant(named);
         let mut meant = self.generators.iter().filter(|each| name.is_empty() || each.name() == name);
-        meant.next().ok_or_else(|| self.not_found(name, Task::Generate))
+        let generator = meant.next().ok_or_else(|| self.not_found(name, Task::Generate))?;
+        arrival.trail.meant(generator.label());
+        Ok(generator)
     }
 
     /// All models, as the registry sees them.
@@ -127,6 +157,7 @@ impl Shell {
             truncation: truncation_of(truncation)?,
             room: self.admit(texts)?,
             keep: !route.is_some_and(|route| route.no_store),
+            trail: arrival.trail.clone(),
         })
     }
 

@@ -195,6 +195,7 @@ impl Engine {
         if arrivals.closed {
             return false;
         }
+        prompt.job.read(Instant::now());
         arrivals.prompts.push(prompt);
         drop(arrivals);
         self.door.arrived.notify_one();

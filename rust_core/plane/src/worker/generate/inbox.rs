@@ -42,7 +42,9 @@ impl Inbox {
         let mut state = self.state.lock();
         loop {
             while let Some(job) = state.jobs.pop_front() {
-                if !job.is_over(Instant::now()) {
+                let now = Instant::now();
+                if !job.is_over(now) {
+                    job.take(now);
                     return Some(job);
                 }
             }

@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,10 +17,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use waypost_decide::admit::Permit;
 
+use super::super::watch::trail::{Mark, Trail};
 use crate::{
     deadline::Deadline,
     error::Error,
     proto::v1::{self, FinishReason, TokenLogprob},
+    trace::TraceContext,
 };
 
 /// What is asked for.
@@ -43,6 +45,35 @@ pub struct Terms {
     pub tenant: String,
     /// Name of the model.
     pub model: Arc<str>,
+    /// One of these is taken while it is worked on.
+    pub slots: Slots,
+    /// Its trace, if it is traced, for whoever is asked next.
+    pub trace: Option<TraceContext>,
+}
+
+/// How many requests of a model are being worked on.
+#[derive(Clone, Debug, Default)]
+pub struct Slots(Arc<AtomicUsize>);
+
+/// One of them, until this is dropped.
+struct Slot(Slots);
+
+impl Slots {
+    /// Those taken.
+    pub fn busy(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn take(&self) -> Slot {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Slot(self.clone())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How an answer ended.
@@ -66,14 +97,22 @@ pub struct Job {
     pub asked: Asked,
     /// See [`Terms`].
     pub terms: Terms,
-    room: Mutex<Option<Permit>>,
+    held: Mutex<Held>,
     line: Arc<Line>,
+}
+
+/// What it takes until it is released.
+#[derive(Default)]
+struct Held {
+    _room: Option<Permit>,
+    slot: Option<Slot>,
 }
 
 /// The caller's end.
 pub struct Ticket {
     line: Arc<Line>,
     deadline: Deadline,
+    trail: Option<Arc<Trail>>,
 }
 
 /// What both ends share.
@@ -96,6 +135,8 @@ struct Progress {
 /// When things happened.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
+    taken: Option<Instant>,
+    read: Option<Instant>,
     begun: Option<Instant>,
     first: Option<Instant>,
     last: Option<Instant>,
@@ -116,8 +157,10 @@ pub struct Piece {
 /// Where the time went.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Times {
-    /// Waiting for a slot.
+    /// Waiting for a slot, or for somebody to read it.
     pub queue: Duration,
+    /// Being read, where that is known.
+    pub tokenize: Option<Duration>,
     /// From the slot to the end.
     pub inference: Duration,
     /// From the arrival to the first token.
@@ -137,8 +180,8 @@ pub fn open(asked: Asked, terms: Terms, room: Option<Permit>, now: Instant) -> (
         left: AtomicBool::new(false),
         on_leave: Mutex::default(),
     });
-    let ticket = Ticket { line: line.clone(), deadline: terms.deadline };
-    (Job { asked, terms, room: Mutex::new(room), line }, ticket)
+    let ticket = Ticket { line: line.clone(), deadline: terms.deadline, trail: None };
+    (Job { asked, terms, held: Mutex::new(Held { _room: room, slot: None }), line }, ticket)
 }
 
 impl Job {
@@ -155,9 +198,20 @@ impl Job {
         }
     }
 
+    /// The backend has it, to read it.
+    pub fn take(&self, now: Instant) {
+        self.line.progress.lock().pace.taken.get_or_insert(now);
+    }
+
+    /// Its prompt is read.
+    pub fn read(&self, now: Instant) {
+        self.line.progress.lock().pace.read.get_or_insert(now);
+    }
+
     /// It has left the queue.
     pub fn begin(&self, now: Instant) {
         self.line.progress.lock().pace.begun.get_or_insert(now);
+        self.held.lock().slot.get_or_insert_with(|| self.terms.slots.take());
     }
 
     /// Takes in a piece of the answer, of so many tokens.
@@ -176,13 +230,18 @@ impl Job {
     /// The answer is complete, or there is none; what comes after the first of these does not count.
     pub fn end(&self, end: Result<Ending, Error>) {
         self.release();
-        self.line.progress.lock().end.get_or_insert(end);
+        let mut progress = self.line.progress.lock();
+        if let Asked::Count(_) = self.asked {
+            progress.pace.counted(Instant::now());
+        }
+        progress.end.get_or_insert(end);
+        drop(progress);
         self.line.moved.notify_one();
     }
 
     /// Nothing is done for it any more.
     pub fn release(&self) {
-        self.room.lock().take();
+        std::mem::take(&mut *self.held.lock());
     }
 }
 
@@ -213,6 +272,28 @@ impl Line {
 }
 
 impl Pace {
+    /// Its tokens are counted: it was read, and nothing else.
+    fn counted(&mut self, now: Instant) {
+        let read = self.read.unwrap_or(now);
+        *self = Self { taken: self.taken, read: Some(read), last: Some(read), ..Self::default() };
+    }
+
+    /// Puts it on record.
+    fn tell(&self, trail: &Trail) {
+        let read = self.taken.zip(self.read);
+        let passed = [
+            (Mark::Read, read.map(|(taken, _)| taken)),
+            (Mark::Queued, read.map(|(_, read)| read)),
+            (Mark::Begun, self.begun),
+            (Mark::First, self.first),
+            (Mark::Done, self.last),
+        ];
+        passed.into_iter().filter_map(|(mark, at)| Some((mark, at?))).for_each(|(mark, at)| trail.mark(mark, at));
+        if self.tokens > 0 {
+            trail.written(self.tokens.into());
+        }
+    }
+
     fn count(&mut self, tokens: u32, now: Instant) {
         self.tokens += tokens;
         self.first.get_or_insert(now);
@@ -223,8 +304,10 @@ impl Pace {
         let begun = self.begun.unwrap_or(now);
         let since_begun = |at: Instant| at.saturating_duration_since(begun).as_secs_f64().max(1e-9);
         let steps = self.tokens.saturating_sub(1);
+        let tokenize = self.taken.zip(self.read).map(|(taken, read)| read.saturating_duration_since(taken));
         Times {
-            queue: begun.saturating_duration_since(entered),
+            queue: begun.saturating_duration_since(entered).saturating_sub(tokenize.unwrap_or_default()),
+            tokenize,
             inference: now.saturating_duration_since(begun),
             first_token: self.first.map(|first| first.saturating_duration_since(entered)),
             per_token: self.first.zip(self.last).filter(|_| steps > 0).map(|(first, last)| (last - first) / steps),
@@ -234,6 +317,13 @@ impl Pace {
 }
 
 impl Ticket {
+    /// What became of the request is told to `trail` when the caller lets go of it.
+    pub fn followed_by(mut self, trail: Arc<Trail>) -> Self {
+        trail.mark(Mark::Entered, self.line.entered);
+        self.trail = Some(trail);
+        self
+    }
+
     /// The next piece, as soon as there is anything; at most until the deadline.
     pub async fn next(&mut self) -> Result<Piece, Error> {
         loop {
@@ -279,6 +369,9 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.line.left.store(true, Ordering::Release);
         self.line.tell();
+        if let Some(trail) = &self.trail {
+            self.line.progress.lock().pace.tell(trail);
+        }
     }
 }
 
@@ -286,10 +379,20 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
 
+    fn terms(deadline: Deadline) -> Terms {
+        Terms {
+            deadline,
+            priority: 2,
+            tenant: String::new(),
+            model: "m".into(),
+            slots: Slots::default(),
+            trace: None,
+        }
+    }
+
     fn pair(patience: Duration) -> (Job, Ticket) {
         let now = Instant::now();
-        let terms =
-            Terms { deadline: Deadline::after(now, patience), priority: 2, tenant: String::new(), model: "m".into() };
+        let terms = terms(Deadline::after(now, patience));
         open(Asked::Answer(Arc::default()), terms, None, now)
     }
 
@@ -333,7 +436,7 @@ mod tests {
         let limit = waypost_decide::Limit::new(2);
         let now = Instant::now();
         let deadline = Deadline::after(now, Duration::from_secs(9));
-        let terms = Terms { deadline, priority: 2, tenant: String::new(), model: "m".into() };
+        let terms = terms(deadline);
         let opened = || open(Asked::Answer(Arc::default()), terms.clone(), limit.try_acquire(1), now);
         let ((left, ticket), (answered, _waiting)) = (opened(), opened());
         drop(ticket);

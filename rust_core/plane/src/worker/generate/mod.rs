@@ -35,7 +35,7 @@ pub mod refusal;
 pub mod slot;
 
 use inbox::Inbox;
-use job::{Asked, Ending, Terms, Ticket, Times};
+use job::{Asked, Ending, Slots, Terms, Ticket, Times};
 
 /// Bounds of the pause suggested to a caller who meets a full queue.
 const PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
@@ -45,7 +45,9 @@ const FIRST_GUESS: Duration = Duration::from_secs(1);
 /// A generating model of a worker.
 pub struct Generator {
     config: GeneratorConfig,
+    label: Arc<str>,
     room: Limit,
+    slots: Slots,
     inbox: Arc<Inbox>,
     pace: Mutex<PeakEwma>,
     epoch: Instant,
@@ -56,12 +58,23 @@ impl Generator {
     pub fn open(config: GeneratorConfig, inbox: Arc<Inbox>) -> Self {
         let room = Limit::new(config.slots + config.queue_limit);
         let pace = Mutex::new(PeakEwma::new(10 * FIRST_GUESS, FIRST_GUESS));
-        Self { config, room, inbox, pace, epoch: Instant::now() }
+        let label = Arc::from(&*config.identity.name);
+        Self { config, label, room, slots: Slots::default(), inbox, pace, epoch: Instant::now() }
     }
 
     /// Name that requests use.
     pub fn name(&self) -> &str {
         &self.config.identity.name
+    }
+
+    /// The same, to be kept.
+    pub fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    /// Those at work.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Requests inside.
@@ -85,11 +98,18 @@ impl Generator {
         route.map_or(Ok(()), hints::check)?;
         let hinted = || route.map(|hints| hints.tenant.clone());
         let tenant = arrival.tenant.clone().or_else(hinted).unwrap_or_default();
-        let terms = Terms { deadline: arrival.deadline, priority: priority(route)?, tenant, model: self.name().into() };
+        let terms = Terms {
+            deadline: arrival.deadline,
+            priority: priority(route)?,
+            tenant,
+            model: self.label.clone(),
+            slots: self.slots.clone(),
+            trace: arrival.trail.traced.as_ref().map(|traced| traced.context()),
+        };
         let room = self.enter().ok_or_else(|| self.full())?;
         let (job, ticket) = job::open(asked, terms, Some(room), arrival.started);
         self.inbox.put(job);
-        Ok(ticket)
+        Ok(ticket.followed_by(arrival.trail.clone()))
     }
 
     fn enter(&self) -> Option<Permit> {
@@ -220,11 +240,12 @@ impl Writing {
 
 /// All of a reply but its text.
 fn summary(shell: &Shell, by: &Generator, arrival: &Arrival, ending: Ending, times: Times) -> v1::GenerateResponse {
+    arrival.trail.spent(&ending.usage);
     v1::GenerateResponse {
         served: shell.served(&by.config.identity),
         timings: Some(v1::Timings {
             queue: duration(times.queue),
-            tokenize: None,
+            tokenize: times.tokenize.and_then(duration),
             inference: duration(times.inference),
             total: duration(arrival.started.elapsed()),
         }),

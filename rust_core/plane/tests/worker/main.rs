@@ -1,0 +1,7 @@
+//! A whole worker, whose models a test drives.
+
+mod counted;
+mod desk;
+#[path = "../router/receiver.rs"]
+mod receiver;
+mod traced;
