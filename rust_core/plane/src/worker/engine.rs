@@ -12,8 +12,8 @@ use std::{
 use super::{
     call::{self, Item, Outcome},
     config::Batching,
-    queue::Queue,
     model::Work,
+    queue::Queue,
     run::{Batch, Input, Rows, RunError, Runner},
     watch::{Ran, Watch},
 };

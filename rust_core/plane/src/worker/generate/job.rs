@@ -380,14 +380,7 @@ mod tests {
     use super::*;
 
     fn terms(deadline: Deadline) -> Terms {
-        Terms {
-            deadline,
-            priority: 2,
-            tenant: String::new(),
-            model: "m".into(),
-            slots: Slots::default(),
-            trace: None,
-        }
+        Terms { deadline, priority: 2, tenant: String::new(), model: "m".into(), slots: Slots::default(), trace: None }
     }
 
     fn pair(patience: Duration) -> (Job, Ticket) {

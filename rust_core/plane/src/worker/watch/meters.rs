@@ -48,7 +48,10 @@ impl Meters {
         Self {
             queue: seconds("waypost_worker_queue_seconds", "A call's time before a session or slot took it"),
             tokenize: seconds("waypost_worker_tokenize_seconds", "Time in which a call's texts became tokens"),
-            inference: seconds("waypost_worker_inference_seconds", "From when a session or slot took a call to its end"),
+            inference: seconds(
+                "waypost_worker_inference_seconds",
+                "From when a session or slot took a call to its end",
+            ),
             first_token: answer("waypost_worker_first_token_seconds", "From a call's arrival to its first token"),
             token: seconds("waypost_worker_token_seconds", "Mean time between the tokens of an answer"),
             stream: answer("waypost_worker_stream_seconds", "From the first token of an answer to its last"),
@@ -57,7 +60,11 @@ impl Meters {
             runs: meter.counters("waypost_worker_runs", "Runs of a session", OF_MODEL),
             lookups: counters("waypost_worker_vector_cache_requests", "Texts looked up among vectors kept", "result"),
             calls: meter.counters(calls, "Calls that have ended, by how they ended", call_labels),
-            tokens: counters("waypost_worker_tokens", "Tokens read, those of them that were known, and written", "kind"),
+            tokens: counters(
+                "waypost_worker_tokens",
+                "Tokens read, those of them that were known, and written",
+                "kind",
+            ),
         }
     }
 
