@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,8 @@ import waypost
 from router import audit, events, payloads, registry, rollout_jobs, tenants
 from waypost import _core, cpus, places
 from waypost.config import Router, Telemetry, looks_like_path
-from waypost.life import Stop
+from waypost.life import Job, Stop, beside
+from waypost.telemetry import follow_level
 
 Shipped = Callable[[str], Path]
 """The file of a shipped head, by its name."""
@@ -44,7 +43,7 @@ def serve(
     router = _core.Router(core_config(config, registry.combined(static, listed), shipped, sockets, telemetry))
     address = router.start()
     stop = Stop()
-    with _beside(_jobs(config, router, static, listed)):
+    with beside(_jobs(config, router, static, listed)):
         announce(address)
         stop.wait()
         router.drain(config.drain_s)
@@ -103,14 +102,12 @@ def _store(store: str) -> str:
     return f"sqlite:{ledger}"
 
 
-Job = Callable[[threading.Event], None]
-
-
 def _jobs(config: Router, router: Any, static: list[str], listed: list[str]) -> Iterator[Job]:
     sink = events.sink(config.decisions)
     yield lambda stop: events.drain(router, sink, stop)
     record = events.sink(config.audit, "audit")
     yield lambda stop: audit.drain(router, record, stop)
+    yield lambda stop: follow_level(router.next_log_level, stop)
     yield payloads.job(config, router)
     yield from rollout_jobs.jobs(router, _core.judge_canary, _core.canary_traffic, config.rollout)
     if path := config.instances_file:
@@ -119,18 +116,3 @@ def _jobs(config: Router, router: Any, static: list[str], listed: list[str]) -> 
             router.set_instances(registry.combined(static, found))
 
         yield lambda stop: registry.watch(Path(path), listed, changed, stop)
-
-
-@contextmanager
-def _beside(jobs: Iterable[Job]) -> Iterator[None]:
-    """Runs jobs in threads of their own until the block is left."""
-    stop = threading.Event()
-    threads = [threading.Thread(target=job, args=(stop,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()

@@ -16,7 +16,8 @@ from services.backend import Generator, Loaded, ModelUnusable, Run
 from services.backends import backend
 from waypost import _core, cpus, places
 from waypost.config import Batching, Config, Model, Telemetry, Worker
-from waypost.life import Stop
+from waypost.life import Stop, beside
+from waypost.telemetry import follow_level
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ def serve(worker: Worker, place: Place, announce: Callable[[str], None], telemet
     stop = Stop()
     for desk in desks.values():
         desk.open(stop)
-    announce(address)
-    stop.wait()
-    server.drain(0.0 if any(desk.failed for desk in desks.values()) else worker.drain_s)
+    with beside([lambda end: follow_level(server.next_log_level, end)]):
+        announce(address)
+        stop.wait()
+        server.drain(0.0 if any(desk.failed for desk in desks.values()) else worker.drain_s)
     for desk in desks.values():
         desk.close()
 

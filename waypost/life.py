@@ -11,9 +11,14 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Job = Callable[[threading.Event], None]
+"""Something to be done until the event is set."""
 
 
 class Stop:
@@ -47,3 +52,18 @@ def _hold(lifeline: int) -> None:
     while os.read(lifeline, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def beside(jobs: Iterable[Job]) -> Iterator[None]:
+    """Runs jobs in threads of their own until the block is left."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=job, args=(stop,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

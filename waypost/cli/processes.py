@@ -47,7 +47,7 @@ def router(
     loaded = config.load(config_file, listen=listen, insecure=insecure)
     if lifeline:
         life.hold_lifeline()
-    telemetry.configure(process="router")
+    telemetry.configure("router", settings=loaded.telemetry)
     announce = _announcer("router", json)
     service.serve(loaded.router, instance or [], shipped, announce, sockets, loaded.telemetry)
 
@@ -74,7 +74,7 @@ def worker(
         config.check_listener(chosen, listen)
     if lifeline:
         life.hold_lifeline()
-    telemetry.configure(process="worker", instance=chosen.instance(replica))
+    telemetry.configure("worker", chosen.instance(replica), loaded.telemetry)
     place = service.Place(chosen.instance(replica), listen or chosen.listen, service.sessions(loaded, chosen))
     service.serve(chosen, place, _announcer("worker", json), loaded.telemetry)
 
@@ -100,7 +100,7 @@ def http(
     own = config.http_at(door, listen) if listen else door
     if lifeline:
         life.hold_lifeline()
-    telemetry.configure(process="http")
+    telemetry.configure("http", settings=loaded.telemetry)
     service.serve(own, router, _announcer("gateway", json), loaded.telemetry)
 
 

@@ -46,7 +46,7 @@ def up(
 
     loaded = _placed(config.load(config_file, listen=listen, insecure=insecure), http, insecure)
     _check(loaded.router)
-    telemetry.configure(process="up")
+    telemetry.configure("up", settings=loaded.telemetry)
     models.ready(loaded, pull)
     if lifeline:
         life.hold_lifeline()
