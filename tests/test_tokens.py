@@ -162,7 +162,7 @@ STEERING: dict[str, Callable[[waypost.Client], Any]] = {
     "GetStatus": lambda client: client.status(),
     "GetHistory": lambda client: client.history(),
     "ListDecisions": lambda client: client.decisions(),
-    "DrainInstance": lambda client: client.drain("router-w"),
+    "DrainInstance": lambda client: client.drain("router-w", drained=False),
     "PinModel": lambda client: client.pin("m"),
     "SetWeights": lambda client: client.set_weights(ScoreWeights(1.0, 1.0, 1.0, 1.0, 0.0)),
     "SetLogLevel": lambda client: client.set_log_level("debug"),
