@@ -350,6 +350,11 @@ impl Record {
         }
     }
 
+    /// What is kept of it beside, where it is traced.
+    pub fn traced(&mut self) -> Option<&mut Traced> {
+        self.traced.as_deref_mut()
+    }
+
     /// Whether its trace begins with it.
     pub fn is_root(&self) -> bool {
         self.traced.as_ref().is_some_and(|traced| traced.is_root())

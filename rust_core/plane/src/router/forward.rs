@@ -199,6 +199,9 @@ impl Call {
         if let Some(pause) = outcome.cool {
             delivery.attempt.replica.served.cool(self.plane.clock.now(), pause);
         }
+        if let (Some(traced), Ok(reply)) = (self.record().traced(), reply) {
+            traced.answered(reply);
+        }
         let used = reply.as_ref().ok().and_then(|reply| used(reply, wanted));
         self.end(delivery, outcome.code, outcome.verdict, used);
         outcome

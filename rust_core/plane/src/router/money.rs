@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    proto::v1::{GenerateUsage, ModelInfo, Task, TextUsage},
+    proto::v1::{FinishReason, GenerateUsage, ModelInfo, Task, TextUsage},
 };
 
 /// Tokens a chat template adds to a message, at most,
@@ -96,11 +96,11 @@ impl Tokens {
         let usage = TextsReply::decode(message).ok()?.usage;
         Some(Self { prompt: usage.iter().map(|text| u64::from(text.tokens)).sum(), ..Self::default() })
     }
+}
 
-    /// The same of a message of a stream; none before the last.
-    pub fn streamed(message: &[u8]) -> Option<Self> {
-        GenerateStreamReply::decode(message).ok()?.last?.usage.map(Self::from)
-    }
+/// Why an answer that was written ends, as the reply `message` says.
+pub fn finish(message: &[u8]) -> Option<FinishReason> {
+    Some(GenerateReply::decode(message).ok()?.finish_reason())
 }
 
 impl From<GenerateUsage> for Tokens {
@@ -120,6 +120,8 @@ fn longest(prompt: &Prompt, info: &ModelInfo) -> u32 {
 
 #[derive(Clone, PartialEq, Message)]
 struct GenerateReply {
+    #[prost(enumeration = "FinishReason", tag = "4")]
+    finish_reason: i32,
     #[prost(message, optional, tag = "5")]
     usage: Option<GenerateUsage>,
 }
@@ -142,6 +144,8 @@ struct TextsReply {
 pub struct Meter {
     /// The beginning of a message that was cut.
     rest: BytesMut,
+    /// Why the answer ends, once that was said.
+    pub finish: Option<FinishReason>,
 }
 
 impl Meter {
@@ -150,22 +154,28 @@ impl Meter {
         if self.rest.is_empty() {
             let (found, left) = whole_messages(piece);
             self.rest.extend_from_slice(left);
-            return found;
+            return self.note(found);
         }
         self.rest.extend_from_slice(piece);
         let (found, left) = whole_messages(&self.rest);
         let read = self.rest.len() - left.len();
         self.rest.advance(read);
-        found
+        self.note(found)
+    }
+
+    fn note(&mut self, last: Option<GenerateReply>) -> Option<Tokens> {
+        let last = last?;
+        self.finish = Some(last.finish_reason());
+        last.usage.map(Tokens::from)
     }
 }
 
-/// What the messages say that are there, and the bytes of the one that is not yet.
-fn whole_messages(mut bytes: &[u8]) -> (Option<Tokens>, &[u8]) {
+/// The summary among the messages that are there, and the bytes of the one that is not yet.
+fn whole_messages(mut bytes: &[u8]) -> (Option<GenerateReply>, &[u8]) {
     let mut found = None;
     while let Ok(Some(length)) = frame_length(bytes, usize::MAX) {
         let Some((frame, left)) = bytes.split_at_checked(length) else { break };
-        found = Tokens::streamed(&frame[PREFIX..]).or(found);
+        found = GenerateStreamReply::decode(&frame[PREFIX..]).ok().and_then(|reply| reply.last).or(found);
         bytes = left;
     }
     (found, bytes)

@@ -16,16 +16,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use opentelemetry::{Array, StringValue};
 use tonic::Code;
 
 use super::{
     events::{Event, Tried, code_text},
     methods::Method,
     models::Wanted,
+    money,
+    reply::Reply,
     signature::tier_name,
 };
 use crate::{
-    proto::v1::{Task, generate_request::Input},
+    proto::v1::{FinishReason, Task, generate_request::Input},
     trace::{Active, SpanKind, SpanRecord, TraceContext, Value},
 };
 
@@ -37,16 +40,19 @@ const PROVIDER: &str = "waypost";
 #[derive(Debug)]
 pub struct Traced {
     active: Active,
+    method: &'static Method,
     /// The model that was asked for; empty: any.
     asked: String,
     /// What the call is for, in the words of the conventions where they have one.
     operation: &'static str,
+    /// Why the answer ends, where one is written.
+    pub finish: Option<FinishReason>,
 }
 
 impl Traced {
     /// A call of `method`.
-    pub fn new(active: Active, method: &Method) -> Self {
-        Self { active, asked: String::new(), operation: operation(method) }
+    pub fn new(active: Active, method: &'static Method) -> Self {
+        Self { active, method, asked: String::new(), operation: operation(method), finish: None }
     }
 
     /// The call's own span.
@@ -63,9 +69,15 @@ impl Traced {
     pub fn read(&mut self, wanted: &Wanted) {
         self.asked.clone_from(&wanted.asked.model);
         let input = wanted.asked.prompt.as_ref().and_then(|prompt| prompt.input.as_ref());
-        if let (Some(Input::Raw(_)), true) = (input, wanted.method.works) {
+        if let (Some(Input::Raw(_)), true) = (input, self.method.writes()) {
             self.operation = "text_completion";
         }
+    }
+
+    /// An answer is there, which may be the last.
+    pub fn answered(&mut self, reply: &Reply) {
+        let message = reply.message().filter(|_| self.method.writes());
+        self.finish = message.and_then(|message| money::finish(&message));
     }
 
     /// Hands on the spans of the call that this event tells of.
@@ -93,11 +105,15 @@ impl Traced {
     }
 
     fn gen_ai(&self, event: &Event) -> impl Iterator<Item = Attribute> {
+        let used = event.attempts.iter().rev().map(|tried| tried.tokens).find(|tokens| tokens.prompt > 0);
         let all = [
             Some(("gen_ai.provider.name", PROVIDER.into())),
             Some(("gen_ai.operation.name", self.operation.into())),
             (!self.asked.is_empty()).then(|| ("gen_ai.request.model", self.asked.clone().into())),
             event.model.clone().map(|model| ("gen_ai.response.model", model.into())),
+            used.map(|tokens| ("gen_ai.usage.input_tokens", count(tokens.prompt))),
+            used.filter(|_| self.method.writes()).map(|tokens| ("gen_ai.usage.output_tokens", count(tokens.answer))),
+            self.finish.and_then(finish_reason).map(|reason| ("gen_ai.response.finish_reasons", reason)),
         ];
         all.into_iter().flatten()
     }
@@ -213,4 +229,9 @@ fn is_ours(code: Code) -> bool {
 
 fn count(number: u64) -> Value {
     Value::I64(number.try_into().unwrap_or(i64::MAX))
+}
+
+fn finish_reason(reason: FinishReason) -> Option<Value> {
+    let name = reason.as_str_name().strip_prefix("FINISH_REASON_").filter(|_| reason != FinishReason::Unspecified)?;
+    Some(Value::Array(Array::String(vec![StringValue::from(name.to_ascii_lowercase())])))
 }

@@ -82,20 +82,20 @@ async fn carry_data(mut data: Bytes, stream: &mut SendStream<Bytes>) -> Result<(
 }
 
 /// The response that goes on.
-pub fn pass_on(call: Call, streamed: Streamed) -> Response<Body> {
+pub fn pass_on(mut call: Call, streamed: Streamed) -> Response<Body> {
     let deadline = Box::pin(call.deadline.sleep());
     let Streamed { response, first, pump } = streamed;
     let (head, body) = response.into_parts();
-    let meter = meter(&call);
+    let meter = meter(&mut call);
     let passage = Passage { call, first, body, deadline, _pump: pump, meter, used: None, ended: false };
     Response::from_parts(head, Body::new(passage))
 }
 
-/// Only what costs money, or whose tokens are counted, is looked into.
-fn meter(call: &Call) -> Option<Meter> {
+/// Only what costs money, or whose tokens are counted or told, is looked into.
+fn meter(call: &mut Call) -> Option<Meter> {
     let priced = call.delivery.as_ref().is_some_and(|delivery| delivery.spending.is_some());
-    let counted = call.method.writes() && call.plane.metrics.is_enabled();
-    (priced || counted).then(Meter::default)
+    let told = call.plane.metrics.is_enabled() || call.record().traced().is_some();
+    (priced || told && call.method.writes()).then(Meter::default)
 }
 
 /// The body of a reply in passage, with all that the call holds.
@@ -153,6 +153,9 @@ impl Passage {
 
     fn end(&mut self, code: Code, verdict: Verdict) {
         self.ended = true;
+        if let (Some(traced), Some(meter)) = (self.call.record().traced(), &self.meter) {
+            traced.finish = meter.finish;
+        }
         if let Some(delivery) = self.call.delivery.take() {
             self.call.end(delivery, code, verdict, self.used);
         }
