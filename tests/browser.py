@@ -74,7 +74,7 @@ class Tab:
 
     def open(self, view: str = "overview") -> Page:
         """Shows a view, once the page lives."""
-        self.page.goto(f"{self.url}/#/{view}")
+        self.page.goto(f"{self.url}/#/{view}", wait_until="commit")
         self.lives()
         return self.page
 

@@ -340,6 +340,7 @@ def test_a_mesh_with_tokens_asks_for_one(tabs: Tabs, tmp_path: Path) -> None:
     """It is kept in the tab, sent with each request, and a wrong one is told."""
     with Up(tmp_path, MESH.format(folder=tmp_path)) as up:
         with waypost.Client(up.ready["operator"], key="", timeout=PATIENCE_S) as operator:
+            operator.create_token(role="admin")
             made = operator.create_token(role="operate")
         tab = tabs(str(up.ready["http"]))
         tab.page.goto(tab.url)
@@ -453,3 +454,12 @@ def test_a_quantile_is_read_from_buckets_as_prometheus_does(
         "([bounds, counts, q]) => import('/dashboard/lib/stats.js').then((stats) => stats.quantile(bounds, counts, q))"
     )
     assert page.evaluate(script, [bounds, counts, q]) == value
+
+
+def test_the_page_asks_for_all_its_modules_at_once() -> None:
+    """index.html lists them; a module more is a line more there."""
+    folder = Path("router/http/dashboard")
+    listed = re.findall(r'modulepreload" href="/dashboard/(.*?)"', (folder / "index.html").read_text())
+    # The first are loaded by themselves, the last when the page has been painted.
+    apart = {"app.js", "theme.js", "vendor/echarts.js"}
+    assert listed == sorted({str(path.relative_to(folder)) for path in folder.rglob("*.js")} - apart)

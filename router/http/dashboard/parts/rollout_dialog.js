@@ -36,7 +36,7 @@ export function RolloutDialog({ onClose }) {
 
 const Choice = ({ name, label, names, chosen }) => html`
   <label for=${`rollout-${name}`}>${label}</label>
-  <select id=${`rollout-${name}`} name=${name}>${names.map((each) => html`<option selected=${each === chosen}>${each}</option>`)}</select>`;
+  <select id=${`rollout-${name}`} name=${name}>${names.map((each) => html`<option value=${each} selected=${each === chosen}>${each}</option>`)}</select>`;
 
 function read(form) {
   const steps = form.get("steps").split(/[,\s]+/).filter(Boolean).map((each) => Number(each) / 100);
