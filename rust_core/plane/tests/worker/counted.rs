@@ -40,7 +40,7 @@ async fn a_run_counts_its_texts_and_what_was_padded() {
         let desk = counting().await;
         let (mut first, mut second, mut third) = (desk.embed(), desk.embed(), desk.embed());
         let first = tokio::spawn(async move { first.embed(texts(&["e"])).await });
-        desk.until(DEPTH, &[], 1).await;
+        desk.until_begun(1).await;
         let second = tokio::spawn(async move { second.embed(texts(&["a b c", "d"])).await });
         desk.until(DEPTH, &[], 3).await;
         let third = tokio::spawn(async move { third.embed(texts(&["b b b b b"])).await });
@@ -106,17 +106,21 @@ async fn every_way_to_end_has_its_code() {
 async fn a_call_whose_time_is_over_and_one_that_is_given_up_count_too() {
     within(async {
         let desk = counting().await;
-        desk.embed().embed(timed(texts(&["a"]), Duration::from_millis(20))).await.expect_err("takes too long");
+        let (mut busy, mut given_up) = (desk.embed(), desk.embed());
+        let busy = tokio::spawn(async move { busy.embed(texts(&["a"])).await });
+        desk.until_begun(1).await;
+        let late = desk.embed().embed(timed(texts(&["b"]), Duration::from_millis(20))).await;
+        late.expect_err("its time is over before its turn comes");
         desk.until(CALLS, &["embed", "enc", "DEADLINE_EXCEEDED"], 1).await;
-        desk.until(DEPTH, &[], 1).await;
-        let mut client = desk.embed();
-        let given_up = tokio::spawn(async move { client.embed(texts(&["b"])).await });
-        desk.until(DEPTH, &[], 2).await;
+        let given_up = tokio::spawn(async move { given_up.embed(texts(&["c"])).await });
+        desk.until(DEPTH, &[], 3).await;
         given_up.abort();
         desk.until(CALLS, &["embed", "enc", "CANCELLED"], 1).await;
-        assert_eq!(desk.figure("waypost_worker_queue_seconds", &["enc"]).await, 2);
-        assert_eq!(desk.figure("waypost_worker_inference_seconds", &["enc"]).await, 1);
         desk.run();
+        busy.await.expect("ends").expect("is answered");
+        desk.until(CALLS, &["embed", "enc", "OK"], 1).await;
+        assert_eq!(desk.figure("waypost_worker_queue_seconds", &["enc"]).await, 3);
+        assert_eq!(desk.figure("waypost_worker_inference_seconds", &["enc"]).await, 1);
         desk.until(DEPTH, &[], 0).await;
         assert_eq!(desk.figure("waypost_worker_runs", &["enc"]).await, 1);
     })

@@ -2,7 +2,11 @@
 
 use std::{
     future::Future,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -26,11 +30,15 @@ pub async fn within<T>(test: impl Future<Output = T>) -> T {
 }
 
 /// A run for each word it is given: "run" or "fail".
-struct Gated(mpsc::Receiver<&'static str>);
+struct Gated {
+    words: mpsc::Receiver<&'static str>,
+    begun: Arc<AtomicUsize>,
+}
 
 impl Runner for Gated {
     fn run(&mut self, batch: Batch) -> Result<Rows, RunError> {
-        match self.0.recv() {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        match self.words.recv() {
             Ok("run") => Ok(Rows { data: vec![0.6; batch.rows * 2], width: 2 }),
             _ => Err(RunError("it was told to".into())),
         }
@@ -43,6 +51,7 @@ pub struct Desk {
     pub inbox: Arc<Inbox>,
     worker: Worker,
     runs: mpsc::Sender<&'static str>,
+    begun: Arc<AtomicUsize>,
 }
 
 /// With this `telemetry`.
@@ -62,14 +71,16 @@ pub async fn desk(telemetry: serde_json::Value) -> Desk {
         "generators": [{"identity": identity("writer"), "slots": 2, "queue_limit": 4, "default_max_tokens": 16}],
     });
     let config = serde_json::from_value(config).expect("is a configuration");
-    let (runs, gate) = mpsc::channel();
+    let (runs, words) = mpsc::channel();
+    let begun = Arc::<AtomicUsize>::default();
+    let gated = Gated { words, begun: begun.clone() };
     let inbox = Arc::new(Inbox::default());
-    let runners = [("enc".to_string(), vec![Box::new(Gated(gate)) as Box<dyn Runner>])];
+    let runners = [("enc".to_string(), vec![Box::new(gated) as Box<dyn Runner>])];
     let inboxes = [("writer".to_string(), inbox.clone())];
     let worker = Worker::start(config, runners.into(), inboxes.into()).await.expect("starts");
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", worker.address()));
     let channel = endpoint.expect("is an address").connect().await.expect("is there");
-    Desk { channel, inbox, worker, runs }
+    Desk { channel, inbox, worker, runs, begun }
 }
 
 /// Each word is a token.
@@ -104,6 +115,13 @@ impl Desk {
     /// Lets one run fail.
     pub fn fail(&self) {
         self.runs.send("fail").expect("a session waits");
+    }
+
+    /// Waits until so many runs have begun.
+    pub async fn until_begun(&self, runs: usize) {
+        while self.begun.load(Ordering::Relaxed) != runs {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The next job.

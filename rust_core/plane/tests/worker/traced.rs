@@ -103,7 +103,7 @@ async fn a_run_is_linked_with_every_traced_call_in_it_and_they_with_it() {
         };
         let (ones, twos) = ("1".repeat(32), "2".repeat(32));
         let busy = begin("e", "3".repeat(32), "00");
-        desk.until(DEPTH, &[], 1).await;
+        desk.until_begun(1).await;
         let calls = [begin("a b", ones.clone(), "01"), begin("c", twos.clone(), "01")];
         desk.until(DEPTH, &[], 3).await;
         (0..2).for_each(|_| desk.run());
