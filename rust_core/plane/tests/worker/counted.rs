@@ -1,16 +1,16 @@
 //! What a worker counts is what happened, however its calls end.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 use tonic::{Code, Request, client::Grpc};
 use tonic_prost::ProstCodec;
 use waypost_plane::proto::v1::{self, MetricType};
 
-use crate::desk::{Desk, code, desk, prompt, texts, timed, within, write};
+use crate::desk::{Desk, code, desk, prompt, texts, within, write};
 
 async fn counting() -> Desk {
-    desk(json!({"metrics": true})).await
+    desk(json!({})).await
 }
 
 const CALLS: &str = "waypost_worker_calls";
@@ -103,23 +103,31 @@ async fn every_way_to_end_has_its_code() {
 }
 
 #[tokio::test]
-async fn a_call_whose_time_is_over_and_one_that_is_given_up_count_too() {
+async fn a_call_whose_time_is_over_counts_with_the_stage_it_ended_in() {
+    within(async {
+        let desk = desk(json!({"default_timeout_s": 0.02})).await;
+        assert_eq!(code(desk.embed().embed(texts(&["a"])).await), Code::DeadlineExceeded);
+        desk.until(CALLS, &["embed", "enc", "DEADLINE_EXCEEDED"], 1).await;
+        assert_eq!(desk.figure("waypost_worker_queue_seconds", &["enc"]).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_counts_and_its_texts_are_not_run() {
     within(async {
         let desk = counting().await;
         let (mut busy, mut given_up) = (desk.embed(), desk.embed());
         let busy = tokio::spawn(async move { busy.embed(texts(&["a"])).await });
         desk.until_begun(1).await;
-        let late = desk.embed().embed(timed(texts(&["b"]), Duration::from_millis(20))).await;
-        late.expect_err("its time is over before its turn comes");
-        desk.until(CALLS, &["embed", "enc", "DEADLINE_EXCEEDED"], 1).await;
         let given_up = tokio::spawn(async move { given_up.embed(texts(&["c"])).await });
-        desk.until(DEPTH, &[], 3).await;
+        desk.until(DEPTH, &[], 2).await;
         given_up.abort();
         desk.until(CALLS, &["embed", "enc", "CANCELLED"], 1).await;
         desk.run();
         busy.await.expect("ends").expect("is answered");
         desk.until(CALLS, &["embed", "enc", "OK"], 1).await;
-        assert_eq!(desk.figure("waypost_worker_queue_seconds", &["enc"]).await, 3);
+        assert_eq!(desk.figure("waypost_worker_queue_seconds", &["enc"]).await, 2);
         assert_eq!(desk.figure("waypost_worker_inference_seconds", &["enc"]).await, 1);
         desk.until(DEPTH, &[], 0).await;
         assert_eq!(desk.figure("waypost_worker_runs", &["enc"]).await, 1);
@@ -225,7 +233,7 @@ async fn a_worker_tells_what_it_takes_and_every_family_names_the_instance_first(
 #[tokio::test]
 async fn who_is_to_count_nothing_counts_nothing() {
     within(async {
-        let desk = desk(json!({"metrics": false})).await;
+        let desk = desk(json!({"telemetry": {"metrics": false}})).await;
         desk.run();
         desk.embed().embed(texts(&["a"])).await.expect("is answered");
         assert!(desk.families().await.is_empty());

@@ -2,8 +2,9 @@
 
 use std::{
     future::Future,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -11,7 +12,7 @@ use std::{
 };
 
 use serde_json::json;
-use tonic::{Code, Request, Status, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 use waypost_plane::{
     proto::v1::{
         self, classify_service_client::ClassifyServiceClient, embed_service_client::EmbedServiceClient,
@@ -54,22 +55,29 @@ pub struct Desk {
     begun: Arc<AtomicUsize>,
 }
 
-/// With this `telemetry`.
-pub async fn desk(telemetry: serde_json::Value) -> Desk {
-    let tokenizer = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("words.json");
-    std::fs::write(&tokenizer, words().to_string()).expect("is written");
+/// Written once: others may be reading it.
+static TOKENIZER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("words-{}.json", std::process::id()));
+    std::fs::write(&path, words().to_string()).expect("is written");
+    path
+});
+
+/// With `more` in its configuration.
+pub async fn desk(more: serde_json::Value) -> Desk {
     let identity = |name| json!({"name": name, "version": "1", "backend": "test", "max_tokens": 64});
     let batching = json!({"mode": "budget", "token_budget": 64, "max_rows": 8});
-    let config = json!({
-        "instance": "w-0", "listen": "127.0.0.1:0", "version": "test", "telemetry": telemetry,
+    let mut config = json!({
+        "instance": "w-0", "listen": "127.0.0.1:0", "version": "test",
         "limits": {"max_receive_bytes": 100_000, "max_texts": 16, "max_text_bytes": 1000, "queue_limit": 8},
         "models": [
-            {"identity": identity("enc"), "kind": "encoder", "dimensions": 2, "tokenizer": tokenizer,
+            {"identity": identity("enc"), "kind": "encoder", "dimensions": 2, "tokenizer": *TOKENIZER,
              "batching": batching},
             {"identity": identity("hash"), "kind": "hash", "dimensions": 8},
         ],
         "generators": [{"identity": identity("writer"), "slots": 2, "queue_limit": 4, "default_max_tokens": 16}],
     });
+    let more = more.as_object().cloned().unwrap_or_default();
+    config.as_object_mut().expect("is an object").extend(more);
     let config = serde_json::from_value(config).expect("is a configuration");
     let (runs, words) = mpsc::channel();
     let begun = Arc::<AtomicUsize>::default();
@@ -172,13 +180,6 @@ pub fn texts(texts: &[&str]) -> v1::EmbedRequest {
 pub fn prompt() -> v1::GenerateRequest {
     let input = v1::generate_request::Input::Raw("say".into());
     v1::GenerateRequest { model: "writer".into(), input: Some(input), ..Default::default() }
-}
-
-/// With so much time.
-pub fn timed<T>(message: T, timeout: Duration) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(timeout);
-    request
 }
 
 /// The code a call ended with.

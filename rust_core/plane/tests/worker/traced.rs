@@ -19,7 +19,7 @@ const DEPTH: &str = "waypost_worker_queue_depth";
 async fn tracing() -> (Desk, Receiver) {
     let receiver = Receiver::start().await;
     let traces = json!({"endpoint": receiver.endpoint, "sample": 0.0, "queue": 1000});
-    (desk(json!({"metrics": true, "traces": traces})).await, receiver)
+    (desk(json!({"telemetry": {"metrics": true, "traces": traces}})).await, receiver)
 }
 
 /// A call in a trace.

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -20,6 +20,8 @@ use super::{Watch, trail::Trail};
 use crate::{deadline::Deadline, router::methods, server::App};
 
 const STATUS: &str = "grpc-status";
+/// A caller's clock began to run before ours: by as much as its request was under way.
+const AHEAD: Duration = Duration::from_millis(10);
 
 /// An app whose calls are watched; what it serves beside the contract's calls is not.
 #[derive(Clone)]
@@ -79,7 +81,7 @@ impl Drop for End {
     /// A caller whose time is over may be gone before it is told so.
     fn drop(&mut self) {
         let now = Instant::now();
-        let late = self.deadline.is_some_and(|deadline| deadline.passed(now));
+        let late = self.deadline.is_some_and(|deadline| deadline.sooner(AHEAD).passed(now));
         let left = if late { Code::DeadlineExceeded } else { Code::Cancelled };
         self.watch.ended(&self.trail, Some(self.code.unwrap_or(left)), now);
     }
@@ -129,5 +131,30 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         self.watch.ended(&self.trail, None, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Telemetry;
+
+    /// The code that a call counts with whose caller leaves when it has so much time left.
+    fn left_with(left: Duration) -> String {
+        let watch = Arc::new(Watch::start("w-0", &Telemetry::default()).expect("starts"));
+        let method = methods::find("/waypost.v1.EmbedService/Embed").expect("is in the table");
+        let trail = Arc::new(watch.follow(method, &HeaderMap::new()));
+        let deadline = Some(Deadline::after(Instant::now(), left));
+        drop(End { watch: watch.clone(), trail, deadline, code: None });
+        let families = watch.families(Instant::now());
+        let calls = families.iter().find(|family| family.name == "waypost_worker_calls").expect("is counted");
+        calls.series[0].values[3].clone()
+    }
+
+    #[test]
+    fn who_leaves_when_its_time_is_over_was_not_answered_in_time() {
+        assert_eq!(left_with(Duration::ZERO), "DEADLINE_EXCEEDED");
+        assert_eq!(left_with(AHEAD / 2), "DEADLINE_EXCEEDED");
+        assert_eq!(left_with(Duration::from_secs(9)), "CANCELLED");
     }
 }
