@@ -312,3 +312,68 @@ async fn the_history_adds_up_to_the_counters() {
     })
     .await;
 }
+
+/// Names, labels and whether it is a counter, as the manual has them of the router.
+fn manual() -> Vec<(String, Vec<String>, bool)> {
+    let manual = include_str!("../../../../docs/monitoring.md");
+    let section = manual.split("### ").find(|section| section.starts_with("Of the router")).expect("is there");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let row = |(name, rest): (&str, &str)| {
+        let labels = rest.trim_start().trim_start_matches('|').split('|').next().expect("has labels").trim();
+        let labels = labels.split(", ").filter(|label| !label.is_empty()).map(String::from).collect();
+        (name.trim_end_matches("_total").to_string(), labels, name.ends_with("_total"))
+    };
+    rows.map(row).collect()
+}
+
+/// Takes more calls than a test has, or a judge.
+const LATER: [&str; 2] = ["waypost_tier_share", "waypost_canary_quality"];
+
+#[tokio::test]
+async fn everything_in_the_manual_is_told_with_its_labels_and_nothing_else() {
+    within(async {
+        let dear = v1::ModelInfo { cost_per_1k_tokens_usd: 1.0, ..writer("g") };
+        let workers = [
+            Worker::named("a"),
+            Worker::named("ill").with(model("ill")).refusing(Status::unavailable("no")),
+            Worker::named("author").with(dear),
+        ]
+        .map(Worker::start);
+        let config = json!({"tenants": [{"name": "acme", "monthly_usd": 5.0}]});
+        let router = fake::router(&workers.each_ref(), config).await;
+        let mut client = fake::client(&router, &["models/m", "models/g"]).await;
+        fake::until_ready(&router, workers.len()).await;
+        let channel = fake::channel(&router).await;
+        let rollout = v1::Rollout {
+            name: "new".into(),
+            stable: "m".into(),
+            canary: "ill".into(),
+            steps: vec![1.0],
+            ..Default::default()
+        };
+        let rollout = v1::SetRolloutRequest { rollout: Some(rollout) };
+        MeshServiceClient::new(channel.clone()).set_rollout(rollout).await.expect("begins");
+        client.embed(embed("new")).await.expect("is answered by the stable side");
+        client.embed(embed("none")).await.expect_err("is unknown");
+        streamed(&mut GenerateServiceClient::new(channel), prompt("g")).await;
+        let told = Told::after(&router, 3).await;
+        let manual = manual();
+        for (name, labels, is_counter) in &manual {
+            match told.family(name) {
+                Some(family) => {
+                    assert_eq!(family.labels, *labels, "{name}");
+                    assert_eq!(family.r#type() == v1::MetricType::Counter, *is_counter, "{name}");
+                }
+                None => assert!(LATER.contains(&name.as_str()), "{name} is not told"),
+            }
+        }
+        let unlisted = told.0.iter().filter(|family| manual.iter().all(|(name, ..)| *name != family.name));
+        assert_eq!(unlisted.map(|family| &family.name).collect::<Vec<_>>(), Vec::<&String>::new());
+        assert_eq!(told.sum("waypost_fallbacks", &[("reason", "stable")]), 1.0);
+        assert_eq!(told.sum("waypost_canary_share", &[("rollout", "new")]), 1.0);
+        let tokens = f64::from(USAGE.prompt_tokens + USAGE.completion_tokens);
+        assert!((told.sum("waypost_cost_usd", &[("model", "g")]) - tokens / 1000.0).abs() < 1e-9);
+        assert_eq!(told.sum("waypost_budget_cap_usd", &[("tenant", "acme")]), 5.0);
+    })
+    .await;
+}

@@ -88,7 +88,7 @@ impl Metrics {
     /// Nothing counted yet; one that is not `enabled` stays so.
     pub fn new(enabled: bool) -> Self {
         let m = Meter::new(enabled);
-        Self {
+        let metrics = Self {
             process: Process::default(),
             generated: m.counters("tsa_tokens_generated", "Tokens of answers that models wrote", ["model", "instance"]),
             generation: m.histograms(
@@ -125,7 +125,11 @@ impl Metrics {
             retries: m.counters("waypost_retries", "Deliveries made because an earlier one failed", []),
             hedges: m.counters("waypost_hedges", "Deliveries made because an earlier one took long", []),
             meter: m,
-        }
+        };
+        // Those without labels are there from the beginning, so that rates of them are 0 and not nothing.
+        metrics.retries.add([], 0);
+        metrics.hedges.add([], 0);
+        metrics
     }
 
     /// Whether anything is counted.
@@ -185,8 +189,8 @@ impl Metrics {
         if writes {
             self.generation.observe([model.unwrap_or(&last.served.info.name)], latency, trace);
         }
-        add(&self.retries, event.seen.retries);
-        add(&self.hedges, event.seen.hedges);
+        self.retries.add([], event.seen.retries.into());
+        self.hedges.add([], event.seen.hedges.into());
         for tried in &event.attempts {
             self.attempts.inc([&tried.instance, code_text(tried.code)]);
             self.cost.add([&tried.served.info.name], tried.cost_usd);
@@ -224,13 +228,6 @@ impl Metrics {
             totals.attempts.entry(instance.to_string()).or_default().add(code, count);
         });
         totals
-    }
-}
-
-/// A series that was never counted is not shown at all, and so none is made for nothing.
-fn add(counters: &Counters<0>, more: u32) {
-    if more > 0 {
-        counters.add([], more.into());
     }
 }
 
