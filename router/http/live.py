@@ -137,7 +137,7 @@ class View:
             self._ask(to.history, _observed.get_history(self._seen)),
             self._ask(to.decisions, mesh_pb2.ListDecisionsRequest(limit=limit, after=self._number)),
         )
-        # Of a quarter of an hour: a large mesh's takes 50 ms to be read.
+        # Of a quarter of an hour: a large mesh's takes 30 ms to be read.
         read = await asyncio.to_thread(_observed.history, history)
         return {
             "status": status,
