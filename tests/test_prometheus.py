@@ -39,6 +39,7 @@ TASKS = {
 }
 STRANGERS, GROWTH = 1500, 60
 
+pytestmark = pytest.mark.timeout(300)
 needs_prometheus = pytest.mark.skipif(
     bool(prometheus.missing()), reason=f"NOT RUN: {', '.join(prometheus.missing())} must be installed (`make programs`)"
 )
@@ -247,7 +248,7 @@ def test_every_rule_has_something_to_say(watched: Watched) -> None:
     """What is recorded is there, and what an alert compares."""
     recorded = prometheus.rules(watched.prometheus, "record")
     alerts = prometheus.rules(watched.prometheus, "alert")
-    assert [rule["name"] for rule in alerts] == ALERTS
+    assert {rule["name"] for rule in alerts} == {*ALERTS}
     assert {rule["name"]: rule.get("lastError") for rule in (*recorded, *alerts) if rule["health"] != "ok"} == {}
     eventually(lambda: all(answered(watched, rule["name"]) for rule in recorded))
     compared = {rule["name"]: COMPARED.split(rule["query"])[0] for rule in alerts}
