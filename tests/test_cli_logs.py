@@ -52,7 +52,8 @@ def candidate(instance: str, propensity: float, **said: Any) -> dict[str, Any]:
 
 WRITTEN = line(
     "f00d",
-    trace=f"00-{TRACE}-00f067aa0ba902b7-01",
+    trace_id=TRACE,
+    span_id="00f067aa0ba902b7",
     method="/waypost.v1.GenerateService/Generate",
     tenant="acme",
     features={

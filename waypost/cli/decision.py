@@ -71,10 +71,7 @@ def reason(line: Line) -> str:
 
 def trace_id(line: Line) -> str:
     """32 hexadecimal digits, or nothing."""
-    if found := line.get("trace_id"):
-        return str(found)
-    parts = str(line.get("trace") or "").split("-")
-    return parts[1] if len(parts) == 4 else ""
+    return str(line.get("trace_id") or "")
 
 
 def method(line: Line) -> str:
