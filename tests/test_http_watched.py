@@ -67,4 +67,5 @@ def test_what_operators_change_is_seen_by_all_who_look(url: str) -> None:
 def test_a_control_of_what_is_not_there_is_refused_in_the_routers_words(url: str) -> None:
     """By OpenAI's shape."""
     reply = httpx.post(f"{url}/api/instances/drain", json={"instance": "nobody"})
-    assert (reply.status_code, reply.json()["error"]["param"]) == (404, None)
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"], error["param"]) == (404, "instance_not_found", "instance")

@@ -140,7 +140,13 @@ def _pause(row: Row, seconds: float | None) -> dict[str, str]:
     return {"retry-after": str(max(1, math.ceil(USUAL_PAUSE_S if seconds is None else seconds)))}
 
 
-BLAMED = {"MODEL_NOT_FOUND": "model", "MODEL_UNLOADED": "model", "HEAD_NOT_FOUND": "head"}
+BLAMED = {
+    "MODEL_NOT_FOUND": "model",
+    "MODEL_UNLOADED": "model",
+    "MODEL_PINNED": "model",
+    "HEAD_NOT_FOUND": "head",
+    "INSTANCE_NOT_FOUND": "instance",
+}
 
 
 def _blamed(reason: str) -> str | None:
