@@ -4,7 +4,7 @@ import { setTheme, theme, THEMES } from "./colors.js";
 import { open } from "./dialogs.js";
 import { pause } from "./live.js";
 import { go, VIEWS } from "./route.js";
-import { now } from "./store.js";
+import { change, now } from "./store.js";
 
 const KEY = "waypost.keys";
 
@@ -36,9 +36,7 @@ function nextTheme() {
   setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
 }
 
-async function search() {
+function search() {
+  change({ seek: true });
   go("decisions");
-  await new Promise(requestAnimationFrame);
-  await new Promise(requestAnimationFrame);
-  document.getElementById("decision-search")?.focus();
 }

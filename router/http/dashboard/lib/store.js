@@ -27,6 +27,8 @@ let state = {
   /** What is to be confirmed, or the dialog that is open. */
   dialog: null,
   toasts: [],
+  /** The search of the decisions is to get the focus. */
+  seek: false,
 };
 
 const watchers = new Set();

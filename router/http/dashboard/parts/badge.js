@@ -26,5 +26,7 @@ export function Badge({ state, says = words(state) }) {
   return html`<span class="badge ${tone}"><${Icon} name=${icon} />${says}</span>`;
 }
 
-/** An instance's state, with what an operator said of it first. */
-export const stateOf = (instance) => (instance.drained && instance.state === "ready" ? "drained" : instance.state);
+const SOUND = ["ready", "draining"];
+
+/** An instance's state, with what an operator said of it first, where nothing worse is the matter. */
+export const stateOf = (instance) => (instance.drained && SOUND.includes(instance.state) ? "drained" : instance.state);
