@@ -84,7 +84,7 @@ def set_rollout(rollout: Rollout) -> mesh_pb2.SetRolloutRequest:
             step_limit=_duration("rollout.step_limit", rollout.step_limit),
             state=fields.enum("rollout.state", mesh_pb2.RolloutState, rollout.state),
             reason=fields.text("rollout.reason", rollout.reason),
-            revision=fields.count("rollout.revision", rollout.revision),
+            revision=fields.count("rollout.revision", rollout.revision, fields.UINT64),
         )
     )
 

@@ -18,6 +18,7 @@ from waypost.errors import Code, InvalidRequest
 M = TypeVar("M", bound=Message)
 
 _UINT32 = 2**32 - 1
+UINT64 = 2**64 - 1
 
 
 def invalid(field: str, message: str, actual: object = "") -> InvalidRequest:
@@ -75,9 +76,9 @@ def table(field: str, value: object, needed: set[str], allowed: set[str]) -> Map
     return value
 
 
-def count(field: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _UINT32:
-        raise invalid(field, f"is {value!r}: it must be a whole number from 0 to {_UINT32}", value)
+def count(field: str, value: object, most: int = _UINT32) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise invalid(field, f"is {value!r}: it must be a whole number from 0 to {most}", value)
     return value
 
 

@@ -35,7 +35,7 @@ def get_history(after: datetime | None) -> mesh_pb2.GetHistoryRequest:
 def list_decisions(limit: int, after: int, request_id: str) -> mesh_pb2.ListDecisionsRequest:
     return mesh_pb2.ListDecisionsRequest(
         limit=fields.count("limit", limit),
-        after=fields.count("after", after),
+        after=fields.count("after", after, fields.UINT64),
         request_id=fields.text("request_id", request_id),
     )
 
