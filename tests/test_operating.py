@@ -42,7 +42,7 @@ def test_the_manual_shows_every_section_of_the_router() -> None:
     """And each key that is shown is one the router has: see above."""
     shown = set(re.findall(r"^\[+router\.(\w+)", "".join(TOML), re.MULTILINE))
     sections = {name for name, field in config.Router.model_fields.items() if isinstance(field.default, BaseModel)}
-    assert sections | {"tenants", "routes", "tls", "worker_tls"} == shown | {"decisions"}
+    assert sections | {"tenants", "routes", "tls", "worker_tls"} == shown
 
 
 def test_the_manual_has_examples_of_every_generating_backend() -> None:

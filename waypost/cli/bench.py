@@ -136,10 +136,10 @@ def bench(
         tasks = list(_tasks(models, model, head, task or READERS, max_tokens))
     if not tasks:
         raise CommandError(_nothing(called, model, models, task or READERS))
-    before = bench_report.machine() if report else {}
+    before = os.getloadavg()[0]
     measured = _all(called, tasks, sweep or (clients,), seconds, words)
     if report:
-        about = bench_report.About(called, seconds, words, max_tokens, models, before)
+        about = bench_report.About(called, seconds, words, max_tokens, models, bench_report.machine(), before)
         show.console(stderr=True).print(f"{bench_report.write(report, about, measured)} is written", markup=False)
     if json:
         return show.as_json([each.figures for each in measured])
@@ -193,7 +193,7 @@ def _all(address: str, tasks: Sequence[Task], sweep: Sequence[int], seconds: flo
     with progress.bar(TextColumn("{task.completed:.0f} of {task.total:.0f} s")) as bar:
         whole = bar.add_task("all", total=seconds * len(runs))
         for task, clients in runs:
-            ours = bar.add_task(f"{task.name}, {clients} clients", total=seconds)
+            ours = bar.add_task(f"{task.name}, clients: {clients}", total=seconds)
             with _ticking(bar, ours, whole):
                 measured.append(_measured(address, task, clients, seconds, words))
             bar.remove_task(ours)

@@ -35,7 +35,7 @@ POINTS = 500
 
 @dataclass(frozen=True)
 class About:
-    """What was measured; `machine` as `machine()` found it before."""
+    """What was measured, and where; the load is that of before."""
 
     address: str
     seconds: float
@@ -43,6 +43,7 @@ class About:
     max_tokens: int
     models: Sequence[ModelInfo]
     machine: Mapping[str, str]
+    load_before: float
 
 
 def check() -> None:
@@ -56,13 +57,12 @@ def check() -> None:
 
 
 def machine() -> dict[str, str]:
-    """Where this runs, and what else runs there."""
+    """Where this runs."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": _processor(),
         "cores": f"{cpus.available()} of {os.cpu_count()} may be used",
         "memory": f"{pages * size / 2**30:.1f} GiB",
-        "load before": f"{os.getloadavg()[0]:.2f} (mean of one minute)",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "Waypost": f"{waypost.__version__}, {_core.build_profile} build",
     }
@@ -98,7 +98,8 @@ def _text(about: About, measured: Sequence[Measured]) -> Iterator[str]:
     columns += ["first token, p50", "p95", "tokens/s"] if writes else []
     yield from _table(columns, (_row(each.figures, writes) for each in measured))
     yield "\n## Where\n"
-    yield from _table(("", ""), about.machine.items())
+    before = ("load before", f"{about.load_before:.2f} (mean of one minute)")
+    yield from _table(("", ""), [*about.machine.items(), before])
     yield "\n## Models\n"
     rows = ((each.name, each.version, each.backend, ", ".join(each.tasks)) for each in about.models)
     yield from _table(("model", "version", "backend", "tasks"), rows)
@@ -133,16 +134,22 @@ def _notes(about: About, measured: Sequence[Measured]) -> Iterator[str]:
     if any(each.figures.tokens_per_s is not None for each in measured):
         yield f"- Answers were at most {about.max_tokens} tokens long, at temperature 0. A first token is the first"
         yield "  piece that a caller reads; tokens are as the model counts them, until the last one ended."
+    if about.load_before > cpus.available() / 2:
+        yield f"- **Something else ran here: a load of {about.load_before:.1f} before.** Measure again when it is idle."
     for each in measured:
         yield from _doubts(each.figures)
 
 
 def _doubts(each: Figures) -> Iterator[str]:
-    where = f"{each.task} with {each.clients} clients"
+    where = f"{each.task} with {_clients(each)}"
     if each.failed:
         yield f"- **{where}: {each.failed:,} of {each.calls:,} calls failed**; `waypost logs` says why."
     if each.calls < 1000:
         yield f"- {where}: only {each.calls:,} calls, so its p99 is that of {max(each.calls // 100, 1)} or so of them."
+
+
+def _clients(each: Figures) -> str:
+    return "1 client" if each.clients == 1 else f"{each.clients} clients"
 
 
 # ---- the plots ----
@@ -161,8 +168,9 @@ def _distribution(folder: Path, task: str, runs: Sequence[Measured]) -> str:
     drawing, (axes,) = _figure(1)
     for each in runs:
         times, above = _tail(each.latencies)
-        axes.plot(times * 1e3, above * 100, label=f"{each.figures.clients} clients", drawstyle="steps-post")
+        axes.plot(times * 1e3, above * 100, label=_clients(each.figures), drawstyle="steps-post")
     axes.set(xscale="log", yscale="log", xlabel="ms", ylabel="% of calls that took longer", title=task)
+    _plain(axes.xaxis, axes.yaxis)
     for share, name in ((50, "p50"), (5, "p95"), (1, "p99")):
         axes.axhline(share, color="grey", linewidth=0.8, linestyle=":")
         axes.annotate(name, (1, share), xycoords=("axes fraction", "data"), xytext=(4, -3), textcoords="offset points")
@@ -191,6 +199,7 @@ def _throughput(folder: Path, measured: Sequence[Measured]) -> str:
         right.plot(clients, [each.p99 * 1e3 for each in found], marker="^", linestyle="--", color=line.get_color())
     left.set(xlabel="clients", ylabel="texts a second", title="throughput", ylim=(0, None))
     right.set(xlabel="clients", ylabel="ms", yscale="log", title="latency: p50, and p99 dashed")
+    _plain(right.yaxis)
     ticks = sorted({each.figures.clients for each in measured})
     for axes in (left, right):
         axes.set_xscale("log", base=2)
@@ -209,6 +218,12 @@ def _figure(columns: int) -> tuple[Any, Sequence[Any]]:
     for each in axes:
         each.grid(alpha=0.3, which="both")
     return drawing, axes
+
+
+def _plain(*axes: Any) -> None:
+    """0.1, 1, 10 instead of powers of ten."""
+    for each in axes:
+        each.set_major_formatter("{x:g}")
 
 
 def _saved(drawing: Any, folder: Path, title: str) -> str:
