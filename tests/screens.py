@@ -158,13 +158,13 @@ def lively(folder: Path) -> Iterator[str]:
             yield str(up.ready["http"])
 
 
-def picture(browser: Browser, url: str, name: str, act: Any, **options: Any) -> None:
-    """Takes one, after `act` on the page."""
+def picture(browser: Browser, url: str, name: str, act: Any, whole: bool = False, **options: Any) -> None:
+    """Takes one, after `act` on the page; of what is in sight, or of the whole."""
     tab = Tab(browser, url, device_scale_factor=1, **options)
     tab.context.add_init_script(f"localStorage.setItem('waypost.span', {json.dumps(str(SPAN_S))})")
     page = tab.open()
     act(page)
-    page.screenshot(path=IMAGES / f"dashboard-{name}.png", full_page=True)
+    page.screenshot(path=IMAGES / f"dashboard-{name}.png", full_page=whole)
     tab.close()
 
 
@@ -188,9 +188,9 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with TemporaryDirectory() as folder, lively(Path(folder)) as url, chromium() as browser:
         threading.Event().wait(SPAN_S + 5)
-        picture(browser, url, "light", drawn, color_scheme="light")
-        picture(browser, url, "dark", drawn, color_scheme="dark")
-        phone = {"width": 360, "height": 740}
+        picture(browser, url, "light", drawn, whole=True, color_scheme="light")
+        picture(browser, url, "dark", drawn, whole=True, color_scheme="dark")
+        phone = {"width": 360, "height": 1380}
         picture(browser, url, "phone", drawn, color_scheme="light", viewport=phone, has_touch=True)
         picture(browser, url, "decision", decided, color_scheme="light")
 

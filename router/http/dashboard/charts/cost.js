@@ -13,10 +13,13 @@ export function CostChart() {
   return html`<${Chart} label=${`Cost: ${usd(total)} in sight`} version=${bins} height=${120} option=${(colors) => option(colors, bins)} />`;
 }
 
+/** On the axis: no cents where there are dollars. */
+const short = (value) => (value >= 10 ? `$${value}` : usd(value));
+
 const option = (colors, bins) => ({
   ...base(colors),
   xAxis: timeAxis(colors, bins),
-  yAxis: valueAxis(colors, (value) => usd(value)),
+  yAxis: valueAxis(colors, short),
   tooltip: axisTooltip(colors, (value) => `${usd(value)} per hour`),
   series: [line("cost", colors.accent, bins.map((bin) => [bin.at, (bin.cost * 3600) / bin.step]))],
 });

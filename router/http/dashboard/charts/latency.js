@@ -5,7 +5,7 @@ import { clock, count, plural, seconds } from "../lib/format.js";
 import { quantile } from "../lib/stats.js";
 import { useStore } from "../lib/store.js";
 import { Chart } from "./chart.js";
-import { base, timeAxis, tooltip } from "./style.js";
+import { base, clockOf, timeAxis, tooltip } from "./style.js";
 import { useBins } from "./use_bins.js";
 
 export function LatencyChart() {
@@ -38,7 +38,7 @@ function heat(colors, bins, bounds) {
   );
   const names = Array.from({ length: high - low + 1 }, (_, row) => name(bounds, low + row));
   const { axisLine, axisLabel } = timeAxis(colors, bins);
-  const label = { ...axisLabel, formatter: (at) => clock(Number(at)).slice(0, 5), interval: Math.floor(bins.length / 6) };
+  const label = { ...axisLabel, formatter: clockOf(bins), interval: Math.floor(bins.length / 5) };
   return {
     ...base(colors),
     grid: { left: 64, right: 10, top: 6, bottom: 22 },

@@ -22,6 +22,12 @@ export const base = (colors) => ({
   grid: { left: 44, right: 10, top: 10, bottom: 22 },
 });
 
+/** A way to write the times of an axis: with seconds where all of it is within few minutes. */
+export function clockOf(bins) {
+  const letters = bins.length && bins.at(-1).at - bins[0].at < 150_000 ? 8 : 5;
+  return (at) => clock(Number(at)).slice(0, letters);
+}
+
 export const timeAxis = (colors, bins) => ({
   type: "time",
   min: bins[0]?.at,
@@ -29,7 +35,7 @@ export const timeAxis = (colors, bins) => ({
   splitNumber: 5,
   axisLine: { lineStyle: { color: colors.line } },
   axisTick: { show: false },
-  axisLabel: { ...text(colors), hideOverlap: true, formatter: (at) => clock(at).slice(0, 5) },
+  axisLabel: { ...text(colors), hideOverlap: true, formatter: clockOf(bins) },
   axisPointer: { lineStyle: { color: colors.muted } },
 });
 

@@ -3,7 +3,7 @@
 import { html } from "../vendor/htm-preact.js";
 import { CostChart } from "../charts/cost.js";
 import { compact, usd } from "../lib/format.js";
-import { recent, sum } from "../lib/stats.js";
+import { sum } from "../lib/stats.js";
 import { useStore } from "../lib/store.js";
 import { Bar } from "./bar.js";
 import { Empty, Panel } from "./panel.js";
@@ -12,12 +12,12 @@ export function Money() {
   const budget = useStore((state) => state.budget);
   const tenants = useStore((state) => state.tenants);
   const points = useStore((state) => state.points);
-  const perHour = (sum(recent(points, 900)).cost * 3600) / 900;
+  const perHour = (sum(points).cost * 3600) / Math.max(1, points.length);
   return html`
     <${Panel} id="money" title="Budget" note=${budget?.month}>
       ${budget ? html`<${Spend} name="all calls" of=${budget} />` : html`<${Empty}>The router has not told it yet.</${Empty}>`}
       ${tenants.map((each) => html`<${Spend} key=${each.tenant} name=${each.tenant} of=${each} />`)}
-      ${budget && html`<p class="quiet">${usd(perHour)} per hour at the pace of 15 min</p><${CostChart} /><${Models} of=${budget.models} />`}
+      ${budget && html`<p class="quiet">${usd(perHour)} per hour at the pace of the last ${Math.ceil(points.length / 60)} min</p><${CostChart} /><${Models} of=${budget.models} />`}
     </${Panel}>`;
 }
 

@@ -7,7 +7,8 @@ import { Bar } from "./bar.js";
 import { Empty, Panel } from "./panel.js";
 
 export function Tiers() {
-  const tiers = useStore((state) => state.status?.tiers) ?? [];
+  const all = useStore((state) => state.status?.tiers) ?? [];
+  const tiers = all.filter((each) => each.target > 0 || each.achieved > 0);
   const seen = tiers.some((each) => each.achieved > 0);
   return html`
     <${Panel} id="tiers" title="Tiers" note="share of prompts; the mark is the target">
