@@ -80,10 +80,6 @@ class Mesh:
         """What the audit log has."""
         return [json.loads(line) for line in self.audit.read_text().splitlines()]
 
-    def restart(self, process: str) -> None:
-        """Kills a process, which the supervisor starts again."""
-        self.up.process(process).kill()
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -195,19 +191,29 @@ def test_a_row_opens_the_whole_decision(tabs: Tabs, mesh: Mesh) -> None:
     expect(sheet).to_be_hidden()
 
 
-def test_it_survives_a_restart_of_the_router_and_of_the_gateway(tabs: Tabs, mesh: Mesh) -> None:
-    """It lives again by itself, and shows calls that came after."""
+def test_it_says_that_the_router_is_away_and_lives_again_by_itself(tabs: Tabs, mesh: Mesh) -> None:
+    """One that hangs, so that it is away for long enough to be seen; then it is killed, and started again."""
     tab = tabs()
     page = tab.open("decisions")
-    for process in ("router", "http"):
-        old = mesh.up.process(process).pid
-        mesh.restart(process)
-        expect(page.locator("[data-link=live]")).to_be_hidden()
-        expect(page.locator(".trouble")).to_be_visible()
-        tab.lives()
-        assert mesh.up.process(process).pid != old
-        request = answered(mesh, page)
-        expect(page.locator(f"tr[data-request='{request}']")).to_be_visible()
+    router = mesh.up.process("router")
+    router.suspend()
+    expect(page.locator("[data-link=live]")).to_be_hidden()
+    expect(page.locator(".trouble")).to_be_visible()
+    router.kill()
+    tab.lives()
+    assert mesh.up.process("router").pid != router.pid
+    request = answered(mesh, page)
+    expect(page.locator(f"tr[data-request='{request}']")).to_be_visible()
+
+
+def test_it_survives_a_restart_of_the_gateway(tabs: Tabs, mesh: Mesh) -> None:
+    """It shows calls that came after."""
+    page = tabs().open("decisions")
+    gateway = mesh.up.process("http")
+    gateway.kill()
+    request = answered(mesh, page)
+    assert mesh.up.process("http").pid != gateway.pid
+    expect(page.locator(f"tr[data-request='{request}']")).to_be_visible()
 
 
 def answered(mesh: Mesh, page: Page) -> str:

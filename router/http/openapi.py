@@ -110,7 +110,8 @@ def _failure(text: str, schemas: dict[Any, Doc]) -> Doc:
 
 
 def _header_names(of: Endpoint) -> list[str]:
-    return [*OWN_HEADERS, *map(_titled, HEADERS)] if of.asks else list(OWN_HEADERS)
+    """Hints are for what is routed."""
+    return [*OWN_HEADERS, *map(_titled, HEADERS)] if "route" in of.names else list(OWN_HEADERS)
 
 
 def _titled(header: bytes) -> str:
