@@ -135,7 +135,10 @@ def audited(mesh: Mesh, page: Page, rpc: str, detail: str) -> bool:
     return False
 
 
-PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+PAINT = """() => new Promise(painted => new PerformanceObserver(seen => {
+    for (const each of seen.getEntriesByName("first-contentful-paint")) painted(each.startTime);
+}).observe({type: "paint", buffered: true}))"""
+"""Seen by an observer: what waits by asking again and again is evaluated, which the page's policy forbids."""
 
 
 def test_the_first_paint_comes_within_a_second(tabs: Tabs, mesh: Mesh) -> None:
@@ -144,7 +147,7 @@ def test_the_first_paint_comes_within_a_second(tabs: Tabs, mesh: Mesh) -> None:
     while len(paints) < 5 and min(paints, default=1000) >= 1000:
         page = tabs().page
         page.goto(mesh.url, wait_until="commit")
-        paints.append(float(page.wait_for_function(PAINT).json_value()))
+        paints.append(float(page.evaluate(PAINT)))
     assert min(paints) < 1000
 
 
