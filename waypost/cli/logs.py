@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json as json_
 import threading
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -207,17 +208,17 @@ def schema() -> None:
 class Source(ExitStack):
     """Something that has lines; leave it when they are read."""
 
+    @abstractmethod
     def last(self, wanted: Wanted, most: int) -> Sequence[Line]:
         """The last that are wanted, the oldest first; 0: all of them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def follow(self, wanted: Wanted, stop: threading.Event) -> Iterator[Line]:
         """Those that come after the source was made."""
-        raise NotImplementedError
 
+    @abstractmethod
     def where(self) -> str:
         """Where was looked, and how far that goes back."""
-        raise NotImplementedError
 
 
 def _source(file: Path | None, address: str) -> Source:
