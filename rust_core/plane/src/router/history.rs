@@ -72,6 +72,7 @@ impl History {
     /// Takes in what happened in the last `seconds`, of which only one usually passes from tick to tick; after a pause
     /// (a machine asleep, a runtime held up) it counts for the last, and those before are empty.
     fn take(&self, before: &Sight, now: &Sight, time: SystemTime, seconds: usize) {
+        let time = whole_ms(time);
         let seconds = seconds.clamp(1, KEPT);
         let mut points = self.0.lock();
         for ago in (1..seconds).rev() {
@@ -117,6 +118,12 @@ fn at_instances(before: &Totals, now: &Sight) -> Box<[AtInstance]> {
         AtInstance { calls, errors, in_flight, instance }
     });
     each.filter(|point| point.calls > 0 || is_there(&point.instance)).collect()
+}
+
+/// A client whose clock knows no nanoseconds must be able to say which point it saw last.
+fn whole_ms(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(since.as_millis() as u64)
 }
 
 fn ends(attempts: &HashMap<String, Ends>, name: &str) -> Ends {
@@ -253,6 +260,13 @@ mod tests {
         let told = history.told(Some(at(7))).points;
         assert_eq!(told.iter().map(|point| point.time.map_or(0, |t| t.seconds)).collect::<Vec<_>>(), [8, 9, 10]);
         assert!(history.told(Some(at(10))).points.is_empty());
+    }
+
+    #[test]
+    fn a_point_is_not_told_again_to_a_client_that_counts_in_milliseconds() {
+        let history = History::default();
+        history.take(&sight(1), &sight(2), at(1) + Duration::from_nanos(5_000_001), 1);
+        assert!(history.told(Some(at(1) + Duration::from_millis(5))).points.is_empty());
     }
 
     #[test]
