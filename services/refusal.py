@@ -1,4 +1,4 @@
-"""Why a backend does not answer a generate request: what it raises, and what the worker makes a status of.
+"""Why a backend does not answer a request: what it raises, and what the worker makes a status of.
 
 Each class is a cause of the one table in `rust_core/plane/src/error.rs`; the message is made there.
 """
@@ -89,6 +89,30 @@ class ModelFailed(Refused):
     why: str
     unbilled: bool = False
     """Of a hosted model: nothing of it can be on the provider's bill."""
+
+
+@dataclass
+class NamespaceNotFound(Refused):
+    """The tenant has no namespace of this name."""
+
+    kind = "namespace_not_found"
+    namespace: str
+
+
+@dataclass
+class StoreFull(Refused):
+    """The documents' store may take no more than `limit` bytes."""
+
+    kind = "store_full"
+    limit: int
+
+
+@dataclass
+class StoreUnreachable(Refused):
+    """The documents' database does not answer."""
+
+    kind = "store_unreachable"
+    why: str
 
 
 @dataclass

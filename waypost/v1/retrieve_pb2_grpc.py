@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class RetrieveServiceStub:
-    """Namespaces of documents with metadata.
+    """Namespaces of documents with metadata, found by meaning, by words, or both.
+
+    A namespace belongs to the caller's tenant: nobody else sees that it is there.  It is made by the first document that
+    is stored in it, or by SetNamespace.
     """
 
     def __init__(self, channel):
@@ -40,38 +43,125 @@ class RetrieveServiceStub:
                 request_serializer=waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsRequest.SerializeToString,
                 response_deserializer=waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsResponse.FromString,
                 _registered_method=True)
+        self.UpsertDocumentsStream = channel.stream_stream(
+                '/waypost.v1.RetrieveService/UpsertDocumentsStream',
+                request_serializer=waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsStreamRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsStreamResponse.FromString,
+                _registered_method=True)
         self.QueryDocuments = channel.unary_unary(
                 '/waypost.v1.RetrieveService/QueryDocuments',
                 request_serializer=waypost_dot_v1_dot_retrieve__pb2.QueryDocumentsRequest.SerializeToString,
                 response_deserializer=waypost_dot_v1_dot_retrieve__pb2.QueryDocumentsResponse.FromString,
+                _registered_method=True)
+        self.GetDocuments = channel.unary_unary(
+                '/waypost.v1.RetrieveService/GetDocuments',
+                request_serializer=waypost_dot_v1_dot_retrieve__pb2.GetDocumentsRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_retrieve__pb2.GetDocumentsResponse.FromString,
+                _registered_method=True)
+        self.ListDocuments = channel.unary_unary(
+                '/waypost.v1.RetrieveService/ListDocuments',
+                request_serializer=waypost_dot_v1_dot_retrieve__pb2.ListDocumentsRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_retrieve__pb2.ListDocumentsResponse.FromString,
                 _registered_method=True)
         self.DeleteDocuments = channel.unary_unary(
                 '/waypost.v1.RetrieveService/DeleteDocuments',
                 request_serializer=waypost_dot_v1_dot_retrieve__pb2.DeleteDocumentsRequest.SerializeToString,
                 response_deserializer=waypost_dot_v1_dot_retrieve__pb2.DeleteDocumentsResponse.FromString,
                 _registered_method=True)
+        self.SetNamespace = channel.unary_unary(
+                '/waypost.v1.RetrieveService/SetNamespace',
+                request_serializer=waypost_dot_v1_dot_retrieve__pb2.SetNamespaceRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_retrieve__pb2.SetNamespaceResponse.FromString,
+                _registered_method=True)
+        self.GetNamespace = channel.unary_unary(
+                '/waypost.v1.RetrieveService/GetNamespace',
+                request_serializer=waypost_dot_v1_dot_retrieve__pb2.GetNamespaceRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_retrieve__pb2.GetNamespaceResponse.FromString,
+                _registered_method=True)
+        self.ListNamespaces = channel.unary_unary(
+                '/waypost.v1.RetrieveService/ListNamespaces',
+                request_serializer=waypost_dot_v1_dot_retrieve__pb2.ListNamespacesRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_retrieve__pb2.ListNamespacesResponse.FromString,
+                _registered_method=True)
+        self.DeleteNamespace = channel.unary_unary(
+                '/waypost.v1.RetrieveService/DeleteNamespace',
+                request_serializer=waypost_dot_v1_dot_retrieve__pb2.DeleteNamespaceRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_retrieve__pb2.DeleteNamespaceResponse.FromString,
+                _registered_method=True)
 
 
 class RetrieveServiceServicer:
-    """Namespaces of documents with metadata.
+    """Namespaces of documents with metadata, found by meaning, by words, or both.
+
+    A namespace belongs to the caller's tenant: nobody else sees that it is there.  It is made by the first document that
+    is stored in it, or by SetNamespace.
     """
 
     def UpsertDocuments(self, request, context):
-        """Stores documents, replacing those of the same id.
+        """Stores documents, replacing those of the same id; what is answered is kept, and found by queries sent afterwards.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpsertDocumentsStream(self, request_iterator, context):
+        """Stores many: one response per request, in the order of the requests; each is kept when it is answered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def QueryDocuments(self, request, context):
-        """Finds documents by meaning, by words, or both.
+        """Finds documents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDocuments(self, request, context):
+        """Documents by id; those that are not there are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDocuments(self, request, context):
+        """Documents in the order of their ids, page by page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocuments(self, request, context):
-        """Removes documents by id.
+        """Removes documents by id, or those that a filter lets through.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetNamespace(self, request, context):
+        """Makes a namespace, or changes how long it keeps its documents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNamespace(self, request, context):
+        """A namespace and what is in it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNamespaces(self, request, context):
+        """The caller's namespaces, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteNamespace(self, request, context):
+        """Removes a namespace with all that is in it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,15 +175,50 @@ def add_RetrieveServiceServicer_to_server(servicer, server):
                     request_deserializer=waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsRequest.FromString,
                     response_serializer=waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsResponse.SerializeToString,
             ),
+            'UpsertDocumentsStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.UpsertDocumentsStream,
+                    request_deserializer=waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsStreamRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsStreamResponse.SerializeToString,
+            ),
             'QueryDocuments': grpc.unary_unary_rpc_method_handler(
                     servicer.QueryDocuments,
                     request_deserializer=waypost_dot_v1_dot_retrieve__pb2.QueryDocumentsRequest.FromString,
                     response_serializer=waypost_dot_v1_dot_retrieve__pb2.QueryDocumentsResponse.SerializeToString,
             ),
+            'GetDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDocuments,
+                    request_deserializer=waypost_dot_v1_dot_retrieve__pb2.GetDocumentsRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_retrieve__pb2.GetDocumentsResponse.SerializeToString,
+            ),
+            'ListDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDocuments,
+                    request_deserializer=waypost_dot_v1_dot_retrieve__pb2.ListDocumentsRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_retrieve__pb2.ListDocumentsResponse.SerializeToString,
+            ),
             'DeleteDocuments': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteDocuments,
                     request_deserializer=waypost_dot_v1_dot_retrieve__pb2.DeleteDocumentsRequest.FromString,
                     response_serializer=waypost_dot_v1_dot_retrieve__pb2.DeleteDocumentsResponse.SerializeToString,
+            ),
+            'SetNamespace': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetNamespace,
+                    request_deserializer=waypost_dot_v1_dot_retrieve__pb2.SetNamespaceRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_retrieve__pb2.SetNamespaceResponse.SerializeToString,
+            ),
+            'GetNamespace': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNamespace,
+                    request_deserializer=waypost_dot_v1_dot_retrieve__pb2.GetNamespaceRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_retrieve__pb2.GetNamespaceResponse.SerializeToString,
+            ),
+            'ListNamespaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNamespaces,
+                    request_deserializer=waypost_dot_v1_dot_retrieve__pb2.ListNamespacesRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_retrieve__pb2.ListNamespacesResponse.SerializeToString,
+            ),
+            'DeleteNamespace': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteNamespace,
+                    request_deserializer=waypost_dot_v1_dot_retrieve__pb2.DeleteNamespaceRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_retrieve__pb2.DeleteNamespaceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -104,7 +229,10 @@ def add_RetrieveServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RetrieveService:
-    """Namespaces of documents with metadata.
+    """Namespaces of documents with metadata, found by meaning, by words, or both.
+
+    A namespace belongs to the caller's tenant: nobody else sees that it is there.  It is made by the first document that
+    is stored in it, or by SetNamespace.
     """
 
     @staticmethod
@@ -124,6 +252,33 @@ class RetrieveService:
             '/waypost.v1.RetrieveService/UpsertDocuments',
             waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsRequest.SerializeToString,
             waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpsertDocumentsStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/waypost.v1.RetrieveService/UpsertDocumentsStream',
+            waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsStreamRequest.SerializeToString,
+            waypost_dot_v1_dot_retrieve__pb2.UpsertDocumentsStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -162,6 +317,60 @@ class RetrieveService:
             _registered_method=True)
 
     @staticmethod
+    def GetDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.RetrieveService/GetDocuments',
+            waypost_dot_v1_dot_retrieve__pb2.GetDocumentsRequest.SerializeToString,
+            waypost_dot_v1_dot_retrieve__pb2.GetDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.RetrieveService/ListDocuments',
+            waypost_dot_v1_dot_retrieve__pb2.ListDocumentsRequest.SerializeToString,
+            waypost_dot_v1_dot_retrieve__pb2.ListDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteDocuments(request,
             target,
             options=(),
@@ -178,6 +387,114 @@ class RetrieveService:
             '/waypost.v1.RetrieveService/DeleteDocuments',
             waypost_dot_v1_dot_retrieve__pb2.DeleteDocumentsRequest.SerializeToString,
             waypost_dot_v1_dot_retrieve__pb2.DeleteDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetNamespace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.RetrieveService/SetNamespace',
+            waypost_dot_v1_dot_retrieve__pb2.SetNamespaceRequest.SerializeToString,
+            waypost_dot_v1_dot_retrieve__pb2.SetNamespaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNamespace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.RetrieveService/GetNamespace',
+            waypost_dot_v1_dot_retrieve__pb2.GetNamespaceRequest.SerializeToString,
+            waypost_dot_v1_dot_retrieve__pb2.GetNamespaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNamespaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.RetrieveService/ListNamespaces',
+            waypost_dot_v1_dot_retrieve__pb2.ListNamespacesRequest.SerializeToString,
+            waypost_dot_v1_dot_retrieve__pb2.ListNamespacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteNamespace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/waypost.v1.RetrieveService/DeleteNamespace',
+            waypost_dot_v1_dot_retrieve__pb2.DeleteNamespaceRequest.SerializeToString,
+            waypost_dot_v1_dot_retrieve__pb2.DeleteNamespaceResponse.FromString,
             options,
             channel_credentials,
             insecure,
