@@ -85,7 +85,7 @@ class UpsertDocumentsStreamResponse(_message.Message):
     def __init__(self, response: _Optional[_Union[UpsertDocumentsResponse, _Mapping]] = ...) -> None: ...
 
 class QueryDocumentsRequest(_message.Message):
-    __slots__ = ("model", "route", "namespace", "queries", "top_k", "mode", "filter", "rerank", "snippets", "without_text", "with_vector")
+    __slots__ = ("model", "route", "namespace", "queries", "top_k", "mode", "filter", "rerank", "snippets", "without_text", "with_vector", "truncation")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ROUTE_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +97,7 @@ class QueryDocumentsRequest(_message.Message):
     SNIPPETS_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_TEXT_FIELD_NUMBER: _ClassVar[int]
     WITH_VECTOR_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATION_FIELD_NUMBER: _ClassVar[int]
     model: str
     route: _common_pb2.RouteHints
     namespace: str
@@ -108,7 +109,8 @@ class QueryDocumentsRequest(_message.Message):
     snippets: int
     without_text: bool
     with_vector: bool
-    def __init__(self, model: _Optional[str] = ..., route: _Optional[_Union[_common_pb2.RouteHints, _Mapping]] = ..., namespace: _Optional[str] = ..., queries: _Optional[_Iterable[_Union[DocumentQuery, _Mapping]]] = ..., top_k: _Optional[int] = ..., mode: _Optional[_Union[QueryMode, str]] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., rerank: _Optional[bool] = ..., snippets: _Optional[int] = ..., without_text: _Optional[bool] = ..., with_vector: _Optional[bool] = ...) -> None: ...
+    truncation: _common_pb2.Truncation
+    def __init__(self, model: _Optional[str] = ..., route: _Optional[_Union[_common_pb2.RouteHints, _Mapping]] = ..., namespace: _Optional[str] = ..., queries: _Optional[_Iterable[_Union[DocumentQuery, _Mapping]]] = ..., top_k: _Optional[int] = ..., mode: _Optional[_Union[QueryMode, str]] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., rerank: _Optional[bool] = ..., snippets: _Optional[int] = ..., without_text: _Optional[bool] = ..., with_vector: _Optional[bool] = ..., truncation: _Optional[_Union[_common_pb2.Truncation, str]] = ...) -> None: ...
 
 class DocumentQuery(_message.Message):
     __slots__ = ("text", "vector")
