@@ -54,8 +54,8 @@ programs:
 			|| echo "SKIPPED: $$each is not here and can only be installed as root with apt-get."; \
 	done
 
-test-rust: programs ## The pure crates, in the profile that is shipped.
-	cargo test --release --locked $(CRATES)
+test-rust: setup programs ## The pure crates, in the profile that is shipped.
+	$(BIN)/python -m tests.postgres run -- cargo test --release --locked $(CRATES)
 
 test-python: setup programs ## Behaviour, against real servers.
 	$(BIN)/python -m pytest

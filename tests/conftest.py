@@ -17,6 +17,7 @@ import pytest
 import waypost
 from services.llama.model import Model
 from services.llama.settings import Settings
+from tests import postgres
 from tests.clients import Blocking
 from tests.commands import Run, runner
 from tests.fake_mesh import Answer, FakeMesh, failing
@@ -125,3 +126,18 @@ def gateway(mesh: FakeMesh) -> Iterator[Gateway]:
     """A gateway before the fake mesh."""
     with Gateway(mesh.address) as gateway:
         yield gateway
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A PostgreSQL that all tests share, each in a database of its own; who kills one starts its own."""
+    if postgres.missing():
+        pytest.skip(f"NOT RUN: {postgres.MISSING}")
+    with postgres.server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Server) -> str:
+    """The address of a new, empty database."""
+    return postgres_server.database()
