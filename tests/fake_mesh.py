@@ -21,6 +21,7 @@ from waypost.v1 import (
     generate_pb2_grpc,
     mesh_pb2_grpc,
     rerank_pb2_grpc,
+    retrieve_pb2_grpc,
 )
 
 Answer = Callable[[Any, grpc.ServicerContext], Any]
@@ -30,6 +31,7 @@ SERVICES = (
     (classify_pb2_grpc.add_ClassifyServiceServicer_to_server, classify_pb2_grpc.ClassifyServiceServicer),
     (rerank_pb2_grpc.add_RerankServiceServicer_to_server, rerank_pb2_grpc.RerankServiceServicer),
     (generate_pb2_grpc.add_GenerateServiceServicer_to_server, generate_pb2_grpc.GenerateServiceServicer),
+    (retrieve_pb2_grpc.add_RetrieveServiceServicer_to_server, retrieve_pb2_grpc.RetrieveServiceServicer),
     (mesh_pb2_grpc.add_MeshServiceServicer_to_server, mesh_pb2_grpc.MeshServiceServicer),
 )
 

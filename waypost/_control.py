@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from waypost import _fields as fields
@@ -81,7 +80,7 @@ def set_rollout(rollout: Rollout) -> mesh_pb2.SetRolloutRequest:
             steps=[fields.share(f"rollout.steps[{i}]", step) for i, step in enumerate(rollout.steps)],
             step=fields.count("rollout.step", rollout.step),
             shadow_share=fields.share("rollout.shadow_share", rollout.shadow_share),
-            step_limit=_duration("rollout.step_limit", rollout.step_limit),
+            step_limit=fields.duration("rollout.step_limit", rollout.step_limit),
             state=fields.enum("rollout.state", mesh_pb2.RolloutState, rollout.state),
             reason=fields.text("rollout.reason", rollout.reason),
             revision=fields.count("rollout.revision", rollout.revision, fields.UINT64),
@@ -102,17 +101,12 @@ def create_token(tenant: str, role: str, note: str, lifetime: float | None) -> m
         tenant=fields.text("tenant", tenant),
         role=fields.enum("role", mesh_pb2.Role, role),
         note=fields.text("note", note),
-        lifetime=None if lifetime is None else _duration("lifetime", lifetime),
+        lifetime=None if lifetime is None else fields.duration("lifetime", lifetime),
     )
 
 
 def revoke_token(id: str) -> mesh_pb2.RevokeTokenRequest:
     return mesh_pb2.RevokeTokenRequest(id=fields.text("id", id))
-
-
-def _duration(field: str, value: float) -> Duration:
-    whole, rest = divmod(round(fields.number(field, value) * 1e9), 1_000_000_000)
-    return fields.built(field, Duration, {"seconds": whole, "nanos": rest})
 
 
 def explanation(reply: mesh_pb2.ExplainResponse) -> Explanation:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from waypost.errors import Code, InvalidRequest
 
@@ -99,6 +102,20 @@ def flag(field: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise invalid(field, f"is {value!r}: it must be True or False", value)
     return value
+
+
+def duration(field: str, value: float) -> Duration:
+    whole, rest = divmod(round(number(field, value) * 1e9), 1_000_000_000)
+    return built(field, Duration, {"seconds": whole, "nanos": rest})
+
+
+def timestamp(field: str, moment: datetime) -> Timestamp:
+    made = Timestamp()
+    try:
+        made.FromDatetime(moment)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise invalid(field, f"is no moment in time: {error}", moment) from None
+    return made
 
 
 def enum(field: str, kind: Any, word: object) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from waypost import _fields as fields
 from waypost._replies import changed_model, instance_status, word
 from waypost.observed import (
@@ -29,7 +27,7 @@ from waypost.v1 import common_pb2, mesh_pb2, metrics_pb2
 
 
 def get_history(after: datetime | None) -> mesh_pb2.GetHistoryRequest:
-    return mesh_pb2.GetHistoryRequest(after=None if after is None else _timestamp("after", after))
+    return mesh_pb2.GetHistoryRequest(after=None if after is None else fields.timestamp("after", after))
 
 
 def list_decisions(limit: int, after: int, request_id: str) -> mesh_pb2.ListDecisionsRequest:
@@ -66,15 +64,6 @@ def set_log_level(level: str, name: str) -> mesh_pb2.SetLogLevelRequest:
     return mesh_pb2.SetLogLevelRequest(
         level=fields.enum("level", mesh_pb2.LogLevel, level), instance=fields.text("instance", name)
     )
-
-
-def _timestamp(field: str, moment: datetime) -> Timestamp:
-    made = Timestamp()
-    try:
-        made.FromDatetime(moment)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise fields.invalid(field, f"is no moment in time: {error}", moment) from None
-    return made
 
 
 def status(reply: mesh_pb2.GetStatusResponse) -> RouterStatus:

@@ -44,7 +44,7 @@ from waypost.v1 import (
 
 def embeddings(reply: embed_pb2.EmbedResponse) -> Embeddings:
     vectors = np.frombuffer(reply.vectors, dtype="<f4").reshape(-1, reply.dimensions or 1)
-    return Embeddings(_served(reply.served), _timings(reply.timings), vectors, _usage(reply.usage))
+    return Embeddings(served(reply.served), timings(reply.timings), vectors, _usage(reply.usage))
 
 
 def streamed_embeddings(reply: embed_pb2.EmbedStreamResponse) -> Embeddings:
@@ -52,28 +52,28 @@ def streamed_embeddings(reply: embed_pb2.EmbedStreamResponse) -> Embeddings:
 
 
 def token_counts(reply: embed_pb2.CountTokensResponse) -> TokenCounts:
-    return TokenCounts(_served(reply.served), tuple(reply.tokens))
+    return TokenCounts(served(reply.served), tuple(reply.tokens))
 
 
 def classifications(reply: classify_pb2.ClassifyResponse) -> Classifications:
     results = tuple(_classification(result) for result in reply.results)
-    return Classifications(_served(reply.served), _timings(reply.timings), reply.head, results, _usage(reply.usage))
+    return Classifications(served(reply.served), timings(reply.timings), reply.head, results, _usage(reply.usage))
 
 
 def ranking(reply: rerank_pb2.RerankResponse, documents: Sequence[str]) -> Ranking:
     ranked = tuple(RankedDocument(each.index, each.score, documents[each.index]) for each in reply.ranking)
-    return Ranking(_served(reply.served), _timings(reply.timings), reply.method, ranked, _usage(reply.usage))
+    return Ranking(served(reply.served), timings(reply.timings), reply.method, ranked, _usage(reply.usage))
 
 
 def prompt_tokens(reply: generate_pb2.GenerateServiceCountTokensResponse) -> PromptTokens:
-    return PromptTokens(_served(reply.served), reply.tokens)
+    return PromptTokens(served(reply.served), reply.tokens)
 
 
 def generation(reply: generate_pb2.GenerateResponse) -> Generation:
     usage = reply.usage
     return Generation(
-        _served(reply.served),
-        _timings(reply.timings),
+        served(reply.served),
+        timings(reply.timings),
         reply.text,
         word(generate_pb2.FinishReason, reply.finish_reason),
         GenerateUsage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.dropped_tokens),
@@ -137,11 +137,11 @@ def word(enum: Any, value: int) -> str:
     return known.name.removeprefix(prefix).lower() if known else str(value)
 
 
-def _served(served: common_pb2.ServedBy) -> ServedBy:
+def served(served: common_pb2.ServedBy) -> ServedBy:
     return ServedBy(served.model, served.version, served.instance)
 
 
-def _timings(timings: common_pb2.Timings) -> Timings:
+def timings(timings: common_pb2.Timings) -> Timings:
     return Timings(*map(seconds, (timings.queue, timings.tokenize, timings.inference, timings.total)))
 
 

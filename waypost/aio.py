@@ -8,18 +8,19 @@ A client belongs to the event loop it was made in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 import grpc
 import grpc.aio
 
-from waypost import _calls, errors
-from waypost._base import ADDRESS, TIMEOUT_S, BaseClient, BaseGuarded
-from waypost._calls import Call, Rpc
+from waypost import _calls
+from waypost._async import AsyncGuarded, Batches
+from waypost._base import ADDRESS, TIMEOUT_S
 from waypost._control import ExplainOptions
+from waypost._documents.aio import AsyncDocumentCalls
 from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions, embed_stream
 from waypost._streams import AsyncStream
@@ -39,12 +40,8 @@ from waypost.results import (
 )
 from waypost.tls import Tls, credentials
 
-R = TypeVar("R")
 
-Batches = Iterable[Sequence[str]] | AsyncIterable[Sequence[str]]
-
-
-class AsyncClient(BaseClient):
+class AsyncClient(AsyncDocumentCalls):
     """Calls a router or a single worker; arguments as those of `waypost.Client`."""
 
     def __init__(
@@ -81,10 +78,10 @@ class AsyncClient(BaseClient):
         return await self._unary(_calls.embed(texts, **options), timeout)
 
     async def embed_stream(
-        self, batches: Batches, *, timeout: float | None = None, **options: Unpack[EmbedOptions]
+        self, batches: Batches[Sequence[str]], *, timeout: float | None = None, **options: Unpack[EmbedOptions]
     ) -> AsyncIterator[Embeddings]:
         """One result per batch, in order; the deadline is that of the whole stream."""
-        requests = _Guarded(batches, lambda texts: embed_stream(texts, **options))
+        requests = AsyncGuarded(batches, lambda texts: embed_stream(texts, **options))
         stream = self._stream(_calls.EMBED_STREAM, self._channel.stream_stream, aiter(requests), timeout)
         async with stream as results:
             async for result in results:
@@ -248,38 +245,3 @@ class AsyncClient(BaseClient):
     async def health(self, service: str = "", *, timeout: float | None = None) -> str:
         """ "SERVING" or "NOT_SERVING": of the whole server, of a service, or of a model ("models/NAME")."""
         return await self._unary(_calls.health(service), timeout)
-
-    async def _unary(self, call: Call[R], timeout: float | None) -> R:
-        stub = self._stub(call.rpc, self._channel.unary_unary)
-        sent = stub(call.request, timeout=self._seconds(timeout), metadata=self._metadata)
-        try:
-            reply, trailers = await sent, await sent.trailing_metadata()
-        except grpc.aio.AioRpcError as error:
-            raise errors.from_rpc(error) from None
-        return _calls.routed(call.rpc.read(reply), trailers)
-
-    def _stream(self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None) -> AsyncStream[R]:
-        stub = self._stub(rpc, kind)
-        return AsyncStream(stub(request, timeout=self._seconds(timeout), metadata=self._metadata), rpc.read)
-
-
-class _Guarded(BaseGuarded):
-    def __init__(self, batches: Batches, build: Callable[[Sequence[str]], Any]) -> None:
-        self._batches = batches
-        self._build = build
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        try:
-            async for texts in _each(self._batches):
-                yield self._build(texts)
-        except Exception as error:
-            self.error = error
-
-
-async def _each(batches: Batches) -> AsyncIterator[Sequence[str]]:
-    if isinstance(batches, AsyncIterable):
-        async for texts in batches:
-            yield texts
-        return
-    for texts in batches:
-        yield texts

@@ -9,20 +9,21 @@ deadline allows; see `_calls.service_config`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 import grpc
 
-from waypost import _calls, errors
-from waypost._base import ADDRESS, TIMEOUT_S, BaseClient, BaseGuarded
-from waypost._calls import Call, Rpc
+from waypost import _calls
+from waypost._base import ADDRESS, TIMEOUT_S
 from waypost._control import ExplainOptions
+from waypost._documents.sync import DocumentCalls
 from waypost._generate import CountPromptOptions, GenerateOptions, Messages
 from waypost._requests import ClassifyOptions, CountOptions, EmbedOptions, RerankOptions, embed_stream
 from waypost._streams import Stream
+from waypost._sync import Guarded
 from waypost.control import Budget, Explanation, NewToken, Rollout, RolloutStatus, Token
 from waypost.observed import Decision, History, MetricFamily, RouterStatus, ScoreWeights
 from waypost.results import (
@@ -39,10 +40,8 @@ from waypost.results import (
 )
 from waypost.tls import Tls, credentials
 
-R = TypeVar("R")
 
-
-class Client(BaseClient):
+class Client(DocumentCalls):
     """Calls a router or a single worker; safe to share among threads.
 
     Args:
@@ -90,7 +89,7 @@ class Client(BaseClient):
         self, batches: Iterable[Sequence[str]], *, timeout: float | None = None, **options: Unpack[EmbedOptions]
     ) -> Iterator[Embeddings]:
         """One result per batch, in order; the deadline is that of the whole stream."""
-        requests = _Guarded(batches, lambda texts: embed_stream(texts, **options))
+        requests = Guarded(batches, lambda texts: embed_stream(texts, **options))
         with self._stream(_calls.EMBED_STREAM, self._channel.stream_stream, iter(requests), timeout) as results:
             yield from results
         requests.raise_error()
@@ -250,27 +249,3 @@ class Client(BaseClient):
     def health(self, service: str = "", *, timeout: float | None = None) -> str:
         """ "SERVING" or "NOT_SERVING": of the whole server, of a service, or of a model ("models/NAME")."""
         return self._unary(_calls.health(service), timeout)
-
-    def _unary(self, call: Call[R], timeout: float | None) -> R:
-        stub = self._stub(call.rpc, self._channel.unary_unary)
-        try:
-            reply, ended = stub.with_call(call.request, timeout=self._seconds(timeout), metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise errors.from_rpc(error) from None
-        return _calls.routed(call.rpc.read(reply), ended.trailing_metadata())
-
-    def _stream(self, rpc: Rpc[R], kind: Callable[..., Any], request: object, timeout: float | None) -> Stream[R]:
-        stub = self._stub(rpc, kind)
-        return Stream(stub(request, timeout=self._seconds(timeout), metadata=self._metadata), rpc.read)
-
-
-class _Guarded(BaseGuarded):
-    def __init__(self, batches: Iterable[Sequence[str]], build: Callable[[Sequence[str]], Any]) -> None:
-        self._batches = batches
-        self._build = build
-
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            yield from map(self._build, self._batches)
-        except Exception as error:
-            self.error = error

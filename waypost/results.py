@@ -82,14 +82,14 @@ class Routed:
 
 
 @dataclass(frozen=True)
-class _Reply(Routed):
+class Timed(Routed):
     """What every reply of a model that ran carries."""
 
     timings: Timings
 
 
 @dataclass(frozen=True, eq=False)
-class Embeddings(_Reply):
+class Embeddings(Timed):
     """One unit vector per text: `vectors` is float32 [texts, dimensions], read-only (it is the reply's own memory)."""
 
     vectors: NDArray[np.float32]
@@ -134,7 +134,7 @@ class Classification:
 
 
 @dataclass(frozen=True)
-class Classifications(_Reply):
+class Classifications(Timed):
     """One result per text, in order."""
 
     head: str
@@ -157,7 +157,7 @@ class RankedDocument:
 
 
 @dataclass(frozen=True)
-class Ranking(_Reply):
+class Ranking(Timed):
     """The documents, best first; `method` says how they were scored."""
 
     method: str
@@ -208,7 +208,7 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True)
-class Generation(_Reply):
+class Generation(Timed):
     """A whole answer.
 
     Attributes:
