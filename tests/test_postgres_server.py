@@ -64,8 +64,8 @@ def test_stalled_it_answers_only_afterwards() -> None:
         with server.stalled():
             connection.pgconn.send_query(b"SELECT 7")
             assert select.select([connection.fileno()], [], [], 0.2)[0] == []
-        answer = connection.pgconn.get_result()
-        assert answer and answer.get_value(0, 0) == b"7"
+        answer, end = connection.pgconn.get_result(), connection.pgconn.get_result()
+        assert answer and answer.get_value(0, 0) == b"7" and end is None
 
 
 def test_a_command_is_run_with_the_address_of_a_server() -> None:
