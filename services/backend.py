@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from waypost._core import Inbox
+from waypost._core import Desk, Inbox
 from waypost.config import Batching, Model
 
 Kind = Literal["encoder", "hash", "sequence_classifier", "cross_encoder"]
@@ -71,10 +71,27 @@ class Generator:
     adapters: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Library:
+    """A store of documents, ready to be served.
+
+    Attributes:
+        answer: takes errands until the desk is closed, in a thread of its own; what it raises ends the process.
+        encoder: model of the same worker that makes its vectors.
+        reranker: model of the same worker that reads the best again.
+    """
+
+    version: str
+    answer: Callable[[Desk], None]
+    encoder: str | None
+    reranker: str | None
+    tags: Sequence[str] = ()
+
+
 class Backend(Protocol):
     """Loads a model for so many sessions (cores)."""
 
-    def __call__(self, model: Model, sessions: int) -> Loaded | Generator:
+    def __call__(self, model: Model, sessions: int) -> Loaded | Generator | Library:
         """Everything is read and checked here, before the worker listens.
 
         Raises:

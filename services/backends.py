@@ -15,6 +15,7 @@ BACKENDS = {
     "hash": "services.hashing",
     "llama": "services.llama",
     "remote": "services.remote",
+    "retrieve": "services.retrieve",
     "template": "services.template",
     "xllama": "services.xllama",
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import waypost
-from services.backend import Generator, Loaded, ModelUnusable, Run
+from services.backend import Generator, Library, Loaded, ModelUnusable, Run
 from services.backends import backend
 from waypost import _core, cpus, places
 from waypost.config import Batching, Config, Model, Telemetry, Worker
@@ -45,27 +45,31 @@ def serve(worker: Worker, place: Place, announce: Callable[[str], None], telemet
     loaded = [backend(model.backend)(model, place.sessions) for model in worker.models]
     named = list(zip(worker.models, loaded, strict=True))
     runners = {model.name: each.runners for model, each in named if isinstance(each, Loaded) and each.runners}
-    desks = {model.name: Desk(model.name, each) for model, each in named if isinstance(each, Generator)}
-    inboxes = {name: desk.inbox for name, desk in desks.items()}
-    server = _server(core_config(worker, place, loaded, telemetry), runners, inboxes)
+    inboxes = {model.name: _core.Inbox() for model, each in named if isinstance(each, Generator)}
+    desks = {model.name: _core.Desk() for model, each in named if isinstance(each, Library)}
+    doors: Mapping[str, _core.Inbox | _core.Desk] = {**inboxes, **desks}
+    attended = [
+        Attended(model.name, each.answer, doors[model.name]) for model, each in named if not isinstance(each, Loaded)
+    ]
+    server = _server(core_config(worker, place, loaded, telemetry), runners, inboxes, desks)
     address = server.start()
     stop = Stop()
-    for desk in desks.values():
-        desk.open(stop)
+    for each in attended:
+        each.open(stop)
     with beside([lambda end: follow_level(server.next_log_level, end)]):
         announce(address)
         stop.wait()
-        server.drain(0.0 if any(desk.failed for desk in desks.values()) else worker.drain_s)
-    for desk in desks.values():
-        desk.close()
+        server.drain(0.0 if any(each.failed for each in attended) else worker.drain_s)
+    for each in attended:
+        each.close()
 
 
-class Desk:
-    """Where a generating model answers: a thread that lives as long as the worker."""
+class Attended:
+    """Where a model takes its requests by itself: a thread that lives as long as the worker."""
 
-    def __init__(self, name: str, generator: Generator) -> None:
-        self.inbox = _core.Inbox()
-        self._generator = generator
+    def __init__(self, name: str, answer: Callable[[Any], None], inbox: _core.Inbox | _core.Desk) -> None:
+        self._answer_all = answer
+        self._inbox = inbox
         self._failure: BaseException | None = None
         self._thread = threading.Thread(name=name, daemon=True, target=self._answer)
 
@@ -85,25 +89,28 @@ class Desk:
         Raises:
             Exception: what it ended with before.
         """
-        self.inbox.close()
+        self._inbox.close()
         self._thread.join()
         if self._failure:
             raise self._failure
 
     def _answer(self) -> None:
         try:
-            self._generator.answer(self.inbox)
+            self._answer_all(self._inbox)
         except BaseException as error:  # raised by `close`, in the main thread
             self._failure = error
-            self.inbox.close()
+            self._inbox.close()
             self._stop.ask()
 
 
 def _server(
-    configuration: str, runners: Mapping[str, Sequence[Run]], inboxes: Mapping[str, _core.Inbox]
+    configuration: str,
+    runners: Mapping[str, Sequence[Run]],
+    inboxes: Mapping[str, _core.Inbox],
+    desks: Mapping[str, _core.Desk],
 ) -> _core.Worker:
     try:
-        return _core.Worker(configuration, runners, inboxes)
+        return _core.Worker(configuration, runners, inboxes, desks)
     except ValueError as error:
         raise ModelUnusable(str(error)) from None
 
@@ -114,7 +121,7 @@ def sessions(config: Config, worker: Worker) -> int:
 
 
 def core_config(
-    worker: Worker, place: Place, loaded: Sequence[Loaded | Generator], telemetry: Telemetry | None = None
+    worker: Worker, place: Place, loaded: Sequence[Loaded | Generator | Library], telemetry: Telemetry | None = None
 ) -> str:
     """The configuration as `_core.Worker` reads it."""
     named = list(zip(worker.models, loaded, strict=True))
@@ -126,6 +133,7 @@ def core_config(
         "telemetry": (telemetry or Telemetry()).core(),
         "models": [_model(model, each) for model, each in named if isinstance(each, Loaded)],
         "generators": [_generator(model, each) for model, each in named if isinstance(each, Generator)],
+        "retrievers": [_retriever(model, each) for model, each in named if isinstance(each, Library)],
     }
     return json.dumps(worker.model_dump(include={"limits", "vector_cache", "default_timeout_s"}) | own)
 
@@ -154,7 +162,12 @@ def _generator(model: Model, generator: Generator) -> dict[str, Any]:
     }
 
 
-def _identity(model: Model, made: Loaded | Generator, max_tokens: int) -> dict[str, Any]:
+def _retriever(model: Model, library: Library) -> dict[str, Any]:
+    said = {"encoder": library.encoder, "reranker": library.reranker}
+    return {"identity": _identity(model, library, 0)} | said
+
+
+def _identity(model: Model, made: Loaded | Generator | Library, max_tokens: int) -> dict[str, Any]:
     said = model.model_dump(include={"name", "backend", "tier", "cost_per_1k_tokens_usd", "quality"})
     return said | {"version": made.version, "max_tokens": max_tokens, "tags": list(model.tags or made.tags)}
 

@@ -89,6 +89,9 @@ ONLY = {
     "generate": GENERATING,
     "llama": ENGINES,
     "remote": ("remote",),
+    "encoder": ("retrieve",),
+    "reranker": ("retrieve",),
+    "retrieve": ("retrieve",),
     "cost_per_1k_output_tokens_usd": GENERATING,
 }
 """Keys of a model that mean something to some backends only."""
@@ -129,6 +132,25 @@ def _engines_in_company(raw: Table, base: Path) -> Iterator[Problem]:
         for key, model in served:
             if _backend(model) in ENGINES and len(served) > 1:
                 yield Problem(f"{key}.backend", model["backend"], "not alone in its worker", "give it one of its own")
+
+
+def _unfit_libraries(raw: Table, base: Path) -> Iterator[Problem]:
+    """A store's helpers are models of its own worker; the embedded store's files have one owner."""
+    for place, worker in tables(raw, "workers"):
+        served = list(tables(worker, "models", f"{place}."))
+        names = {model.get("name") for _, model in served if _backend(model) not in (*GENERATING, "retrieve")}
+        for key, model in served:
+            for helper in ("encoder", "reranker"):
+                if model.get(helper) is not None and model[helper] not in names:
+                    yield Problem(f"{key}.{helper}", model[helper], "no model of this worker", _serve_it(helper))
+            embedded = table(model, "retrieve").get("store", "embedded") == "embedded"
+            if _backend(model) == "retrieve" and embedded and worker.get("replicas", 1) != 1:
+                fix = "use one, or a database that replicas share: see workers.models.retrieve.store"
+                yield Problem(f"{place}.replicas", worker["replicas"], f"more than one embedded store {key}", fix)
+
+
+def _serve_it(helper: str) -> str:
+    return f"serve the {helper} in the same worker, with backend onnx or hash"
 
 
 def _unfit_keys(raw: Table, base: Path) -> Iterator[Problem]:
@@ -177,6 +199,7 @@ CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
     _missing_keys,
     _misplaced_keys,
     _engines_in_company,
+    _unfit_libraries,
     _unfit_keys,
     _names_for_paths,
     _unfit_limits,

@@ -55,6 +55,7 @@ __all__ = [
     "Payloads",
     "Problem",
     "Remote",
+    "Retrieve",
     "Router",
     "ServerTls",
     "Telemetry",
@@ -158,12 +159,34 @@ class Remote(Section):
     """Tokens, as answers report them; beyond it as above; 0: no limit."""
 
 
+class Retrieve(Section):
+    """How documents are kept and searched."""
+
+    store: Annotated[str, Field(min_length=1)] = "embedded"
+    """ "embedded": files of this worker alone; else the URL of a database that workers share: postgresql://…,
+    milvus://…"""
+    folder: NameOrPath | None = None
+    """Of the embedded store's files; absent: named after the model, in Waypost's home."""
+    max_bytes: Count = 4096 * MIB
+    """Bytes that the embedded store's documents, vectors and indexes take, on disk or in memory, whichever is more;
+    what would pass it fails with RESOURCE_EXHAUSTED, STORE_FULL."""
+    exact_up_to: Annotated[int, Field(ge=0)] = 20_000
+    """Vectors of a namespace that are searched one by one, which misses none; beyond it by a graph (hnswlib)."""
+    readers: Count = 2
+    """Threads that answer queries, each up to 64 at once."""
+    writers: Count = 2
+    """Threads that store and delete."""
+    sweep_s: Seconds = 60.0
+    """Seconds after which what has expired is removed from every file and table, at the latest; it is found no more
+    from the moment on that it expires.  Indexes are built at the same time."""
+
+
 class Model(Section):
     """A model that a worker serves."""
 
     name: Name
     """What callers ask for."""
-    backend: Literal["onnx", "hash", "llama", "xllama", "remote", "template"] = "onnx"
+    backend: Literal["onnx", "hash", "llama", "xllama", "remote", "template", "retrieve"] = "onnx"
     """Who runs it."""
     source: NameOrPath | None = None
     """Entry of the catalogue, or the path of a model folder, GGUF file or Jinja template; hash and remote need none."""
@@ -191,6 +214,12 @@ class Model(Section):
     generate: Generate = Generate()
     llama: Llama | None = None
     remote: Remote | None = None
+    encoder: Name | None = None
+    """Of a store of documents: the model of the same worker that makes the vectors of documents and queries; absent:
+    they bring their own, or are found by their words."""
+    reranker: Name | None = None
+    """Of a store of documents: the model of the same worker that reads the best again; absent: the encoder."""
+    retrieve: Retrieve | None = None
 
 
 class Worker(Section):

@@ -1,0 +1,218 @@
+"""Requests as they come from the worker's shell, answered from a store: threads that read, and threads that change.
+
+Queries that wait are taken together, because a store answers many at once in less time than one after the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from threading import Event
+
+import structlog
+from google.protobuf.message import Message
+
+from services.refusal import ModelFailed, NamespaceNotFound, Refused
+from services.retrieve import filters, messages
+from services.retrieve.search import Ask, Search, must_be_there
+from services.retrieve.store import Figures, Space, Store
+from waypost._core import Desk, Errand
+from waypost.config import Retrieve
+from waypost.life import beside
+from waypost.v1 import retrieve_pb2 as pb
+
+MOST = 64
+"""Errands that a thread takes at once."""
+PAGE = 100
+"""Documents of a page whose size is not said."""
+
+log = structlog.get_logger()
+
+
+def serve(desk: Desk, store: Store, settings: Retrieve) -> None:
+    """Answers until the desk is closed, then closes the store."""
+    librarian = Librarian(store)
+    read, change = _lane(desk, librarian.read), _changes(desk, librarian.change)
+    others = [*[read] * (settings.readers - 1), *[change] * settings.writers, _sweeper(store, settings.sweep_s)]
+    try:
+        with beside(others):
+            read(Event())
+    finally:
+        store.close()
+
+
+class Librarian:
+    """Answers errands from a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._search = Search(store)
+
+    def read(self, errands: Sequence[Errand]) -> None:
+        """Answers some; queries together, the others one by one."""
+        wanted = [errand for errand in errands if not errand.cancelled]
+        self._query([errand for errand in wanted if errand.method == "QueryDocuments"])
+        for errand in wanted:
+            if errand.method != "QueryDocuments":
+                _answer(errand, lambda errand=errand: READS[errand.method](self._store, errand))
+
+    def change(self, errand: Errand) -> None:
+        """Answers one."""
+        _answer(errand, lambda: CHANGES[errand.method](self._store, errand))
+
+    def _query(self, errands: Sequence[Errand]) -> None:
+        asks: list[tuple[Errand, Ask]] = []
+        for errand in errands:
+            _told(errand, lambda errand=errand: asks.append((errand, Ask.of(errand))))
+        for group in _grouped(asks):
+            self._answer_group(group)
+
+    def _answer_group(self, group: Sequence[tuple[Errand, Ask]]) -> None:
+        """Where they fail together each is asked alone: only the one that is to blame hears of it."""
+        errands, asks = zip(*group, strict=True)
+        try:
+            replies = self._search.answers(asks)
+        except Exception:
+            if len(group) > 1:
+                for each in group:
+                    self._answer_group([each])
+                return
+            _answer(errands[0], lambda: self._search.answers(asks)[0])
+            return
+        for errand, reply in zip(errands, replies, strict=True):
+            errand.answer(reply.SerializeToString())
+
+
+def _grouped(asks: Iterable[tuple[Errand, Ask]]) -> list[list[tuple[Errand, Ask]]]:
+    groups: dict[object, list[tuple[Errand, Ask]]] = {}
+    for each in asks:
+        groups.setdefault(each[1].alike, []).append(each)
+    return list(groups.values())
+
+
+def _lane(desk: Desk, answer: Callable[[Sequence[Errand]], None]) -> Callable[[Event], None]:
+    def work(end: Event) -> None:
+        while errands := desk.take("read", MOST):
+            answer(errands)
+
+    return work
+
+
+def _changes(desk: Desk, answer: Callable[[Errand], None]) -> Callable[[Event], None]:
+    def work(end: Event) -> None:
+        while errands := desk.take("change", 1):
+            answer(errands[0])
+
+    return work
+
+
+def _sweeper(store: Store, period_s: float) -> Callable[[Event], None]:
+    """What fails now is tried again at the next turn."""
+
+    def work(end: Event) -> None:
+        while not end.wait(period_s):
+            try:
+                store.sweep(time.time())
+            except Exception as error:
+                log.error("documents: the sweep failed", error=str(error), exc_info=error)
+
+    return work
+
+
+def _answer(errand: Errand, reply: Callable[[], Message]) -> None:
+    _told(errand, lambda: errand.answer(reply().SerializeToString()))
+
+
+def _told(errand: Errand, work: Callable[[], None]) -> None:
+    """A failure is the answer."""
+    try:
+        work()
+    except Refused as refused:
+        errand.fail(refused.as_json())
+    except Exception as error:
+        log.error("documents: a request failed", method=errand.method, error=str(error), exc_info=error)
+        errand.fail(ModelFailed(f"{errand.method}: {type(error).__name__}: {error}").as_json())
+
+
+def _upsert(store: Store, errand: Errand) -> Message:
+    request = pb.UpsertDocumentsRequest.FromString(errand.request)
+    now = time.time()
+    stored = store.upsert(Space(errand.tenant, request.namespace), messages.entries(request, errand.vectors, now), now)
+    return pb.UpsertDocumentsResponse(added=stored.added, replaced=stored.replaced)
+
+
+def _delete(store: Store, errand: Errand) -> Message:
+    request = pb.DeleteDocumentsRequest.FromString(errand.request)
+    space, now = Space(errand.tenant, request.namespace), time.time()
+    passing = filters.read(request.filter) if request.HasField("filter") else None
+    ids = None if passing else list(request.ids)
+    return pb.DeleteDocumentsResponse(deleted=store.delete(space, ids, passing, now))
+
+
+def _set_namespace(store: Store, errand: Errand) -> Message:
+    request = pb.SetNamespaceRequest.FromString(errand.request)
+    space = Space(errand.tenant, request.namespace)
+    kept = request.retention.ToTimedelta().total_seconds() if request.HasField("retention") else None
+    store.set_retention(space, kept)
+    return pb.SetNamespaceResponse(namespace=messages.namespace(_figures(store, space)))
+
+
+def _delete_namespace(store: Store, errand: Errand) -> Message:
+    request = pb.DeleteNamespaceRequest.FromString(errand.request)
+    space, now = Space(errand.tenant, request.namespace), time.time()
+    return pb.DeleteNamespaceResponse(deleted=store.delete(space, None, None, now))
+
+
+def _get(store: Store, errand: Errand) -> Message:
+    request = pb.GetDocumentsRequest.FromString(errand.request)
+    space = Space(errand.tenant, request.namespace)
+    there = store.get(space, list(request.ids), request.with_vector, time.time())
+    if not there:
+        must_be_there(store, space)
+    return pb.GetDocumentsResponse(documents=[messages.document(each) for each in there])
+
+
+def _list(store: Store, errand: Errand) -> Message:
+    request = pb.ListDocumentsRequest.FromString(errand.request)
+    space, size = Space(errand.tenant, request.namespace), request.page_size or PAGE
+    passing = filters.read(request.filter) if request.HasField("filter") else None
+    page = store.page(space, messages.after(request.page_token), size + 1, passing, time.time())
+    if not page:
+        must_be_there(store, space)
+    token = messages.page_token(page[size - 1].id) if len(page) > size else ""
+    return pb.ListDocumentsResponse(documents=[messages.document(each) for each in page[:size]], next_page_token=token)
+
+
+def _get_namespace(store: Store, errand: Errand) -> Message:
+    request = pb.GetNamespaceRequest.FromString(errand.request)
+    return pb.GetNamespaceResponse(
+        namespace=messages.namespace(_figures(store, Space(errand.tenant, request.namespace)))
+    )
+
+
+def _list_namespaces(store: Store, errand: Errand) -> Message:
+    now = time.time()
+    figures = [store.figures(Space(errand.tenant, name), now) for name in store.names(errand.tenant)]
+    # One may have gone meanwhile.
+    return pb.ListNamespacesResponse(namespaces=[messages.namespace(each) for each in figures if each])
+
+
+def _figures(store: Store, space: Space) -> Figures:
+    figures = store.figures(space, time.time())
+    if figures is None:
+        raise NamespaceNotFound(space.name)
+    return figures
+
+
+READS: dict[str, Callable[[Store, Errand], Message]] = {
+    "GetDocuments": _get,
+    "ListDocuments": _list,
+    "GetNamespace": _get_namespace,
+    "ListNamespaces": _list_namespaces,
+}
+CHANGES: dict[str, Callable[[Store, Errand], Message]] = {
+    "UpsertDocuments": _upsert,
+    "DeleteDocuments": _delete,
+    "SetNamespace": _set_namespace,
+    "DeleteNamespace": _delete_namespace,
+}
