@@ -1,5 +1,5 @@
-"""A graph over the vectors of a namespace (HNSW, Malkov and Yashunin 2016; hnswlib): finds the nearest without looking at
-all of them.
+"""A graph over the vectors of a namespace (HNSW, Malkov and Yashunin 2016; by hnswlib): it finds the nearest without
+looking at all of them.
 
 A graph is not changed once it is searched: it is copied, the copy grows, and takes its place; so queries never wait.
 What was removed since stays in it, and is taken out of what it finds.  hnswlib asks a filter in Python once per vector

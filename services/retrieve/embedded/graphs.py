@@ -72,8 +72,8 @@ class Graphs:
         graph = self.of(space, now)
         total, indexed = figures["documents"], figures["indexed"]
         removed = 0 if graph is None else graph.size - indexed
-        if removed and figures["graph"]:
-            self._documents.set_graph(space.tenant, space.name, None, 0)
+        if graph and removed and figures["graph"]:
+            self._documents.set_graph(space.tenant, space.name, None, graph.row)
         if total <= self._exact_up_to:
             self._graphs[space] = None
         elif graph is None or removed > REMOVED * graph.size:
