@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from google.protobuf import duration_pb2, json_format, struct_pb2
+from google.protobuf import duration_pb2, json_format, struct_pb2, timestamp_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -35,11 +35,22 @@ NAMES = {
         "ChatMessage.tool_call_id",
         "DeleteDocumentsRequest.model",
         "DeleteDocumentsRequest.namespace",
+        "DeleteNamespaceRequest.model",
+        "DeleteNamespaceRequest.namespace",
         "EmbedRequest.model",
         "GenerateRequest.adapter",
         "GenerateRequest.model",
         "GenerateServiceCountTokensRequest.model",
+        "GetDocumentsRequest.model",
+        "GetDocumentsRequest.namespace",
+        "GetNamespaceRequest.model",
+        "GetNamespaceRequest.namespace",
         "LabelScore.label",
+        "ListDocumentsRequest.model",
+        "ListDocumentsRequest.namespace",
+        "ListNamespacesRequest.model",
+        "Namespace.index",
+        "Namespace.name",
         "QueryDocumentsRequest.model",
         "QueryDocumentsRequest.namespace",
         "RerankRequest.model",
@@ -50,6 +61,8 @@ NAMES = {
         "ServedBy.instance",
         "ServedBy.model",
         "ServedBy.version",
+        "SetNamespaceRequest.model",
+        "SetNamespaceRequest.namespace",
         "Tool.name",
         "ToolCall.id",
         "ToolCall.name",
@@ -58,8 +71,8 @@ NAMES = {
     )
 }
 """Fields of names, which are kept as they are where they look like one."""
-COUNTED = {"waypost.v1.GenerateResponse.logprobs", "waypost.v1.Sampling.logit_bias"}
-"""Fields of tokens, of which the number is kept."""
+COUNTED = {"waypost.v1.GenerateResponse.logprobs", "waypost.v1.Sampling.logit_bias", "waypost.v1.Vector.values"}
+"""Fields of tokens and of vectors, of which the number is kept."""
 HELD_BACK = 256
 """Characters at the end of a text that was cut: the beginning of an address has no form yet."""
 
@@ -103,7 +116,9 @@ class Told:
     def _inner(self, value: Message) -> Json:
         if isinstance(value, duration_pb2.Duration):
             return value.ToTimedelta().total_seconds()
-        if isinstance(value, struct_pb2.Struct):
+        if isinstance(value, timestamp_pb2.Timestamp):
+            return value.ToJsonString()
+        if isinstance(value, (struct_pb2.Struct, struct_pb2.Value, struct_pb2.ListValue)):
             return self._text(json.dumps(json_format.MessageToDict(value), ensure_ascii=False))
         return self.message(value)
 

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Desk",
     "Engine",
+    "Errand",
     "Inbox",
     "Job",
     "LinearHead",
@@ -91,13 +93,15 @@ class LinearHead:
 
 @final
 class Worker:
-    """A worker whose models run in Python: one callable per session, or an inbox for a model that writes."""
+    """A worker whose models run in Python: one callable per session, an inbox for a model that writes, a desk
+    for a store of documents."""
 
     def __new__(
         cls,
         config_json: str,
         runners: Mapping[str, Sequence[Callable[..., Any]]],
         inboxes: Mapping[str, Inbox] | None = None,
+        desks: Mapping[str, Desk] | None = None,
     ) -> Worker: ...
     def start(self) -> str:
         """Load, listen, report as serving; returns the bound address.
@@ -124,6 +128,49 @@ class Inbox:
 
     @property
     def closed(self) -> bool: ...
+
+@final
+class Desk:
+    """Requests of one store of documents, in two lanes: what reads, and what changes."""
+
+    def __new__(cls) -> Desk: ...
+    def take(self, lane: Literal["read", "change"], most: int, timeout_s: float | None = None) -> list[Errand]:
+        """As many as wait, at most `most`; waits for the first without the GIL.  None come in time, or it is closed:
+        an empty list."""
+
+    def close(self) -> None:
+        """Nothing comes any more; what waited is dropped, which answers it."""
+
+    @property
+    def closed(self) -> bool: ...
+
+@final
+class Errand:
+    """One request; the first of `answer` and `fail` answers it, and dropping it unanswered fails it."""
+
+    @property
+    def method(self) -> str:
+        """Name of the rpc, such as "QueryDocuments"."""
+
+    @property
+    def request(self) -> bytes:
+        """Encoded, without its vectors."""
+
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """Of its documents or queries, `[n, dimensions]`, of unit length; None where they have none."""
+
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def cancelled(self) -> bool:
+        """Nobody waits for the answer any more."""
+
+    def answer(self, reply: bytes) -> None:
+        """The reply, encoded."""
+
+    def fail(self, refusal_json: str) -> None:
+        """Says why there is no answer, as `services.refusal` does."""
 
 @final
 class Job:

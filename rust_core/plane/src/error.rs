@@ -67,7 +67,7 @@ pub enum Error {
     BudgetExceeded { subject: String, left: String, asked: String },
     #[error("the ledger cannot be reached, so calls that cost money are refused: {why}")]
     LedgerUnreachable { why: String, retry_after: Duration },
-    #[error("what the routers share cannot be reached: {why}; try again in {retry_after:?}")]
+    #[error("the store cannot be reached: {why}; try again in {retry_after:?}")]
     StoreUnreachable { why: String, retry_after: Duration },
     #[error("{why}: send metadata `authorization: Bearer KEY`")]
     Unauthenticated { why: &'static str },
@@ -91,6 +91,10 @@ pub enum Error {
     ChangedMeanwhile { name: String, revision: u64 },
     #[error("{what} {name:?} is not known here{hint}")]
     NotKnown { what: &'static str, name: String, hint: String },
+    #[error("there is no namespace {namespace:?}: see RetrieveService.ListNamespaces")]
+    NamespaceNotFound { namespace: String },
+    #[error("the documents' store may take {limit} bytes and has no more room: delete some, or raise its limit")]
+    StoreFull { limit: u64 },
     #[error("{method} is in the contract but this build does not answer it")]
     NotImplemented { method: String },
 }
@@ -171,6 +175,10 @@ impl Error {
                 (Code::Aborted, R::ChangedMeanwhile, vec![("name", name.clone()), ("revision", revision.to_string())])
             }
             E::NotKnown { what, name, .. } => (Code::NotFound, R::NotKnown, vec![(what, name.clone())]),
+            E::NamespaceNotFound { namespace } => {
+                (Code::NotFound, R::NamespaceNotFound, vec![("namespace", namespace.clone())])
+            }
+            E::StoreFull { limit } => (Code::ResourceExhausted, R::StoreFull, vec![("limit", limit.to_string())]),
             E::NotImplemented { method } => (Code::Unimplemented, R::NotImplemented, vec![("method", method.clone())]),
         }
     }

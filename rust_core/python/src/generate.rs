@@ -11,19 +11,21 @@ use pyo3::{
 };
 use waypost_plane::{
     proto::v1::{FinishReason, GenerateUsage, ToolCall},
-    worker::generate::{
-        engine::{self, Change, Constrain, Shape, Vocabulary},
-        inbox,
-        job::{self, Asked, Ending},
+    worker::{
+        generate::{
+            engine::{self, Change, Constrain, Shape, Vocabulary},
+            job::{self, Asked, Ending},
+            slot::{Hold, Prompt},
+        },
+        inbox::{self, Waiting},
         refusal::Refusal,
-        slot::{Hold, Prompt},
     },
 };
 use waypost_sample::Candidate;
 
 #[pyclass(module = "waypost._core", frozen)]
 #[derive(Default)]
-pub struct Inbox(pub Arc<inbox::Inbox>);
+pub struct Inbox(pub Arc<inbox::Inbox<job::Job>>);
 
 #[pymethods]
 impl Inbox {

@@ -8,6 +8,7 @@ mod features;
 mod generate;
 mod load;
 mod redact;
+mod retrieve;
 mod router;
 mod runner;
 mod runtime;
@@ -27,6 +28,8 @@ mod _core {
     use super::load::load;
     #[pymodule_export]
     use super::redact::redact;
+    #[pymodule_export]
+    use super::retrieve::{Desk, Errand};
     #[pymodule_export]
     use super::router::Router;
     #[pymodule_export]

@@ -13,6 +13,7 @@ use waypost_plane::{
 
 use crate::{
     generate::Inbox,
+    retrieve::Desk,
     runner::PythonRunner,
     runtime::{self, Running},
 };
@@ -22,6 +23,7 @@ pub struct Worker {
     config: WorkerConfig,
     runners: HashMap<String, Vec<Py<PyAny>>>,
     inboxes: HashMap<String, Py<Inbox>>,
+    desks: HashMap<String, Py<Desk>>,
     running: Running<worker::Worker>,
     levels: OnceLock<Levels>,
 }
@@ -29,22 +31,25 @@ pub struct Worker {
 #[pymethods]
 impl Worker {
     #[new]
-    #[pyo3(signature = (config_json, runners, inboxes=None))]
+    #[pyo3(signature = (config_json, runners, inboxes=None, desks=None))]
     fn new(
         config_json: &str,
         runners: HashMap<String, Vec<Py<PyAny>>>,
         inboxes: Option<HashMap<String, Py<Inbox>>>,
+        desks: Option<HashMap<String, Py<Desk>>>,
     ) -> PyResult<Self> {
         let config = serde_json::from_str(config_json).map_err(|e| PyValueError::new_err(e.to_string()))?;
-        let inboxes = inboxes.unwrap_or_default();
-        Ok(Self { config, runners, inboxes, running: Running::default(), levels: OnceLock::new() })
+        let (inboxes, desks) = (inboxes.unwrap_or_default(), desks.unwrap_or_default());
+        Ok(Self { config, runners, inboxes, desks, running: Running::default(), levels: OnceLock::new() })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<String> {
         let runtime = runtime::build("waypost-worker", self.config.io_threads)?;
         let runners = self.runners.iter().map(|(name, sessions)| (name.clone(), boxed(py, sessions))).collect();
         let inboxes = self.inboxes.iter().map(|(name, inbox)| (name.clone(), inbox.get().0.clone())).collect();
-        let started = runtime::wait(py, &runtime, worker::Worker::start(self.config.clone(), runners, inboxes));
+        let desks = self.desks.iter().map(|(name, desk)| (name.clone(), desk.get().0.clone())).collect();
+        let starting = worker::Worker::start(self.config.clone(), runners, inboxes, desks);
+        let started = runtime::wait(py, &runtime, starting);
         let worker = started.map_err(start_error)?;
         let address = worker.address().to_string();
         // A second start keeps the first one's; `Running` refuses it.

@@ -48,7 +48,7 @@ impl Method {
 }
 
 /// The table.
-pub static METHODS: [Method; 11] = [
+pub static METHODS: [Method; 18] = [
     unary("/waypost.v1.EmbedService/Embed", EMBED, Task::Embed),
     Method { works: false, ..unary("/waypost.v1.EmbedService/CountTokens", EMBED, Task::Embed) },
     Method { shape: Shape::Both, ..unary("/waypost.v1.EmbedService/EmbedStream", EMBED, Task::Embed) },
@@ -62,8 +62,18 @@ pub static METHODS: [Method; 11] = [
     },
     Method { works: false, ..unary("/waypost.v1.GenerateService/CountTokens", GENERATE, Task::Generate) },
     unary("/waypost.v1.RetrieveService/UpsertDocuments", RETRIEVE, Task::Retrieve),
+    Method {
+        shape: Shape::Both,
+        ..unary("/waypost.v1.RetrieveService/UpsertDocumentsStream", RETRIEVE, Task::Retrieve)
+    },
     unary("/waypost.v1.RetrieveService/QueryDocuments", RETRIEVE, Task::Retrieve),
-    unary("/waypost.v1.RetrieveService/DeleteDocuments", RETRIEVE, Task::Retrieve),
+    Method { works: false, ..unary("/waypost.v1.RetrieveService/GetDocuments", RETRIEVE, Task::Retrieve) },
+    Method { works: false, ..unary("/waypost.v1.RetrieveService/ListDocuments", RETRIEVE, Task::Retrieve) },
+    Method { works: false, ..unary("/waypost.v1.RetrieveService/DeleteDocuments", RETRIEVE, Task::Retrieve) },
+    Method { works: false, ..unary("/waypost.v1.RetrieveService/SetNamespace", RETRIEVE, Task::Retrieve) },
+    Method { works: false, ..unary("/waypost.v1.RetrieveService/GetNamespace", RETRIEVE, Task::Retrieve) },
+    Method { works: false, ..unary("/waypost.v1.RetrieveService/ListNamespaces", RETRIEVE, Task::Retrieve) },
+    Method { works: false, ..unary("/waypost.v1.RetrieveService/DeleteNamespace", RETRIEVE, Task::Retrieve) },
 ];
 
 /// The row of a path.

@@ -352,9 +352,6 @@ pub fn why_not(snapshot: &Snapshot, model: &str, replicas: &[Replica], wanted: &
 fn nobody_does(snapshot: &Snapshot, model: &str, wanted: &Wanted) -> Error {
     let task = wanted.method.task;
     let elsewhere = snapshot.models.iter().any(|m| m.replicas.iter().any(|replica| replica.served.does(task)));
-    if !elsewhere && task == Task::Retrieve {
-        return Error::NotImplemented { method: wanted.method.path.into() };
-    }
     if !elsewhere && !snapshot.complete {
         return Error::NoInstance { model: model.into(), retry_after: RETRY_PAUSE };
     }

@@ -24,9 +24,12 @@ pub struct WorkerConfig {
     /// Models that read texts.
     #[serde(default)]
     pub models: Vec<ModelConfig>,
-    /// Models that write; there is at least one of either.
+    /// Models that write.
     #[serde(default)]
     pub generators: Vec<GeneratorConfig>,
+    /// Stores of documents.
+    #[serde(default)]
+    pub retrievers: Vec<RetrieverConfig>,
     /// Threads that serve sockets; sessions have threads of their own.
     #[serde(default = "one")]
     pub io_threads: usize,
@@ -174,6 +177,20 @@ pub struct GeneratorConfig {
     /// US dollars per 1,000 tokens of an answer, where they cost otherwise; 0: the same.
     #[serde(default)]
     pub cost_per_1k_output_tokens_usd: f64,
+}
+
+/// A store of documents.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetrieverConfig {
+    /// See [`Identity`].
+    pub identity: Identity,
+    /// Model of the same worker that gives texts their vectors; none: they bring them along, or have none.
+    #[serde(default)]
+    pub encoder: Option<String>,
+    /// Model of the same worker that reads the best again; none: the encoder.
+    #[serde(default)]
+    pub reranker: Option<String>,
 }
 
 /// A model that reads texts.

@@ -2,7 +2,8 @@
 //!
 //! A call of a model that reads texts goes down: a service ([`embed`], [`classify`], [`rerank`]) checks and admits it, [`model`] tokenises it off
 //! the reactor, [`queue`] keeps it by urgency, and a session thread of [`engine`] hands it to the [`run::Runner`],
-//! which is the one place where Python is entered.  A call of a model that writes goes through [`generate`].
+//! which is the one place where Python is entered.  A call of a model that writes goes through [`generate`],
+//! one of a store of documents through [`retrieve`].
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ use crate::{
     proto::v1::{
         Task, classify_service_server::ClassifyServiceServer, embed_service_server::EmbedServiceServer,
         generate_service_server::GenerateServiceServer, mesh_service_server::MeshServiceServer,
-        rerank_service_server::RerankServiceServer,
+        rerank_service_server::RerankServiceServer, retrieve_service_server::RetrieveServiceServer,
     },
     server::{self, Entrance, Server},
 };
@@ -33,20 +34,25 @@ pub mod config;
 mod embed;
 mod engine;
 pub mod generate;
+pub mod inbox;
 mod limits;
 mod measure;
 mod mesh;
 pub mod model;
 mod queue;
+pub mod refusal;
 mod rerank;
+pub mod retrieve;
 pub mod run;
 mod shell;
 mod watch;
 
 use config::WorkerConfig;
-use generate::{Generator, inbox::Inbox};
+use generate::{Generator, job::Job};
+use inbox::Inbox;
 use measure::Measured;
 use model::{LoadError, Model};
+use retrieve::{Desk, Retriever};
 use run::Runner;
 use shell::Shell;
 use watch::{Watch, door::Door};
@@ -85,7 +91,8 @@ impl Worker {
     pub async fn start(
         config: WorkerConfig,
         mut runners: HashMap<String, Vec<Box<dyn Runner>>>,
-        mut inboxes: HashMap<String, Arc<Inbox>>,
+        mut inboxes: HashMap<String, Arc<Inbox<Job>>>,
+        mut desks: HashMap<String, Desk>,
     ) -> Result<Self, StartError> {
         let address: Address = config.listen.parse()?;
         let tls = config.tls.clone();
@@ -99,6 +106,10 @@ impl Worker {
             Arc::new(Generator::open(each.clone(), inboxes.remove(&each.identity.name).unwrap_or_default()))
         };
         let generators = config.generators.iter().map(open).collect();
+        let keep = |each: &config::RetrieverConfig| {
+            Retriever::open(each.clone(), desks.remove(&each.identity.name).unwrap_or_default(), &models)
+        };
+        let retrievers = config.retrievers.iter().map(keep).collect::<Result<_, _>>()?;
         let flights = Flights::default();
         let room = Limit::new(config.limits.queue_limit);
         let levels = Levels::new(config.telemetry.level());
@@ -106,6 +117,7 @@ impl Worker {
             config,
             models,
             generators,
+            retrievers,
             room,
             flights: flights.clone(),
             levels: levels.clone(),
@@ -146,12 +158,14 @@ fn routes(shell: &Arc<Shell>, health: &Health) -> Result<Routes, tonic_reflectio
     let classify = ClassifyServiceServer::new(classify::Classifier(shell.clone()));
     let rerank = RerankServiceServer::new(rerank::Reranker(shell.clone()));
     let generate = GenerateServiceServer::new(generate::Writer(shell.clone()));
+    let retrieve = RetrieveServiceServer::new(retrieve::Librarian(shell.clone()));
     // No limits here: `measure` has refused what is too large.
     Ok(server::common_routes(health, &[])?
         .add_service(embed.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(classify.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(rerank.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(generate.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
+        .add_service(retrieve.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX))
         .add_service(MeshServiceServer::new(mesh::Mesh(shell.clone()))))
 }
 
@@ -161,6 +175,7 @@ fn report_serving(shell: &Shell, health: &Health) {
         (Task::Classify, "waypost.v1.ClassifyService"),
         (Task::Rerank, "waypost.v1.RerankService"),
         (Task::Generate, "waypost.v1.GenerateService"),
+        (Task::Retrieve, "waypost.v1.RetrieveService"),
     ];
     let models = shell.infos();
     for (task, name) in services {

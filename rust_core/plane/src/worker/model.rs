@@ -77,6 +77,8 @@ pub enum LoadError {
     Broken { model: String, path: String, why: String },
     #[error("model {model:?} of kind {kind:?} needs {needs}")]
     Incomplete { model: String, kind: Kind, needs: &'static str },
+    #[error("model {model:?} needs {other:?} for {task}, and no model of its worker is called so and does that")]
+    Helper { model: String, other: String, task: &'static str },
     #[error("model {model:?}: head {head:?} is for vectors of {head_dimensions}, the model makes {dimensions}")]
     HeadMismatch { model: String, head: String, head_dimensions: usize, dimensions: usize },
 }

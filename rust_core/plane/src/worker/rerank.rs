@@ -38,11 +38,7 @@ async fn rerank(shell: &Shell, arrival: &Arrival, request: v1::RerankRequest) ->
     shell.limits().check("documents", &request.documents)?;
     shell.limits().check_size(|| "query".into(), &request.query)?;
     let work = shell.work(arrival, request.route.as_ref(), request.truncation, request.documents.len() + 1)?;
-    let documents = Arc::new(request.documents);
-    let (method, scores, output) = match model.config.kind {
-        Kind::CrossEncoder => by_cross_encoder(model, request.query, &documents, work).await?,
-        _ => by_fusion(model, request.query, documents, work).await?,
-    };
+    let (method, scores, output) = scored(model, request.query, request.documents, work).await?;
     Ok(v1::RerankResponse {
         served: shell.served(&model.config.identity),
         timings: arrival.timings(output.stages),
@@ -52,7 +48,17 @@ async fn rerank(shell: &Shell, arrival: &Arrival, request: v1::RerankRequest) ->
     })
 }
 
+/// How the scores were made, the scores, and what it took.
 type Scored = (&'static str, Vec<f32>, Output);
+
+/// A score for each document.
+pub async fn scored(model: &Model, query: String, documents: Vec<String>, work: Work) -> Result<Scored, Error> {
+    let documents = Arc::new(documents);
+    match model.config.kind {
+        Kind::CrossEncoder => by_cross_encoder(model, query, &documents, work).await,
+        _ => by_fusion(model, query, documents, work).await,
+    }
+}
 
 async fn by_cross_encoder(
     model: &Model,

@@ -11,6 +11,7 @@ use super::{
     config::{Identity, Limits, WorkerConfig},
     generate::Generator,
     model::{Model, Stages, Work},
+    retrieve::Retriever,
     watch::{Watch, door::Part, trail::Trail},
 };
 use crate::{
@@ -33,6 +34,8 @@ pub struct Shell {
     pub models: Vec<Model>,
     /// The same of those that write.
     pub generators: Vec<Arc<Generator>>,
+    /// The same of those that keep documents.
+    pub retrievers: Vec<Retriever>,
     /// Texts inside.
     pub room: Limit,
     /// Calls inside.
@@ -113,10 +116,20 @@ impl Shell {
         Ok(generator)
     }
 
+    /// The store of documents a call means.
+    pub fn retriever(&self, named: &str, arrival: &Arrival) -> Result<&Retriever, Error> {
+        let name = arrival.meant(named);
+        let mut meant = self.retrievers.iter().filter(|each| name.is_empty() || each.name() == name);
+        let retriever = meant.next().ok_or_else(|| self.not_found(name, Task::Retrieve))?;
+        arrival.trail.meant(retriever.label());
+        Ok(retriever)
+    }
+
     /// All models, as the registry sees them.
     pub fn infos(&self) -> Vec<v1::ModelInfo> {
         let generators = self.generators.iter().map(|each| each.info());
-        self.models.iter().map(Model::info).chain(generators).collect()
+        let retrievers = self.retrievers.iter().map(|each| each.info(&self.models));
+        self.models.iter().map(Model::info).chain(generators).chain(retrievers).collect()
     }
 
     fn not_found(&self, name: &str, task: Task) -> Error {
@@ -132,7 +145,7 @@ impl Shell {
 
     /// Every limit on what may be inside.
     pub fn rooms(&self) -> impl Iterator<Item = &Limit> {
-        let texts = (!self.models.is_empty()).then_some(&self.room);
+        let texts = (!self.models.is_empty() || !self.retrievers.is_empty()).then_some(&self.room);
         texts.into_iter().chain(self.generators.iter().map(|each| each.room()))
     }
 
@@ -180,6 +193,12 @@ impl Arrival {
     /// Name of the model a call means, by its own word or the router's; empty: any.
     fn meant<'a>(&'a self, named: &'a str) -> &'a str {
         self.routed.as_deref().unwrap_or(named)
+    }
+
+    /// Whose call it is: as the router knows, else as the request says.
+    pub fn tenant_or(&self, route: Option<&v1::RouteHints>) -> String {
+        let hinted = || route.map(|hints| hints.tenant.clone());
+        self.tenant.clone().or_else(hinted).unwrap_or_default()
     }
 
     /// The stages' times with the total so far.

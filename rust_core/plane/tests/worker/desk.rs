@@ -17,10 +17,13 @@ use waypost_plane::{
     proto::v1::{
         self, classify_service_client::ClassifyServiceClient, embed_service_client::EmbedServiceClient,
         generate_service_client::GenerateServiceClient, mesh_service_client::MeshServiceClient,
+        retrieve_service_client::RetrieveServiceClient,
     },
     worker::{
         Worker,
-        generate::{inbox::Inbox, job::Job},
+        generate::job::Job,
+        inbox::Inbox,
+        retrieve,
         run::{Batch, Rows, RunError, Runner},
     },
 };
@@ -49,7 +52,9 @@ impl Runner for Gated {
 /// The worker.
 pub struct Desk {
     pub channel: Channel,
-    pub inbox: Arc<Inbox>,
+    pub inbox: Arc<Inbox<Job>>,
+    /// Where the errands of the store of documents wait.
+    pub documents: retrieve::Desk,
     worker: Worker,
     runs: mpsc::Sender<&'static str>,
     begun: Arc<AtomicUsize>,
@@ -75,6 +80,7 @@ pub async fn desk(more: serde_json::Value) -> Desk {
             {"identity": identity("hash"), "kind": "hash", "dimensions": 8},
         ],
         "generators": [{"identity": identity("writer"), "slots": 2, "queue_limit": 4, "default_max_tokens": 16}],
+        "retrievers": [{"identity": identity("documents"), "encoder": "enc"}, {"identity": identity("bare")}],
     });
     let more = more.as_object().cloned().unwrap_or_default();
     config.as_object_mut().expect("is an object").extend(more);
@@ -85,10 +91,12 @@ pub async fn desk(more: serde_json::Value) -> Desk {
     let inbox = Arc::new(Inbox::default());
     let runners = [("enc".to_string(), vec![Box::new(gated) as Box<dyn Runner>])];
     let inboxes = [("writer".to_string(), inbox.clone())];
-    let worker = Worker::start(config, runners.into(), inboxes.into()).await.expect("starts");
+    let documents = retrieve::Desk::default();
+    let desks = [("documents".to_string(), documents.clone())];
+    let worker = Worker::start(config, runners.into(), inboxes.into(), desks.into()).await.expect("starts");
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", worker.address()));
     let channel = endpoint.expect("is an address").connect().await.expect("is there");
-    Desk { channel, inbox, worker, runs, begun }
+    Desk { channel, inbox, documents, worker, runs, begun }
 }
 
 /// Each word is a token.
@@ -109,6 +117,10 @@ impl Desk {
 
     pub fn classify(&self) -> ClassifyServiceClient<Channel> {
         ClassifyServiceClient::new(self.channel.clone())
+    }
+
+    pub fn retrieve(&self) -> RetrieveServiceClient<Channel> {
+        RetrieveServiceClient::new(self.channel.clone())
     }
 
     pub fn generate(&self) -> GenerateServiceClient<Channel> {
@@ -165,6 +177,7 @@ impl Desk {
     /// Lets its calls end.
     pub async fn drain(self) {
         self.inbox.close();
+        self.documents.close();
         drop((self.channel, self.runs));
         assert!(self.worker.drain(Duration::from_secs(10)).await);
     }

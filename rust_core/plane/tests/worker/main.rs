@@ -4,4 +4,5 @@ mod counted;
 mod desk;
 #[path = "../router/receiver.rs"]
 mod receiver;
+mod retrieved;
 mod traced;

@@ -26,7 +26,7 @@ use super::{
     pace::Pace,
     slot::{Held, Prompt, Run, Slot},
 };
-use crate::{error::Error, proto::v1::FinishReason};
+use crate::{error::Error, proto::v1::FinishReason, worker::inbox::Waiting};
 
 /// Candidates a grammar looks at before it looks at all.
 const LIKELY: usize = 64;

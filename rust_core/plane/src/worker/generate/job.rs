@@ -17,7 +17,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use waypost_decide::admit::Permit;
 
-use super::super::watch::trail::{Mark, Trail};
+use super::super::{
+    inbox::Waiting,
+    watch::trail::{Mark, Trail},
+};
 use crate::{
     deadline::Deadline,
     error::Error,
@@ -184,23 +187,23 @@ pub fn open(asked: Asked, terms: Terms, room: Option<Permit>, now: Instant) -> (
     (Job { asked, terms, held: Mutex::new(Held { _room: room, slot: None }), line }, ticket)
 }
 
-impl Job {
-    /// Nobody waits for the answer any more.
-    pub fn is_over(&self, now: Instant) -> bool {
+impl Waiting for Job {
+    fn is_over(&self, now: Instant) -> bool {
         self.line.left.load(Ordering::Acquire) || self.terms.deadline.passed(now)
     }
 
+    fn take(&self, now: Instant) {
+        self.line.progress.lock().pace.taken.get_or_insert(now);
+    }
+}
+
+impl Job {
     /// Calls `tell` once, when nobody waits any more; now, if that is so already.
     pub fn on_leave(&self, tell: impl FnOnce() + Send + 'static) {
         *self.line.on_leave.lock() = Some(Box::new(tell));
         if self.line.left.load(Ordering::Acquire) {
             self.line.tell();
         }
-    }
-
-    /// The backend has it, to read it.
-    pub fn take(&self, now: Instant) {
-        self.line.progress.lock().pace.taken.get_or_insert(now);
     }
 
     /// Its prompt is read.

@@ -18,6 +18,7 @@ use waypost_decide::{Limit, PeakEwma, Permit};
 
 use super::{
     config::GeneratorConfig,
+    inbox::Inbox,
     shell::{Arrival, SharedShell, Shell, duration, priority},
 };
 use crate::{
@@ -28,14 +29,11 @@ use crate::{
 
 mod check;
 pub mod engine;
-pub mod inbox;
 pub mod job;
 mod pace;
-pub mod refusal;
 pub mod slot;
 
-use inbox::Inbox;
-use job::{Asked, Ending, Slots, Terms, Ticket, Times};
+use job::{Asked, Ending, Job, Slots, Terms, Ticket, Times};
 
 /// Bounds of the pause suggested to a caller who meets a full queue.
 const PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
@@ -48,14 +46,14 @@ pub struct Generator {
     label: Arc<str>,
     room: Limit,
     slots: Slots,
-    inbox: Arc<Inbox>,
+    inbox: Arc<Inbox<Job>>,
     pace: Mutex<PeakEwma>,
     epoch: Instant,
 }
 
 impl Generator {
     /// Its door; the backend takes from `inbox`.
-    pub fn open(config: GeneratorConfig, inbox: Arc<Inbox>) -> Self {
+    pub fn open(config: GeneratorConfig, inbox: Arc<Inbox<Job>>) -> Self {
         let room = Limit::new(config.slots + config.queue_limit);
         let pace = Mutex::new(PeakEwma::new(10 * FIRST_GUESS, FIRST_GUESS));
         let label = Arc::from(&*config.identity.name);
@@ -96,12 +94,10 @@ impl Generator {
 
     fn admit(&self, asked: Asked, arrival: &Arrival, route: Option<&v1::RouteHints>) -> Result<Ticket, Error> {
         route.map_or(Ok(()), hints::check)?;
-        let hinted = || route.map(|hints| hints.tenant.clone());
-        let tenant = arrival.tenant.clone().or_else(hinted).unwrap_or_default();
         let terms = Terms {
             deadline: arrival.deadline,
             priority: priority(route)?,
-            tenant,
+            tenant: arrival.tenant_or(route),
             model: self.label.clone(),
             slots: self.slots.clone(),
             trace: arrival.trail.traced.as_ref().map(|traced| traced.context()),

@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
+/// Pause suggested to a caller whose documents' database does not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
 /// A backend's refusal.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -42,6 +45,15 @@ pub enum Refusal {
         #[serde(default)]
         unbilled: bool,
     },
+    NamespaceNotFound {
+        namespace: String,
+    },
+    StoreFull {
+        limit: u64,
+    },
+    StoreUnreachable {
+        why: String,
+    },
     Deadline {},
 }
 
@@ -61,7 +73,10 @@ impl Refusal {
                 billed(!unbilled, Error::ProviderFailed { model, why, retry_after: pause(retry_after_s) })
             }
             Self::ModelFailed { why, unbilled } => billed(!unbilled, Error::ModelFailed { model, why }),
-            Self::Deadline {} => Error::Deadline { stage: "generation" },
+            Self::NamespaceNotFound { namespace } => Error::NamespaceNotFound { namespace },
+            Self::StoreFull { limit } => Error::StoreFull { limit },
+            Self::StoreUnreachable { why } => Error::StoreUnreachable { why, retry_after: STORE_PAUSE },
+            Self::Deadline {} => Error::Deadline { stage: "the backend" },
         }
     }
 }

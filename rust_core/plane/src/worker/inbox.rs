@@ -1,4 +1,4 @@
-//! Requests between the service, which admitted them, and the backend, which takes them one by one.
+//! Requests between the service, which admitted them, and the backend, which takes them.
 //!
 //! It has no limit of its own: the permits of those admitted are its limit.
 
@@ -9,24 +9,34 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use super::job::Job;
+/// What waits in an inbox; dropping it answers whoever waits for it.
+pub trait Waiting {
+    /// Nobody waits for the answer any more.
+    fn is_over(&self, now: Instant) -> bool;
+    /// The backend has it.
+    fn take(&self, now: Instant);
+}
 
 /// One model's requests.
-#[derive(Default)]
-pub struct Inbox {
-    state: Mutex<State>,
+pub struct Inbox<J> {
+    state: Mutex<State<J>>,
     arrived: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    jobs: VecDeque<Job>,
+struct State<J> {
+    jobs: VecDeque<J>,
     closed: bool,
 }
 
-impl Inbox {
+impl<J> Default for Inbox<J> {
+    fn default() -> Self {
+        Self { state: Mutex::new(State { jobs: VecDeque::new(), closed: false }), arrived: Condvar::new() }
+    }
+}
+
+impl<J: Waiting> Inbox<J> {
     /// Adds a request; one that comes after the end is dropped, which answers it.
-    pub fn put(&self, job: Job) {
+    pub fn put(&self, job: J) {
         let mut state = self.state.lock();
         if !state.closed {
             state.jobs.push_back(job);
@@ -37,16 +47,12 @@ impl Inbox {
 
     /// The next request that is still wanted; waits for one, at most for `patience` where there is one.  `None` once
     /// it is closed, or nothing came.
-    pub fn take(&self, patience: Option<Duration>) -> Option<Job> {
+    pub fn take(&self, patience: Option<Duration>) -> Option<J> {
         let until = patience.map(|patience| Instant::now() + patience);
         let mut state = self.state.lock();
         loop {
-            while let Some(job) = state.jobs.pop_front() {
-                let now = Instant::now();
-                if !job.is_over(now) {
-                    job.take(now);
-                    return Some(job);
-                }
+            if let Some(job) = state.next() {
+                return Some(job);
             }
             if state.closed {
                 return None;
@@ -57,6 +63,14 @@ impl Inbox {
                 Some(_) => {}
             }
         }
+    }
+
+    /// As many as are there at once, at most `most`; waits for the first as `take` does.
+    pub fn take_some(&self, most: usize, patience: Option<Duration>) -> Vec<J> {
+        let Some(first) = self.take(patience) else { return Vec::new() };
+        let mut state = self.state.lock();
+        let others = std::iter::from_fn(|| state.next()).take(most.saturating_sub(1));
+        std::iter::once(first).chain(others).collect()
     }
 
     /// Drops those whose callers have left, which makes their room free.
@@ -78,5 +92,19 @@ impl Inbox {
     /// Whether nothing will come any more.
     pub fn is_closed(&self) -> bool {
         self.state.lock().closed
+    }
+}
+
+impl<J: Waiting> State<J> {
+    /// The first that is still wanted.
+    fn next(&mut self) -> Option<J> {
+        while let Some(job) = self.jobs.pop_front() {
+            let now = Instant::now();
+            if !job.is_over(now) {
+                job.take(now);
+                return Some(job);
+            }
+        }
+        None
     }
 }
