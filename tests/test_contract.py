@@ -54,11 +54,11 @@ def test_a_client_made_by_reflection_embeds_classifies_and_reranks(channel: grpc
     assert ranked.ranking[0].index == 1
 
 
-def test_what_is_not_built_says_so(channel: grpc.Channel) -> None:
-    """UNIMPLEMENTED, not a hang or an internal error."""
+def test_what_no_model_does_is_said(channel: grpc.Channel) -> None:
+    """The mesh of this test keeps no documents."""
     with pytest.raises(grpc.RpcError) as failed:
         call(channel, "RetrieveService", "QueryDocuments")
-    assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert failed.value.code() == grpc.StatusCode.FAILED_PRECONDITION
 
 
 @pytest.mark.parametrize("name", ["", "waypost.v1.EmbedService", "models/minilm", "models/hash"])

@@ -229,7 +229,7 @@ def test_every_text_of_a_request_is_treated() -> None:
     document = retrieve_pb2.Document(id=MAIL, text=ASKED, metadata=struct_pb2.Struct())
     document.metadata.update({"by": {MAIL: [MAIL]}})
     upsert = retrieve_pb2.UpsertDocumentsRequest(namespace="n", documents=[document])
-    stored = retrieve_pb2.UpsertDocumentsResponse(stored=1)
+    stored = retrieve_pb2.UpsertDocumentsResponse(added=1)
     for mode in ("hash", "redacted"):
         lines = [
             told(mode, request, generate_pb2.GenerateResponse(text=ASKED)),

@@ -134,12 +134,12 @@ def test_a_router_without_workers_says_when_to_come_back(plane: Plane) -> None:
     assert none.retry_after_s and none.retry_after_s > 0
 
 
-def test_what_no_build_does_yet_is_unimplemented(plane: Plane) -> None:
-    """In words, with the method's name."""
+def test_what_no_model_does_is_said(plane: Plane) -> None:
+    """In words, with the task's name."""
     router = plane.router(plane.worker(plane.hash_model()))
-    refused = router.failure(retrieve_pb2.QueryDocumentsRequest(query="q"))
-    assert (refused.code, refused.reason) == (Code.UNIMPLEMENTED, "NOT_IMPLEMENTED")
-    assert refused.metadata["method"] in refused.message
+    refused = router.failure(retrieve_pb2.QueryDocumentsRequest(namespace="n"))
+    assert (refused.code, refused.reason) == (Code.FAILED_PRECONDITION, "NOT_CAPABLE")
+    assert "no model here does TASK_RETRIEVE" in refused.message
 
 
 def test_a_stream_that_no_worker_here_can_give_is_refused(plane: Plane) -> None:

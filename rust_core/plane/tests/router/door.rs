@@ -126,7 +126,7 @@ async fn an_unknown_model_is_named_with_those_there_are() {
 }
 
 #[tokio::test]
-async fn what_no_worker_does_is_said_and_what_none_can_do_is_not_implemented() {
+async fn what_no_worker_does_is_said() {
     within(async {
         let worker = Worker::named("a").start();
         let router = fake::router(&[&worker], json!({})).await;
@@ -134,7 +134,7 @@ async fn what_no_worker_does_is_said_and_what_none_can_do_is_not_implemented() {
         let channel = fake::channel(&router).await;
         let mut retrieve = v1::retrieve_service_client::RetrieveServiceClient::new(channel.clone());
         let status = retrieve.query_documents(v1::QueryDocumentsRequest::default()).await.expect_err("is refused");
-        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "ERROR_REASON_NOT_IMPLEMENTED"));
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "ERROR_REASON_NOT_CAPABLE"));
         let mut rerank = v1::rerank_service_client::RerankServiceClient::new(channel);
         let status = rerank.rerank(v1::RerankRequest::default()).await.expect_err("is refused");
         assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "ERROR_REASON_NOT_CAPABLE"));
