@@ -69,10 +69,10 @@ def sink(config: Decisions | Audit, name: str = "decisions") -> Sink:
     return RotatingFile(path, config.max_bytes, config.keep)
 
 
-def drain(ring: Ring, sink: Sink, stop: threading.Event) -> None:
+def drain(ring: Ring, sink: Sink, stop: threading.Event, linger_s: float = LINGER_S) -> None:
     """Writes the events of `ring` to `sink` until `stop` is set, and then what is left."""
     dropped = 0
-    for lines in batches(lambda wait_s: ring.next_events(BATCH, wait_s), stop, LINGER_S):
+    for lines in batches(lambda wait_s: ring.next_events(BATCH, wait_s), stop, linger_s):
         if lines:
             write(sink, lines, "events")
         dropped = say_dropped("events", dropped, ring.dropped_events())

@@ -13,6 +13,7 @@ from typing import Protocol
 import structlog
 
 from router import rollout, rollout_report, shadow
+from router.events import Sink
 from waypost import places
 from waypost.logfile import RotatingFile
 
@@ -27,7 +28,11 @@ class Core(rollout.Core, shadow.Core, Protocol):
 
 
 def jobs(
-    core: Core, judge: rollout.Call, traffic: rollout.Call, pace: rollout.Pace
+    core: Core,
+    judge: rollout.Call,
+    traffic: rollout.Call,
+    pace: rollout.Pace,
+    also: Callable[[Sink], Sink] = lambda sink: sink,
 ) -> Iterator[Callable[[threading.Event], None]]:
     """Each runs in a thread of its own until its event is set.
 
@@ -35,8 +40,9 @@ def jobs(
         judge: `_core.judge_canary`.
         traffic: `_core.canary_traffic`.
         pace: the section `rollout` of the router's configuration.
+        also: gives a sink that keeps the journal's lines elsewhere, too.
     """
-    journal = RotatingFile(places.log("rollouts"), MAX_BYTES)
+    journal = also(RotatingFile(places.log("rollouts"), MAX_BYTES))
     shadows = RotatingFile(places.log("shadows"), MAX_BYTES)
     yield rollout.Watcher(core, judge, traffic, pace, journal, ended=report).run
     yield lambda stop: shadow.drain(core, shadows, stop)

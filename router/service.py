@@ -12,6 +12,7 @@ from typing import Any
 
 import waypost
 from router import audit, events, payloads, registry, rollout_jobs, tenants
+from router.store import jobs as store_jobs
 from waypost import _core, cpus, places
 from waypost.config import Router, Telemetry, looks_like_path
 from waypost.life import Job, Stop, beside
@@ -61,7 +62,7 @@ def core_config(
     Raises:
         ConfigError: a tenant's key is not there.
     """
-    own = {"drain_s", "instances_file", "decisions", "audit", "insecure"}
+    own = {"drain_s", "instances_file", "decisions", "audit", "store", "insecure"}
     plane = config.model_dump(exclude=own) | {"instances": instances}
     plane |= {"instance": "router", "version": waypost.__version__}
     plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)
@@ -103,13 +104,16 @@ def _store(store: str) -> str:
 
 
 def _jobs(config: Router, router: Any, static: list[str], listed: list[str]) -> Iterator[Job]:
-    sink = events.sink(config.decisions)
-    yield lambda stop: events.drain(router, sink, stop)
-    record = events.sink(config.audit, "audit")
-    yield lambda stop: audit.drain(router, record, stop)
+    kept = store_jobs.opened(config)
+    sink = kept.decisions(events.sink(config.decisions))
+    yield kept.fed_by(lambda stop: events.drain(router, sink, stop, kept.linger_s))
+    record = kept.audits(events.sink(config.audit, "audit"))
+    yield kept.fed_by(lambda stop: audit.drain(router, record, stop))
     yield lambda stop: follow_level(router.next_log_level, stop)
-    yield payloads.job(config, router)
-    yield from rollout_jobs.jobs(router, _core.judge_canary, _core.canary_traffic, config.rollout)
+    yield kept.fed_by(payloads.job(config, router, kept.texts))
+    rollouts = rollout_jobs.jobs(router, _core.judge_canary, _core.canary_traffic, config.rollout, kept.rollouts)
+    yield from map(kept.fed_by, rollouts)
+    yield from kept.jobs()
     if path := config.instances_file:
 
         def changed(found: list[str]) -> None:

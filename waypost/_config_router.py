@@ -25,6 +25,7 @@ from waypost._config_policy import (
 )
 from waypost._config_privacy import Payloads
 from waypost._config_security import Audit, Auth, ClientTls, ServerTls
+from waypost._config_store import Store
 
 
 class Weights(Section):
@@ -151,6 +152,7 @@ class Router(Section):
     decisions: Decisions = Decisions()
     audit: Audit = Audit()
     payloads: Payloads = Payloads()
+    store: Store = Store()
     tenants: Annotated[tuple[Tenant, ...], Strict(False)] = ()
     tenant_default: TenantDefault = TenantDefault()
     tiers: Tiers = Tiers()

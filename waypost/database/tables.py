@@ -93,7 +93,6 @@ model_inferences = Table(
     Column("prompt", json_type(), comment="The request, as the tenant has it kept."),
     Column("answer", json_type(), comment="The reply."),
     Column("decision", json_type(), comment="The whole line: waypost/decision.schema.json."),
-    Column("text_id", Uuid(as_uuid=False), unique=True, comment="Journal's line of the texts."),
     Index("model_inferences_time", "time"),
     Index("model_inferences_request", "request_id"),
     Index("model_inferences_tenant", "tenant", "time"),

@@ -70,7 +70,6 @@ def _model_inferences() -> None:
         sa.Column("prompt", json_type(), comment="The request, as the tenant has it kept."),
         sa.Column("answer", json_type(), comment="The reply."),
         sa.Column("decision", json_type(), comment="The whole line: waypost/decision.schema.json."),
-        sa.Column("text_id", sa.Uuid(as_uuid=False), unique=True, comment="Journal's line of the texts."),
     )
     op.create_index("model_inferences_time", "model_inferences", ["time"])
     op.create_index("model_inferences_request", "model_inferences", ["request_id"])
