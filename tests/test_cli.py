@@ -157,5 +157,5 @@ def test_help_lists_every_command(run: Run) -> None:
     """The commands of the house."""
     shown = run("--help").out
     commands = "up router worker pull models status embed classify rerank generate chat route budget feedback rollout "
-    commands += "train bench demo config token audit health logs top"
+    commands += "train bench demo config token audit health logs top docs"
     assert [name for name in commands.split() if name not in shown] == []

@@ -18,6 +18,7 @@ from waypost.cli import (
     chat,
     config,
     demo,
+    docs,
     generate,
     logs,
     models,
@@ -72,6 +73,7 @@ for name, command in COMMANDS.items():
 GROUPS: dict[str, typer.Typer] = {
     "rollout": rollout.group,
     "models": models.group,
+    "docs": docs.group,
     "logs": logs.group,
     "token": token.group,
     "train": train.group,
