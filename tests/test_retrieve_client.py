@@ -140,7 +140,7 @@ def test_options_of_a_query_reach_the_request(mesh: FakeMesh, client: Any) -> No
         rerank=True,
         snippets=2,
         truncate=True,
-        with_text=False,
+        without_text=True,
         with_vector=True,
         session="s",
     )

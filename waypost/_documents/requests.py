@@ -56,7 +56,8 @@ class QueryOptions(_In, NamespaceOptions, total=False):
     rerank: have the best read again by the reranker, which decides their order.
     snippets: passages of each text that suit the query best.
     truncate: embed the beginning of queries longer than the encoder reads, instead of refusing the call.
-    with_text, with_vector: whether texts and vectors come back.
+    without_text: leave the texts out.
+    with_vector: put the vectors in.
     """
 
     top_k: int
@@ -65,7 +66,7 @@ class QueryOptions(_In, NamespaceOptions, total=False):
     rerank: bool
     snippets: int
     truncate: bool
-    with_text: bool
+    without_text: bool
     with_vector: bool
 
 
@@ -123,7 +124,7 @@ def query(
     rerank: bool = False,
     snippets: int = 0,
     truncate: bool = False,
-    with_text: bool = True,
+    without_text: bool = False,
     with_vector: bool = False,
     **hints: Unpack[Route],
 ) -> retrieve_pb2.QueryDocumentsRequest:
@@ -137,7 +138,7 @@ def query(
         filter=filters.built(filter),
         rerank=fields.flag("rerank", rerank),
         snippets=fields.count("snippets", snippets),
-        without_text=not fields.flag("with_text", with_text),
+        without_text=fields.flag("without_text", without_text),
         with_vector=fields.flag("with_vector", with_vector),
         truncation=truncation(truncate),
     )
