@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,7 +66,9 @@ def plane(tmp_path: Path) -> Iterator[Plane]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`-m "not slow"` leaves out what compiles."""
+    """`-m "not slow"` leaves out what compiles; Ctrl-C works even where the shell that starts the tests has it ignored,
+    as it does in its background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: compiles or builds; minutes on a cold cache")
 
 
