@@ -6,7 +6,6 @@ import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from services.profile import processor_name
 from waypost import _core, cpus
 
 
@@ -32,4 +31,4 @@ def _cpu() -> str:
     info = Path("/proc/cpuinfo")
     flags = info.read_text() if info.exists() else ""
     widest = "AVX-512 VNNI" if "avx512_vnni" in flags else "AVX2, no VNNI" if "avx2" in flags else "no AVX2"
-    return f"{processor_name()} ({widest})"
+    return f"{cpus.processor()} ({widest})"

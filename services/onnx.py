@@ -33,7 +33,7 @@ def load(model: Model, sessions: int) -> Loaded:
     folder, facts = located(model.source or model.name)
     path = graph(folder, facts, model.precision)
     encoder = facts.kind == "encoder"
-    assert facts.kind != "generator"
+    assert facts.kind in ("encoder", "sequence_classifier", "cross_encoder")
     return Loaded(
         kind=facts.kind,
         version=facts.version,
@@ -53,11 +53,11 @@ def located(source: str) -> tuple[Path, Facts]:
     """Folder and facts of a catalogue's model, or of a model folder.
 
     Raises:
-        waypost.catalogue.CatalogueError: there is no such model, its files are not here, or it generates text.
+        waypost.catalogue.CatalogueError: there is no such model, its files are not here, or it is of another kind.
     """
     folder, facts = _located(source)
-    if facts.kind == "generator":
-        raise catalogue.CatalogueError(f'model {facts.name!r} generates text: use backend = "llama"')
+    if facts.kind not in GENERAL:
+        raise catalogue.OtherKind(facts)
     if not isinstance(facts, Entry) or catalogue.is_pulled(facts):
         return folder, facts
     raise catalogue.NotPulled(facts)

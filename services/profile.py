@@ -7,7 +7,6 @@ configuration says `mode = "auto"`.  A profile of another machine or library is 
 from __future__ import annotations
 
 import json
-import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ class Machine:
 
     @classmethod
     def this(cls) -> Machine:
-        return cls(processor_name(), cpus.available(), onnxruntime.__version__)
+        return cls(cpus.processor(), cpus.available(), onnxruntime.__version__)
 
 
 @dataclass(frozen=True)
@@ -81,16 +80,6 @@ def best(graph: Path, *, padding: bool) -> Batching | None:
     """The plan to use for a file, if it was measured here; `padding`: whether it may pad."""
     profile = load(graph)
     return profile.best(padding=padding).batching if profile else None
-
-
-def processor_name() -> str:
-    """The CPU's own name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
 
 
 def _path(graph: Path) -> Path:

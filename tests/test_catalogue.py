@@ -135,6 +135,8 @@ def test_entries_of_the_users_own_stand_beside_the_embedded(home: Path) -> None:
 def test_a_broken_catalogue_names_every_problem(home: Path) -> None:
     """At once, with the file."""
     home.mkdir()
-    (home / "catalogue.toml").write_text('[[models]]\nname = "a b"\nfiles = []\nsources = []\ntypo = 1\n')
+    (home / "catalogue.toml").write_text(
+        '[[models]]\nname = "a b"\nfiles = [{}]\nsources = [{ kind = "none" }]\ntypo = 1\n'
+    )
     with pytest.raises(catalogue.CatalogueError, match=r"catalogue\.toml: 4 problems"):
         catalogue.entries()

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from services import onnx as backend
-from services.prepare import prepare
 from tests import tiny_bert
 from waypost import cli, config
-from waypost.catalogue import facts_in
 from waypost.cli import models
 from waypost.cli.failures import CommandError
 from waypost.config import Model
@@ -92,16 +90,6 @@ def test_an_unknown_model_is_one_line_and_a_failure(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "did you mean 'all-minilm-l6-v2'" in shown.err
-
-
-def test_measuring_leaves_a_profile_beside_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Which the table explains."""
-    folder = tiny_bert.write(tmp_path / "tiny")
-    assert run(monkeypatch, "models", "measure", str(folder)) == 0
-    assert "equally long texts" in capsys.readouterr().out
-    assert prepare(folder, facts_in(folder)).folder.joinpath("int8.profile.json").exists()
 
 
 def test_everything_that_keeps_a_mesh_from_starting_is_said_at_once(tmp_path: Path) -> None:

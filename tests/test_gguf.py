@@ -82,7 +82,7 @@ def test_a_folder_with_several_files_does_not_say_which(model: Path) -> None:
 def test_what_is_no_generator_is_refused(tmp_path: Path) -> None:
     """An encoder, a page of text, a file that is not there, a name nobody knows."""
     (tmp_path / "page.gguf").write_text("<html>")
-    with pytest.raises(catalogue.NotGguf, match='encoder: use backend = "onnx"'):
+    with pytest.raises(catalogue.OtherKind, match='encoder: use backend = "onnx"'):
         catalogue.gguf("all-minilm-l6-v2")
     with pytest.raises(catalogue.NotGguf, match="no GGUF file: it begins with b'<htm'"):
         catalogue.gguf(str(tmp_path / "page.gguf"))
@@ -96,7 +96,7 @@ def test_what_is_no_generator_is_refused(tmp_path: Path) -> None:
 def test_the_onnx_backend_refuses_generators(model: Path, place: str) -> None:
     """With the backend that runs them."""
     source = {"entry": "smollm2-135m-instruct", "file": str(model), "folder": str(model.parent)}[place]
-    with pytest.raises(catalogue.CatalogueError, match='generates text: use backend = "llama"'):
+    with pytest.raises(catalogue.CatalogueError, match='of the kind generator: use backend = "llama"'):
         onnx.located(source)
 
 

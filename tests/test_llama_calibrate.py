@@ -52,7 +52,7 @@ def test_what_is_open_is_measured_once_and_kept(smollm2: Path, monkeypatch: pyte
     tried = json.loads(record.read_text())["tried"]
     assert [each["settings"]["flash_attention"] for each in tried] == [False, True]
     assert all(each["figures"]["step_s"] > 0 for each in tried)
-    monkeypatch.setattr(calibrate, "processor_name", lambda: "another")
+    monkeypatch.setattr(calibrate.cpus, "processor", lambda: "another")
     with pytest.raises(pytest.fail.Exception, match="measured again"):
         settled(smollm2, **options)
 

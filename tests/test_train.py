@@ -43,7 +43,8 @@ def test_own_labels_become_a_head_that_can_be_served(run: Run) -> None:
     code, out, err = run("labels", FILE, "--name", "mine", "--encoder", "none")
     assert (code, err) == (0, "")
     assert 'heads = ["./out/mine.safetensors"]' in out
-    assert sorted(path.name for path in Path("out").iterdir()) == ["mine.md", "mine.run.json", "mine.safetensors"]
+    written = [f"mine{ending}" for ending in (".lineage.json", ".md", ".run.json", ".safetensors")]
+    assert sorted(path.name for path in Path("out").iterdir()) == written
     assert _core.LinearHead("out/mine.safetensors").labels == ["money", "weather"]
 
 

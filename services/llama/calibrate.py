@@ -26,7 +26,6 @@ from services.llama.engine import Batch
 from services.llama.library import api
 from services.llama.model import Model
 from services.llama.settings import KvType, Settings, Weights
-from services.profile import processor_name
 from waypost import config, cpus
 
 log = structlog.get_logger()
@@ -211,7 +210,7 @@ def _keep(
 
 def _key(prepared: weights.Prepared, candidates: list[Settings]) -> dict[str, Any]:
     """What a choice depends on."""
-    machine = {"processor": processor_name(), "cores": cpus.available(), library.PACKAGE: library.version()}
+    machine = {"processor": cpus.processor(), "cores": cpus.available(), library.PACKAGE: library.version()}
     return machine | {
         "worth": [NOISE, WORTH],
         "file": prepared.identity,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from waypost import places
+from waypost.catalogue.said import Said
 
 OWN = "catalogue.toml"
 """In Waypost's home: entries of the user's own; one with a known name replaces it."""
@@ -36,6 +37,16 @@ class UnknownModel(CatalogueError):
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
         super().__init__(f"no model {name!r} in the catalogue; {hint}")
+
+
+class OtherKind(CatalogueError):
+    """A backend was asked for a model that another one runs, or none."""
+
+    def __init__(self, facts: Facts) -> None:
+        backend = SERVED_BY.get(facts.kind)
+        fix = f'use backend = "{backend}"' if backend else "nothing of Waypost runs it yet"
+        kind = facts.kind.replace("_", " ")
+        super().__init__(f"model {facts.name!r} is of the kind {kind}: {fix}")
 
 
 class _Table(BaseModel):
@@ -78,7 +89,29 @@ class Hub(_Table):
 Source = Annotated[Folder | Pypi | Hub, Field(discriminator="kind")]
 
 
-Kind = Literal["encoder", "sequence_classifier", "cross_encoder", "generator"]
+class Endpoint(_Table):
+    """Where a hosted model is asked, in the words of `waypost.config.Remote`."""
+
+    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    model: str
+    key_env: str
+    schemas: Literal["strict", "prompt"] = "strict"
+
+
+Kind = Literal[
+    "encoder",
+    "sequence_classifier",
+    "cross_encoder",
+    "generator",
+    "hosted",
+    "image_encoder",
+    "text_recogniser",
+    "document_reader",
+    "transcriber",
+]
+TEXT_READERS = ("encoder", "sequence_classifier", "cross_encoder")
+SERVED_BY: dict[str, str] = dict.fromkeys(TEXT_READERS, "onnx") | {"generator": "llama", "hosted": "remote"}
+"""Backends by kind; nothing of Waypost runs the kinds that see or hear yet."""
 
 
 class Facts(_Table):
@@ -101,23 +134,37 @@ class Facts(_Table):
     tags: tuple[str, ...] = ()
     tier: Literal["simple", "medium", "high", "creative", "premium"] = "simple"
 
+    card: Said = Said()
+    """What is said of it beside: see `waypost models card`."""
+
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, raw: dict[str, Any]) -> dict[str, Any]:
-        return {"max_tokens": 0, "dimensions": 0} | raw if raw.get("kind") == "generator" else raw
+        return raw if raw.get("kind", "encoder") in TEXT_READERS else {"max_tokens": 0, "dimensions": 0} | raw
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
-        if self.kind != "generator" and (self.max_tokens < 8 or self.dimensions < 1):
+        if self.kind in TEXT_READERS and (self.max_tokens < 8 or self.dimensions < 1):
             raise ValueError("max_tokens must be at least 8, and dimensions at least 1")
         return self
 
 
 class Entry(Facts):
-    """A model with its files and the sources that carry them, tried in order."""
+    """A model with its files and the sources that carry them, tried in order; or where it is hosted."""
 
-    files: Annotated[tuple[File, ...], Field(min_length=1)]
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    files: tuple[File, ...] = ()
+    sources: tuple[Source, ...] = ()
+    endpoint: Endpoint | None = None
+    """Of a hosted model, which has no files."""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if self.kind == "hosted":
+            if self.endpoint is None or self.files or self.sources:
+                raise ValueError("a hosted model has an endpoint, and neither files nor sources")
+        elif self.endpoint or not (self.files and self.sources):
+            raise ValueError("a model has files and sources, or is hosted")
+        return self
 
 
 class _Catalogue(_Table):

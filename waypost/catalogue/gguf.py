@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from waypost.catalogue.entries import GGUF, CatalogueError, Entry, Facts, facts_in, find
+from waypost.catalogue.entries import GGUF, CatalogueError, Entry, Facts, OtherKind, facts_in, find
 from waypost.catalogue.pull import NotPulled, folder_of, is_pulled
 from waypost.config import looks_like_path
 
@@ -28,7 +28,7 @@ def gguf(source: str) -> tuple[Path, Facts]:
 
 def _of_entry(entry: Entry) -> tuple[Path, Facts]:
     if entry.kind != "generator":
-        raise NotGguf(f'model {entry.name!r} is no generator but of the kind {entry.kind}: use backend = "onnx"')
+        raise OtherKind(entry)
     if not is_pulled(entry):
         raise NotPulled(entry)
     return _only(folder_of(entry)), entry

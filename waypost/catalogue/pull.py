@@ -29,6 +29,14 @@ class NotPulled(CatalogueError):
         super().__init__(f"model {entry.name!r} is not here; `waypost pull {entry.name}` fetches it")
 
 
+class Hosted(CatalogueError):
+    """The model has no files: it is asked over the network."""
+
+    def __init__(self, entry: Entry) -> None:
+        fix = f"`waypost models card {entry.name}` says what to write into a configuration"
+        super().__init__(f"model {entry.name!r} is hosted, there is nothing to fetch; {fix}")
+
+
 class WrongFile(SourceFailed):
     """A source gave another file than the one that was pinned."""
 
@@ -51,7 +59,10 @@ def folder_of(entry: Entry) -> Path:
 
 
 def is_pulled(entry: Entry) -> bool:
-    """Whether all files are here, at their full size.  Sums are checked when files arrive, not each time."""
+    """Whether all files are here, at their full size; a hosted model has none.
+
+    Sums are checked when files arrive, not each time.
+    """
     folder = folder_of(entry)
     recorded = _recorded(folder)
     sizes = {file.name: recorded.get(file.name, {}).get("bytes") for file in entry.files}
@@ -63,7 +74,10 @@ def pull(entry: Entry, progress: Progress = lambda what, done, total: None) -> P
 
     Raises:
         PullFailed: no source has them.
+        Hosted: there are none.
     """
+    if entry.endpoint:
+        raise Hosted(entry)
     folder = folder_of(entry)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{folder.name}.lock")):

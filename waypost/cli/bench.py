@@ -133,21 +133,21 @@ def bench(
         bench_report.check()
     with Client(called) as client:
         models = client.models()
-        tasks = list(_tasks(models, model, head, task or READERS, max_tokens))
+        tasks = list(tasks_of(models, model, head, task or READERS, max_tokens))
     if not tasks:
         raise CommandError(_nothing(called, model, models, task or READERS))
     before = os.getloadavg()[0]
-    measured = _all(called, tasks, sweep or (clients,), seconds, words)
+    found = _all(called, tasks, sweep or (clients,), seconds, words)
     if report:
         about = bench_report.About(called, seconds, words, max_tokens, models, bench_report.machine(), before)
-        show.console(stderr=True).print(f"{bench_report.write(report, about, measured)} is written", markup=False)
+        show.console(stderr=True).print(f"{bench_report.write(report, about, found)} is written", markup=False)
     if json:
-        return show.as_json([each.figures for each in measured])
-    _show(called, [each.figures for each in measured])
+        return show.as_json([each.figures for each in found])
+    _show(called, [each.figures for each in found])
 
 
-def _tasks(models: Sequence[ModelInfo], model: str, head: str, kinds: Iterable[Kind], tokens: int) -> Iterator[Task]:
-    """Those of `kinds` that the mesh does."""
+def tasks_of(models: Sequence[ModelInfo], model: str, head: str, kinds: Iterable[Kind], tokens: int) -> Iterator[Task]:
+    """Those of `kinds` that the mesh does; an answer is written of so many tokens at most."""
     from waypost import _calls
 
     mine = [each for each in models if not model or each.name == model]
@@ -188,16 +188,16 @@ def _all(address: str, tasks: Sequence[Task], sweep: Sequence[int], seconds: flo
 
     from waypost.cli import progress
 
-    measured = []
+    found = []
     runs = [(task, clients) for task in tasks for clients in sweep]
     with progress.bar(TextColumn("{task.completed:.0f} of {task.total:.0f} s")) as bar:
         whole = bar.add_task("all", total=seconds * len(runs))
         for task, clients in runs:
             ours = bar.add_task(f"{task.name}, clients: {clients}", total=seconds)
             with _ticking(bar, ours, whole):
-                measured.append(_measured(address, task, clients, seconds, words))
+                found.append(measured(address, task, clients, seconds, words))
             bar.remove_task(ours)
-    return measured
+    return found
 
 
 @contextlib.contextmanager
@@ -219,8 +219,9 @@ def _ticking(bar: Progress, *tasks: TaskID) -> Iterator[None]:
         thread.join()
 
 
-def _measured(address: str, task: Task, clients: int, seconds: float, words: int) -> Measured:
-    calls = [task.call(texts) for texts in _texts(task.texts, words)]
+def measured(address: str, task: Task, clients: int, seconds: float, words: int) -> Measured:
+    """What callers get who ask without a pause, each with texts of so many words."""
+    calls = [task.call(each) for each in texts(task.texts, words)]
     payloads = [call.request.SerializeToString() for call in calls]
     key = os.environ.get("WAYPOST_KEY") or None
     if task.writes:
@@ -276,7 +277,7 @@ def _quantiles(seconds: NDArray[np.float64]) -> tuple[float, float, float]:
     return float(p50), float(p95), float(p99)
 
 
-def _texts(per_call: int, words: int) -> Iterator[list[str]]:
+def texts(per_call: int, words: int) -> Iterator[list[str]]:
     """Seeded texts; a number in each keeps them apart."""
     draw = random.Random(0)
     for call in range(DISTINCT):

@@ -60,21 +60,12 @@ def machine() -> dict[str, str]:
     """Where this runs."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
-        "processor": _processor(),
+        "processor": cpus.processor(),
         "cores": f"{cpus.available()} of {os.cpu_count()} may be used",
         "memory": f"{pages * size / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "Waypost": f"{waypost.__version__}, {_core.build_profile} build",
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def write(folder: Path, about: About, measured: Sequence[Measured]) -> Path:

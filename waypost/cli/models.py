@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waypost import catalogue
-from waypost.cli import show
+from waypost.catalogue.entries import TEXT_READERS
+from waypost.cli import cards, show
 from waypost.cli.failures import CommandError, of_models
+from waypost.cli.measure import measure
 from waypost.cli.options import Address, Json, Timeout, address_or_running
 
 if TYPE_CHECKING:
+    from waypost.catalogue import Entry
     from waypost.catalogue.sources import Progress
     from waypost.config import Config, Model
 
 Served = Annotated[str, typer.Argument(help="Model of the running mesh: see `waypost status`.")]
 Names = Annotated[list[str], typer.Argument(help="Models of the catalogue: see `waypost models list`.")]
-Source = Annotated[str, typer.Argument(help="Model of the catalogue, or path of a model folder.")]
-Precision = Annotated[str, typer.Option(help="float32 or int8, of weights that are converted here.")]
 
 FETCHED = ("onnx", "llama", "xllama")
 """Backends whose models come from the catalogue."""
@@ -38,7 +39,7 @@ def pull(names: Names, json: Json = False) -> None:
     for entry in map(catalogue.find, names):
         with _bar() as progress:
             folders[entry.name] = catalogue.pull(entry, progress)
-            if entry.kind != "generator":
+            if entry.kind in TEXT_READERS:
                 _converted(entry.name, progress)
     if json:
         return show.as_json({name: str(folder) for name, folder in folders.items()})
@@ -71,8 +72,8 @@ def list_(json: Json = False) -> None:
         (
             (
                 entry.name,
-                "yes" if catalogue.is_pulled(entry) else "",
-                entry.max_tokens,
+                _here(entry),
+                entry.max_tokens or "",
                 f"{entry.summary} ({entry.license})",
             )
             for entry in entries
@@ -80,24 +81,14 @@ def list_(json: Json = False) -> None:
     )
 
 
-@group.command("measure")
-def measure(source: Source = "all-minilm-l6-v2", precision: Precision = "int8", json: Json = False) -> None:
-    """Measure a model on this machine, and keep the fastest way to batch for workers with `mode = "auto"`."""
-    from services import profile
-    from services.measure import measure as measured
-    from services.onnx import graph, located, run_of
+for _command in (cards.card, measure, cards.versions, cards.aliases):
+    group.command(_command.__name__)(_command)
 
-    folder, facts = located(source)
-    path = graph(folder, facts, precision)
-    with _bar() as progress:
-        found = measured(run_of(path, facts), facts.max_tokens, lambda done, total: progress("measuring", done, total))
-    saved, best = profile.save(path, found), found.best(padding=precision == "float32")
-    if json:
-        return show.as_json({"profile": str(saved), "best": best.name, "plans": found.plans})
-    kinds = tuple(best.texts_per_s)
-    rows = ((plan.name, *(f"{plan.texts_per_s[kind]:.0f}" for kind in kinds)) for plan in found.plans)
-    show.table(f"{facts.name} {precision}: texts per second", ("plan", *(f"{kind} " for kind in kinds)), rows)
-    show.console().print(f'workers with `mode = "auto"` take: {best.name}')
+
+def _here(entry: Entry) -> str:
+    if entry.endpoint:
+        return "hosted"
+    return "yes" if catalogue.is_pulled(entry) else ""
 
 
 @group.command("unload")
@@ -162,6 +153,11 @@ def ready(loaded: Config, may_pull: bool) -> None:
                 _ready(model, may_pull)
     if problems:
         raise CommandError("\n  ".join(["the mesh cannot start", *problems]))
+
+
+def ready_alone(model: Model) -> None:
+    """Sees whether a model is here and can be loaded, and prepares it; nothing is fetched."""
+    _ready(model, may_pull=False)
 
 
 @contextlib.contextmanager

@@ -120,6 +120,7 @@ def _train(job: Job, out: Path, seed: int, json: bool) -> None:
     from rich.progress import MofNCompleteColumn
 
     from services.heads.train import train
+    from waypost.catalogue import lineage
     from waypost.cli import progress
 
     with progress.bar(MofNCompleteColumn()) as bar:
@@ -134,8 +135,10 @@ def _train(job: Job, out: Path, seed: int, json: bool) -> None:
             {f"{precision} as served": embed for precision, embed in forms.items()},
             lambda step: bar.update(task, description=f"{job.spec.name}: {step}"),
         )
+    record = lineage.register(trained.path, lineage.of_head(lineage.run_log(trained.path)))
     if json:
-        return show.as_json({"head": str(trained.path), "card": str(trained.card_path), "log": trained.log})
+        files = {"head": trained.path, "card": trained.card_path, "lineage": record}
+        return show.as_json({name: str(path) for name, path in files.items()} | {"log": trained.log})
     _show(job, trained.path, trained.log)
 
 
@@ -170,8 +173,9 @@ def _show(job: Job, path: Path, log: Mapping[str, Any]) -> None:
     given = path if path.is_absolute() else f"./{path}"
     model = job.source or "hash"
     show.console().print(
-        f'{path}, its card and its run log are written.\nServe it: heads = ["{given}"] under the model {model} of your '
-        "configuration; the path is relative to that file.",
+        f"{path}, its card, its run log and its lineage are written.\n"
+        f'Serve it: heads = ["{given}"] under the model {model} '
+        "of your configuration; the path is relative to that file.",
         markup=False,
     )
 
