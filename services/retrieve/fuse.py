@@ -14,8 +14,8 @@ hardly change with how many documents the searches are asked for.
 Beside it, on the half of each collection that nothing was chosen by (`python -m bench.fusion`): reciprocal ranks
 (Cormack et al. 2009), which most stores use, fall behind the vectors alone, since a rank does not say how much better
 the first is than the second; sums of scaled scores (Bruch et al. 2023, "An Analysis of Fusion Functions for Hybrid
-Retrieval") with four parts in five for the vectors come near. With vectors of hashed words, which know no more than
-words do, words alone are better than any fusion: ask for `QUERY_MODE_BM25` there.
+Retrieval") with four parts in five for the vectors are as good with a good encoder, and clearly worse with vectors of
+hashed words. These know no more than words do: there `QUERY_MODE_BM25` finds as much as any fusion.
 """
 
 from __future__ import annotations
