@@ -91,6 +91,8 @@ class Journal:
         Returns:
             the position of each; none where they could not be kept, which `lost` counts.
         """
+        if not lines:
+            return []
         encoded = [f"{kind}{line}\n".encode() for line in lines]
         data = b"".join(encoded)
         with self._changed:
@@ -99,7 +101,7 @@ class Journal:
                 self.lost += len(lines)
                 return []
             self._changed.notify_all()
-        return [*accumulate(map(len, encoded[:-1]), initial=start)] if encoded else []
+        return [*accumulate(map(len, encoded[:-1]), initial=start)]
 
     def _fits(self, size: int) -> bool:
         return self.reserved + size + sum(segment.size for segment in self._segments) <= self._max_bytes
