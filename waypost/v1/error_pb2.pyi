@@ -39,6 +39,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_INSTANCE_NOT_FOUND: _ClassVar[ErrorReason]
     ERROR_REASON_NAMESPACE_NOT_FOUND: _ClassVar[ErrorReason]
     ERROR_REASON_STORE_FULL: _ClassVar[ErrorReason]
+    ERROR_REASON_LOAD_FAILED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_EMPTY_INPUT: ErrorReason
 ERROR_REASON_TOO_MANY_INPUTS: ErrorReason
@@ -72,3 +73,4 @@ ERROR_REASON_MODEL_PINNED: ErrorReason
 ERROR_REASON_INSTANCE_NOT_FOUND: ErrorReason
 ERROR_REASON_NAMESPACE_NOT_FOUND: ErrorReason
 ERROR_REASON_STORE_FULL: ErrorReason
+ERROR_REASON_LOAD_FAILED: ErrorReason

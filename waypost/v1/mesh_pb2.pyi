@@ -30,6 +30,8 @@ class InstanceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INSTANCE_STATE_DRAINING: _ClassVar[InstanceState]
     INSTANCE_STATE_DOWN: _ClassVar[InstanceState]
     INSTANCE_STATE_EJECTED: _ClassVar[InstanceState]
+    INSTANCE_STATE_ASLEEP: _ClassVar[InstanceState]
+    INSTANCE_STATE_WAKING: _ClassVar[InstanceState]
 
 class BreakerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -60,6 +62,15 @@ class LogLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LOG_LEVEL_INFO: _ClassVar[LogLevel]
     LOG_LEVEL_WARNING: _ClassVar[LogLevel]
     LOG_LEVEL_ERROR: _ClassVar[LogLevel]
+
+class LifeState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LIFE_STATE_UNSPECIFIED: _ClassVar[LifeState]
+    LIFE_STATE_ASLEEP: _ClassVar[LifeState]
+    LIFE_STATE_WAKING: _ClassVar[LifeState]
+    LIFE_STATE_AWAKE: _ClassVar[LifeState]
+    LIFE_STATE_LEAVING: _ClassVar[LifeState]
+    LIFE_STATE_FAILED: _ClassVar[LifeState]
 TASK_UNSPECIFIED: Task
 TASK_EMBED: Task
 TASK_CLASSIFY: Task
@@ -72,6 +83,8 @@ INSTANCE_STATE_READY: InstanceState
 INSTANCE_STATE_DRAINING: InstanceState
 INSTANCE_STATE_DOWN: InstanceState
 INSTANCE_STATE_EJECTED: InstanceState
+INSTANCE_STATE_ASLEEP: InstanceState
+INSTANCE_STATE_WAKING: InstanceState
 BREAKER_STATE_UNSPECIFIED: BreakerState
 BREAKER_STATE_CLOSED: BreakerState
 BREAKER_STATE_HALF_OPEN: BreakerState
@@ -90,6 +103,12 @@ LOG_LEVEL_DEBUG: LogLevel
 LOG_LEVEL_INFO: LogLevel
 LOG_LEVEL_WARNING: LogLevel
 LOG_LEVEL_ERROR: LogLevel
+LIFE_STATE_UNSPECIFIED: LifeState
+LIFE_STATE_ASLEEP: LifeState
+LIFE_STATE_WAKING: LifeState
+LIFE_STATE_AWAKE: LifeState
+LIFE_STATE_LEAVING: LifeState
+LIFE_STATE_FAILED: LifeState
 
 class ModelInfo(_message.Message):
     __slots__ = ("name", "version", "backend", "tasks", "tags", "tier", "dimensions", "max_tokens", "heads", "cost_per_1k_tokens_usd", "quality", "adapters", "cost_per_1k_output_tokens_usd", "slots", "default_max_tokens", "unloaded", "pinned")
@@ -750,3 +769,47 @@ class SetLogLevelResponse(_message.Message):
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
     instances: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, instances: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SuperviseRequest(_message.Message):
+    __slots__ = ("instances",)
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    instances: _containers.RepeatedCompositeFieldContainer[InstanceLife]
+    def __init__(self, instances: _Optional[_Iterable[_Union[InstanceLife, _Mapping]]] = ...) -> None: ...
+
+class InstanceLife(_message.Message):
+    __slots__ = ("address", "state", "described", "start", "memory_bytes", "error")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIBED_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    state: LifeState
+    described: DescribeInstanceResponse
+    start: _duration_pb2.Duration
+    memory_bytes: int
+    error: str
+    def __init__(self, address: _Optional[str] = ..., state: _Optional[_Union[LifeState, str]] = ..., described: _Optional[_Union[DescribeInstanceResponse, _Mapping]] = ..., start: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., memory_bytes: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
+
+class SuperviseResponse(_message.Message):
+    __slots__ = ("instances",)
+    INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    instances: _containers.RepeatedCompositeFieldContainer[InstanceDemand]
+    def __init__(self, instances: _Optional[_Iterable[_Union[InstanceDemand, _Mapping]]] = ...) -> None: ...
+
+class InstanceDemand(_message.Message):
+    __slots__ = ("address", "waiting", "in_flight", "calls", "last_call", "pinned")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    LAST_CALL_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    waiting: int
+    in_flight: int
+    calls: int
+    last_call: _timestamp_pb2.Timestamp
+    pinned: bool
+    def __init__(self, address: _Optional[str] = ..., waiting: _Optional[int] = ..., in_flight: _Optional[int] = ..., calls: _Optional[int] = ..., last_call: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: _Optional[bool] = ...) -> None: ...

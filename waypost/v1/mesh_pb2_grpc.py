@@ -140,6 +140,11 @@ class MeshServiceStub:
                 request_serializer=waypost_dot_v1_dot_mesh__pb2.SetLogLevelRequest.SerializeToString,
                 response_deserializer=waypost_dot_v1_dot_mesh__pb2.SetLogLevelResponse.FromString,
                 _registered_method=True)
+        self.Supervise = channel.stream_stream(
+                '/waypost.v1.MeshService/Supervise',
+                request_serializer=waypost_dot_v1_dot_mesh__pb2.SuperviseRequest.SerializeToString,
+                response_deserializer=waypost_dot_v1_dot_mesh__pb2.SuperviseResponse.FromString,
+                _registered_method=True)
 
 
 class MeshServiceServicer:
@@ -295,6 +300,15 @@ class MeshServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Supervise(self, request_iterator, context):
+        """For whoever starts and ends a router's instances: it says which of them are asleep, and hears which are wanted.
+        Calls for an instance that is asleep wait until it is there.  One supervises at a time, the last who came; when it
+        leaves, nothing is waited for any more.  A router's only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MeshServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -402,6 +416,11 @@ def add_MeshServiceServicer_to_server(servicer, server):
                     servicer.SetLogLevel,
                     request_deserializer=waypost_dot_v1_dot_mesh__pb2.SetLogLevelRequest.FromString,
                     response_serializer=waypost_dot_v1_dot_mesh__pb2.SetLogLevelResponse.SerializeToString,
+            ),
+            'Supervise': grpc.stream_stream_rpc_method_handler(
+                    servicer.Supervise,
+                    request_deserializer=waypost_dot_v1_dot_mesh__pb2.SuperviseRequest.FromString,
+                    response_serializer=waypost_dot_v1_dot_mesh__pb2.SuperviseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -972,6 +991,33 @@ class MeshService:
             '/waypost.v1.MeshService/SetLogLevel',
             waypost_dot_v1_dot_mesh__pb2.SetLogLevelRequest.SerializeToString,
             waypost_dot_v1_dot_mesh__pb2.SetLogLevelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Supervise(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/waypost.v1.MeshService/Supervise',
+            waypost_dot_v1_dot_mesh__pb2.SuperviseRequest.SerializeToString,
+            waypost_dot_v1_dot_mesh__pb2.SuperviseResponse.FromString,
             options,
             channel_credentials,
             insecure,

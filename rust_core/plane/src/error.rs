@@ -95,6 +95,8 @@ pub enum Error {
     NamespaceNotFound { namespace: String },
     #[error("the documents' store may take {limit} bytes and has no more room: delete some, or raise its limit")]
     StoreFull { limit: u64 },
+    #[error("model {model:?} is loaded when it is wanted, and instance {instance:?} could not be started: {why}")]
+    LoadFailed { model: String, instance: String, why: String, retry_after: Duration },
     #[error("{method} is in the contract but this build does not answer it")]
     NotImplemented { method: String },
 }
@@ -179,6 +181,9 @@ impl Error {
                 (Code::NotFound, R::NamespaceNotFound, vec![("namespace", namespace.clone())])
             }
             E::StoreFull { limit } => (Code::ResourceExhausted, R::StoreFull, vec![("limit", limit.to_string())]),
+            E::LoadFailed { model, instance, .. } => {
+                (Code::Unavailable, R::LoadFailed, vec![("model", model.clone()), ("instance", instance.clone())])
+            }
             E::NotImplemented { method } => (Code::Unimplemented, R::NotImplemented, vec![("method", method.clone())]),
         }
     }
@@ -200,6 +205,7 @@ impl Error {
             Self::NoInstance { retry_after, .. } | Self::QueueFull { retry_after, .. } => Some(*retry_after),
             Self::RateLimited { retry_after, .. } | Self::ProviderFailed { retry_after, .. } => Some(*retry_after),
             Self::RateExceeded { retry_after, .. } | Self::LedgerUnreachable { retry_after, .. } => Some(*retry_after),
+            Self::LoadFailed { retry_after, .. } => Some(*retry_after),
             Self::TenantFull { retry_after, .. } | Self::StoreUnreachable { retry_after, .. } => Some(*retry_after),
             Self::Draining { .. } | Self::InstanceLost { .. } => Some(RETRY_PAUSE),
             Self::Unbilled(error) => error.retry_after(),

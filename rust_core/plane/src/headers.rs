@@ -32,3 +32,5 @@ pub const ANSWER_ID: &str = "waypost-request-id";
 pub const GUARD: &str = "waypost-guard";
 /// In a reply's trailers: how good the answer was found, 0 to 1.
 pub const QUALITY: &str = "waypost-quality";
+/// Seconds that the call waited for an instance to be started.
+pub const WAITED: &str = "waypost-waited";

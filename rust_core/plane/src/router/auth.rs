@@ -64,7 +64,7 @@ impl From<Role> for v1::Role {
 }
 
 /// What a call takes: those that are not here take [`Role::Infer`].
-const TAKES: [(&str, Role); 22] = [
+const TAKES: [(&str, Role); 23] = [
     ("/waypost.v1.MeshService/ListInstances", Role::Operate),
     ("/waypost.v1.MeshService/ListRollouts", Role::Operate),
     ("/waypost.v1.MeshService/SetRollout", Role::Operate),
@@ -78,6 +78,7 @@ const TAKES: [(&str, Role); 22] = [
     ("/waypost.v1.MeshService/PinModel", Role::Operate),
     ("/waypost.v1.MeshService/SetWeights", Role::Operate),
     ("/waypost.v1.MeshService/SetLogLevel", Role::Operate),
+    ("/waypost.v1.MeshService/Supervise", Role::Operate),
     ("/waypost.v1.MeshService/CreateToken", Role::Admin),
     ("/waypost.v1.MeshService/ListTokens", Role::Admin),
     ("/waypost.v1.MeshService/RevokeToken", Role::Admin),

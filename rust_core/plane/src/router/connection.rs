@@ -72,7 +72,7 @@ impl Keeper {
             let _ = self.connected(&mut pause).await;
             self.lost();
             tokio::select! {
-                () = sleep(pause.next()) => {}
+                () = self.instance.worth_a_try(pause.next()) => {}
                 () = self.stop.cancelled() => {}
             }
         }

@@ -5,7 +5,10 @@
 //! hedge is a second attempt that does not wait for the first to fail: whichever answers well wins, the other is
 //! cancelled.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use bytes::Bytes;
 use futures::future::{Either, select};
@@ -18,6 +21,7 @@ use super::{
     delivery::{Answer, Delivery, Parcel},
     events::Tried,
     instance::Instance,
+    life::Waiting,
     methods::Shape,
     models::{RETRY_PAUSE, Wanted},
     money::{Price, Spending, Tokens},
@@ -28,7 +32,11 @@ use super::{
     reply::{Broken, Reply},
     style,
 };
-use crate::{error::Error, headers, proto::v1::ModelInfo};
+use crate::{
+    error::Error,
+    headers,
+    proto::v1::{LifeState, ModelInfo},
+};
 
 /// How a hop ended.
 pub struct Ended {
@@ -51,9 +59,9 @@ impl Call {
         self.plane.budget.deposit();
         let parcel = self.parcel(hop, wanted, message);
         let mut tried: Vec<Arc<Instance>> = Vec::new();
-        let mut picked = match self.plane.chooser.pick(&hop.model, wanted, &tried, self.deadline) {
+        let mut picked = match self.pick_first(&hop.model, wanted).await {
             Ok(picked) => picked,
-            Err(why) => return Ended::refused(unpicked(&hop.model, why)),
+            Err(error) => return Ended::refused(error),
         };
         loop {
             tried.push(picked.attempt.replica.instance.clone());
@@ -76,6 +84,39 @@ impl Call {
                 None => return self.ended(&hop.model, reply, outcome),
             }
         }
+    }
+
+    /// A replica that is there, or one that is asleep once it is there.
+    async fn pick_first(&mut self, model: &Model, wanted: &Wanted) -> Result<Picked, Error> {
+        let mut since = None;
+        loop {
+            let mut news = self.plane.registry.news();
+            let snapshot = self.plane.registry.snapshot();
+            let known = snapshot.model(&model.name).map_or(model, |known| known);
+            match self.plane.chooser.pick(known, wanted, &[], self.deadline) {
+                Ok(picked) => {
+                    self.signature.waited = since.map(|since: Instant| since.elapsed()).or(self.signature.waited);
+                    return Ok(picked);
+                }
+                Err(NoPick::None) => {}
+                Err(why) => return Err(unpicked(model, why)),
+            }
+            let _waiting = self.wait_for(known, wanted)?;
+            since.get_or_insert_with(Instant::now);
+            // Fails only where the registry is gone, and the router with it.
+            let _ = news.changed().await;
+        }
+    }
+
+    /// Has an instance started that is asleep, and counts as one who waits for it.
+    fn wait_for(&self, model: &Model, wanted: &Wanted) -> Result<Waiting, Error> {
+        let asleep = wanted.met_by(&model.replicas).find(|replica| replica.instance.is_awaited());
+        let Some(replica) = asleep else { return Err(unstarted(model, wanted)) };
+        let (waiting, is_first) = replica.instance.life.wait(self.plane.config.limits.max_waiting)?;
+        if is_first {
+            self.plane.bell.ring();
+        }
+        Ok(waiting)
     }
 
     fn stream(&mut self, delivery: Delivery, streamed: super::stream::Streamed) -> Ended {
@@ -120,6 +161,7 @@ impl Call {
         let Picked { attempt, link, reason, candidates } = picked;
         let replica = attempt.replica.clone();
         let spending = self.reserve(wanted, &replica.served.info).await?;
+        replica.instance.life.called(SystemTime::now());
         self.signature.attempts += 1;
         self.signature.replica_reason = reason.name();
         let span = self.record().child();
@@ -312,6 +354,18 @@ async fn better(
     match &done.1 {
         Ok(Answer::Whole(reply)) if reply.code() == Code::Ok => done,
         _ => other.await,
+    }
+}
+
+/// Why nobody is waited for.
+fn unstarted(model: &Model, wanted: &Wanted) -> Error {
+    let failed = wanted.met_by(&model.replicas).find(|replica| replica.instance.life.state() == LifeState::Failed);
+    let Some(replica) = failed else { return unpicked(model, NoPick::None) };
+    Error::LoadFailed {
+        model: model.name.to_string(),
+        instance: replica.served.instance.to_string(),
+        why: replica.instance.life.told().error,
+        retry_after: RETRY_PAUSE,
     }
 }
 

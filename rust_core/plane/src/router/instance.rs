@@ -10,15 +10,19 @@ use std::{
 
 use http::HeaderValue;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use waypost_decide::stats::{Serving, Stats};
 
 use super::{
     config::RouterConfig,
+    life::Life,
     link::{self, Control, Link},
 };
 use crate::{
     address::Address,
-    proto::v1::{self, DescribeInstanceResponse, InstanceState, ModelInfo, mesh_service_client::MeshServiceClient},
+    proto::v1::{
+        self, DescribeInstanceResponse, InstanceState, LifeState, ModelInfo, mesh_service_client::MeshServiceClient,
+    },
 };
 
 /// One worker.
@@ -28,10 +32,14 @@ pub struct Instance {
     pub address: Address,
     /// How it fares.
     pub stats: Mutex<Stats>,
+    /// How it lives, where somebody starts it when it is wanted.
+    pub life: Life,
     state: AtomicU8,
     /// An operator took it out of the choice.
     drained: AtomicBool,
     links: Mutex<Links>,
+    /// It may be there now.
+    nudged: Notify,
     described: Mutex<Option<Arc<Described>>>,
 }
 
@@ -84,9 +92,11 @@ impl Instance {
         Self {
             address,
             stats: Mutex::new(Stats::new(&config.stats())),
+            life: Life::default(),
             state: AtomicU8::new(InstanceState::Starting as u8),
             drained: AtomicBool::new(false),
             links: Mutex::new(Links { open: vec![None; config.connections.max(1)], turn: 0 }),
+            nudged: Notify::new(),
             described: Mutex::new(None),
         }
     }
@@ -95,7 +105,12 @@ impl Instance {
     pub fn state(&self) -> InstanceState {
         let state = i32::from(self.state.load(Ordering::Acquire));
         match InstanceState::try_from(state).unwrap_or(InstanceState::Unspecified) {
-            InstanceState::Ready if self.is_drained() => InstanceState::Draining,
+            InstanceState::Ready if self.is_drained() || self.life.is_leaving() => InstanceState::Draining,
+            away @ (InstanceState::Starting | InstanceState::Down) => match self.life.state() {
+                LifeState::Asleep => InstanceState::Asleep,
+                LifeState::Waking | LifeState::Leaving => InstanceState::Waking,
+                _ => away,
+            },
             state => state,
         }
     }
@@ -119,6 +134,16 @@ impl Instance {
         self.state() == InstanceState::Ready
     }
 
+    /// Whether it is not there and would be, were it wanted.
+    pub fn is_wakeable(&self) -> bool {
+        self.life.can_wake() && !self.is_drained()
+    }
+
+    /// Whether calls for it may wait until it is there.
+    pub fn is_awaited(&self) -> bool {
+        self.life.is_awaited() && !self.is_drained()
+    }
+
     /// Returns whether that was news.
     pub fn set_state(&self, state: InstanceState, now: Duration) -> bool {
         let before = self.state.swap(state as u8, Ordering::AcqRel);
@@ -131,6 +156,21 @@ impl Instance {
             _ => {}
         }
         true
+    }
+
+    /// Connecting is worth a try.
+    pub fn nudge(&self) {
+        self.nudged.notify_waiters();
+    }
+
+    /// Returns when connecting may be worth a try: after `pause`, or as soon as somebody says so.
+    pub async fn worth_a_try(&self, pause: Duration) {
+        let nudged = self.nudged.notified();
+        match self.life.state() {
+            LifeState::Asleep => nudged.await,
+            // Whether it was too early does not matter: the next try comes soon.
+            _ => drop(tokio::time::timeout(pause, nudged).await),
+        }
     }
 
     /// A connection for a call.

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use waypost_decide::{breaker, sequential::Sums};
 use waypost_store::{Money, Month, StoreError};
 
@@ -22,6 +22,7 @@ use super::{
     registry::Model,
     rollouts::{self, Published, Rollout, State},
     status,
+    supervise::{self, Demands},
     tokens::Wish,
 };
 use crate::{
@@ -230,6 +231,12 @@ impl MeshService for Mesh {
     ) -> Result<Response<v1::SetWeightsResponse>, Status> {
         let weights = self.0.set_weights(by(&request, SET_WEIGHTS)?, request.get_ref().weights)?;
         Ok(Response::new(v1::SetWeightsResponse { weights: Some(weights) }))
+    }
+
+    type SuperviseStream = Demands;
+
+    async fn supervise(&self, request: Request<Streaming<v1::SuperviseRequest>>) -> Result<Response<Demands>, Status> {
+        Ok(Response::new(supervise::supervise(self.0.clone(), request.into_inner())))
     }
 
     async fn set_log_level(

@@ -58,6 +58,7 @@ mod hops;
 mod inbound;
 mod instance;
 mod judge;
+mod life;
 mod link;
 mod mesh;
 pub(crate) mod methods;
@@ -85,6 +86,7 @@ mod spans;
 mod status;
 mod stream;
 mod style;
+mod supervise;
 mod tenants;
 mod tokens;
 
@@ -99,6 +101,7 @@ use features::Reader;
 use feedback::Feedback;
 use history::History;
 use judge::Judge;
+use life::Bell;
 use metrics::Metrics;
 pub(crate) use metrics::task_name;
 use money::Purse;
@@ -111,6 +114,7 @@ use rollouts::{Rollout, Rollouts, Shadow};
 use routes::Routes;
 use semantic::Semantic;
 use service::RouterService;
+use supervise::Supervision;
 use tenants::{Tenant, Tenants};
 use tokens::Tokens;
 
@@ -147,6 +151,9 @@ pub struct Plane {
     /// Conversations that would never end by themselves end by this.
     leaving: CancellationToken,
     events: Events,
+    /// Rings when somebody begins to wait for an instance.
+    bell: Bell,
+    supervision: Supervision,
     metrics: Arc<Metrics>,
     history: History,
     levels: Levels,
@@ -184,6 +191,8 @@ impl Plane {
             feedback: Feedback::default(),
             names: Names::default(),
             events: Events::new(config.limits.event_ring),
+            bell: Bell::default(),
+            supervision: Supervision::default(),
             metrics: Arc::new(Metrics::new(config.telemetry.metrics)),
             history: History::default(),
             levels: Levels::new(config.telemetry.level()),

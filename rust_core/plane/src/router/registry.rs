@@ -10,7 +10,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     config::RouterConfig,
     connection::Keeper,
     instance::{Instance, Served},
+    life::Told,
     methods::METHODS,
     models,
 };
@@ -102,6 +103,8 @@ pub struct Registry {
     clock: Clock,
     members: Mutex<Members>,
     snapshot: RwLock<Arc<Snapshot>>,
+    /// Counts what calls that wait may have waited for.
+    news: watch::Sender<u64>,
     tasks: TaskTracker,
     runtime: Handle,
 }
@@ -135,6 +138,7 @@ impl Registry {
             clock,
             members: Mutex::default(),
             snapshot: RwLock::default(),
+            news: watch::Sender::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
         }
@@ -170,6 +174,25 @@ impl Registry {
             self.tasks.spawn_on(keeper.keep(), &self.runtime);
         }
         Member { instance, stop }
+    }
+
+    /// Tells when an instance has come or gone, from now on.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// A supervisor has spoken of some instances; of those it left out nobody says anything any more.
+    pub fn supervised(&self, lives: &HashMap<Address, (Told, Option<DescribeInstanceResponse>)>) {
+        for instance in self.instances() {
+            let (told, described) = lives.get(&instance.address).cloned().unwrap_or_default();
+            if let Some(described) = described.filter(|_| instance.described().is_none()) {
+                instance.describe(described);
+            }
+            if instance.life.tell(told) {
+                instance.nudge();
+            }
+        }
+        self.refresh(&mut self.members.lock());
     }
 
     /// An instance has told what it serves.
@@ -266,6 +289,7 @@ impl Registry {
 
     /// Tells health what is offered now, and takes back what no instance has any more.
     fn report(&self, members: &mut Members) {
+        self.news.send_modify(|count| *count += 1);
         if members.closed {
             return;
         }
@@ -280,13 +304,14 @@ impl Registry {
     }
 }
 
-/// Health names and whether a ready instance stands behind each.
+/// Health names and whether an instance stands behind each that answers, if need be once it runs.
 fn offered(snapshot: &Snapshot) -> HashMap<String, bool> {
     let mut offered = HashMap::from([(String::new(), false), ("waypost.v1.MeshService".to_string(), true)]);
     offered.extend(METHODS.iter().map(|method| (method.service.to_string(), false)));
     offered.extend(snapshot.unloaded.iter().map(|model| (model_name(&model.name), false)));
     for model in &snapshot.models {
-        let ready = || model.replicas.iter().filter(|replica| replica.instance.is_ready());
+        let ready =
+            || model.replicas.iter().filter(|replica| replica.instance.is_ready() || replica.instance.is_wakeable());
         offered.insert(model_name(&model.name), ready().next().is_some());
         for method in METHODS.iter().filter(|method| ready().any(|replica| replica.served.does(method.task))) {
             offered.insert(method.service.to_string(), true);

@@ -1,6 +1,6 @@
 //! What the trailers tell the client about its answer: where it comes from, why, and what it cost.
 
-use std::{borrow::Cow, fmt::Write, sync::Arc};
+use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -32,6 +32,8 @@ pub struct Signature {
     pub cache: Option<&'static str>,
     /// What the guard remarked.
     pub guard: Option<(String, f32)>,
+    /// Until an instance that was asleep was there.
+    pub waited: Option<Duration>,
     /// How good the answer was found.
     pub quality: Option<f64>,
 }
@@ -75,6 +77,9 @@ impl Signature {
         }
         if let Some((label, score)) = &self.guard {
             put(meta, headers::GUARD, &format!("{label} {score:.2}"));
+        }
+        if let Some(waited) = self.waited {
+            put(meta, headers::WAITED, &format!("{:.3}", waited.as_secs_f64()));
         }
         if let Some(quality) = self.quality {
             put(meta, headers::QUALITY, &format!("{quality:.3}"));

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use tonic::{Request, Response, Status};
+use futures::stream::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
 use waypost_decide::admit::Limit;
 
 use super::shell::{SharedShell, Shell};
@@ -143,6 +144,15 @@ impl MeshService for Mesh {
 
     async fn set_weights(&self, _: Request<v1::SetWeightsRequest>) -> Result<Response<v1::SetWeightsResponse>, Status> {
         Err(of_the_router("SetWeights"))
+    }
+
+    type SuperviseStream = BoxStream<'static, Result<v1::SuperviseResponse, Status>>;
+
+    async fn supervise(
+        &self,
+        _: Request<Streaming<v1::SuperviseRequest>>,
+    ) -> Result<Response<Self::SuperviseStream>, Status> {
+        Err(of_the_router("Supervise"))
     }
 
     async fn set_log_level(

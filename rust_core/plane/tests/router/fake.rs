@@ -345,6 +345,15 @@ impl mesh_service_server::MeshService for Worker {
         Err(Status::unimplemented("a worker's"))
     }
 
+    type SuperviseStream = futures::stream::BoxStream<'static, Result<v1::SuperviseResponse, Status>>;
+
+    async fn supervise(
+        &self,
+        _: Request<tonic::Streaming<v1::SuperviseRequest>>,
+    ) -> Result<Response<Self::SuperviseStream>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn set_log_level(
         &self,
         _: Request<v1::SetLogLevelRequest>,

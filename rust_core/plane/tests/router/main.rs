@@ -13,3 +13,4 @@ mod operate;
 mod receiver;
 mod stream;
 mod traces;
+mod waking;

@@ -162,13 +162,21 @@ pub struct Limits {
     pub max_in_flight: usize,
     /// Calls at one instance's model; 0: three times the slots it tells, where it tells any.
     pub instance_in_flight: u32,
+    /// Calls that wait for one instance to be started.
+    pub max_waiting: u32,
     /// Decision events kept until somebody reads them; beyond it they are counted and lost.
     pub event_ring: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_receive_bytes: 32 << 20, max_in_flight: 4096, instance_in_flight: 0, event_ring: 65_536 }
+        Self {
+            max_receive_bytes: 32 << 20,
+            max_in_flight: 4096,
+            instance_in_flight: 0,
+            max_waiting: 256,
+            event_ring: 65_536,
+        }
     }
 }
 
