@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--chosen", action="store_true", help="the half that methods are chosen by")
-    asked = parser.parse_args()
+    asked, _ = parser.parse_known_args()
     collections = [judged.shipped(), *(judged.public(asked.data) if asked.data else [])]
     for name, encode in (("MiniLM int8", open_encoder(precision="int8")), ("hashed words", _hashed)):
         for collection in collections:
