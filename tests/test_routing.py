@@ -26,6 +26,7 @@ SAID = {
     "waypost-cache": "miss",
     "waypost-guard": "jailbreak 0.97",
     "waypost-quality": "0.812",
+    "waypost-waited": "1.250",
 }
 READ = Routing(
     request_id="7f3c",
@@ -40,6 +41,7 @@ READ = Routing(
     cache="miss",
     guard="jailbreak 0.97",
     quality=0.812,
+    waited=1.25,
 )
 
 

@@ -23,6 +23,7 @@ def routing(trailers: Iterable[tuple[str, Any]] | None) -> Routing:
         said.get("waypost-cache", ""),
         said.get("waypost-guard", ""),
         _number(said.get("waypost-quality")),
+        _number(said.get("waypost-waited")),
     )
 
 

@@ -57,6 +57,7 @@ class Routing:
         cache: "hit", "near" (kept for a prompt that means the same) or "miss"; empty where it may not be kept.
         guard: label and score of what the guard remarked.
         quality: how good the answer was found, 0 to 1; None where it was not judged.
+        waited: seconds until an instance that was asleep was there; None where none was.
     """
 
     request_id: str = ""
@@ -71,6 +72,7 @@ class Routing:
     cache: str = ""
     guard: str = ""
     quality: float | None = None
+    waited: float | None = None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,15 @@ WIDE = 110
 FIGURES = 5
 """Lines of the figures on the left."""
 
-STATES = {"ready": "green", "starting": "yellow", "draining": "yellow", "ejected": "red", "down": "bold red"}
+STATES = {
+    "ready": "green",
+    "starting": "yellow",
+    "draining": "yellow",
+    "ejected": "red",
+    "down": "bold red",
+    "asleep": "blue",
+    "waking": "yellow",
+}
 
 
 def failed(point: HistoryPoint | InstancePoint) -> float:

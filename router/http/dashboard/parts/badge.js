@@ -11,6 +11,8 @@ const LOOKS = {
   drained: ["warn", "drain"],
   down: ["bad", "cross"],
   ejected: ["bad", "eject"],
+  asleep: ["calm", "clock"],
+  waking: ["calm", "clock"],
   running: ["calm", "play"],
   promoted: ["good", "check"],
   rolled_back: ["bad", "cross"],
