@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Without what reads pictures and sounds.
 LLAMA := -DLLAVA_BUILD=OFF
-CRATES := -p waypost-text -p waypost-decide -p waypost-sim -p waypost-sample -p waypost-store -p waypost-plane
+CRATES := -p waypost-text -p waypost-decide -p waypost-sim -p waypost-sample -p waypost-store -p waypost-retrieve -p waypost-plane
 # What tests run beside Waypost; Debian's packages are called as the programs are.
 PROGRAMS := redis-server prometheus chromium
 # A package with a service does not start it here.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Desk",
+    "Documents",
     "Engine",
     "Errand",
     "Inbox",
@@ -25,6 +26,7 @@ __all__ = [
     "load",
     "pair_keys",
     "redact",
+    "snippets",
     "version",
     "word_keys",
 ]
@@ -45,6 +47,12 @@ def word_keys(text: str) -> NDArray[np.uint64]:
 
 def pair_keys(text: str) -> NDArray[np.uint64]:
     """64-bit keys of the pairs of neighbouring words, as a head's coverage is judged by."""
+
+def snippets(text: str, query: str, count: int, max_chars: int) -> list[tuple[int, int]]:
+    """Passages of the text that suit the query, as ranges of characters that do not overlap, best first.
+
+    Whole sentences where they fit into `max_chars`.  Where no word of the query occurs: the beginning alone.
+    """
 
 def redact(text: str) -> tuple[str, dict[str, int]]:
     """The text with personal data and secrets replaced by their kind, as in `[EMAIL]`, and how many of each.
@@ -90,6 +98,102 @@ class LinearHead:
         self, vectors: NDArray[np.float32] | None, texts: Sequence[str]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities `[n, labels]` and free energies `[n]`."""
+
+_Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+_Kept = tuple[int, str, str, str, float | None, NDArray[np.float32] | None]
+
+@final
+class Documents:
+    """The embedded store of documents: one SQLite file, searched in memory.
+
+    Every method may be called from several threads, and lets go of the GIL.  Times are seconds since 1970, filters the
+    JSON of `services.retrieve.filters.as_json`.  A document that is stored or replaced gets a new row number, which is
+    never used again.  Raises ValueError for what cannot be meant, OSError where the database fails.
+    """
+
+    def __new__(cls, path: str | PathLike[str], *, max_bytes: int) -> Documents:
+        """Opens or makes it.  Raises OSError where it is in use by another process."""
+
+    def upsert(
+        self,
+        tenant: str,
+        name: str,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        metadata: Sequence[str],
+        vectors: NDArray[np.float32] | None,
+        expires: Sequence[float | None],
+        now: float,
+    ) -> tuple[int, int]:
+        """Stores documents, all or none; on disk when it returns.  How many were added and how many replaced.
+
+        Of several with one id the last counts.  Raises MemoryError where they would take more than `max_bytes`.
+        """
+
+    def delete(self, tenant: str, name: str, ids: Sequence[str] | None, filter: str | None, now: float) -> int:
+        """Removes documents by id or filter; with neither, the namespace.  How many that had not expired."""
+
+    def dense(
+        self,
+        tenant: str,
+        name: str,
+        vectors: NDArray[np.float32],
+        limit: int,
+        filter: str | None,
+        now: float,
+        beyond: int = 0,
+    ) -> list[_Found]:
+        """For each vector the rows (larger than `beyond`) with the largest cosine, exactly, best first."""
+
+    def count(self, tenant: str, name: str, filter: str | None, now: float, beyond: int = 0) -> int:
+        """How many documents a search would look at."""
+
+    def keep(
+        self, tenant: str, name: str, rows: NDArray[np.int64], filter: str | None, now: float
+    ) -> NDArray[np.bool_]:
+        """Which of the rows, flattened, a search would look at."""
+
+    def words(
+        self, tenant: str, name: str, texts: Sequence[str], limit: int, filter: str | None, now: float
+    ) -> list[_Found]:
+        """For each text the rows that share words with it, by BM25, best first."""
+
+    def fetch(self, tenant: str, name: str, rows: Sequence[int], with_vector: bool) -> list[_Kept]:
+        """(row, id, text, metadata, expires, vector) of each row that is still there."""
+
+    def get(self, tenant: str, name: str, ids: Sequence[str], with_vector: bool, now: float) -> list[_Kept]:
+        """The same by id, in the order of `ids`."""
+
+    def page(self, tenant: str, name: str, after: str, limit: int, filter: str | None, now: float) -> list[_Kept]:
+        """The same of the first documents whose id comes after `after`, by bytes; without vectors."""
+
+    def set_retention(self, tenant: str, name: str, seconds: float | None) -> None:
+        """Makes a namespace, or changes it; None: documents are kept for good."""
+
+    def names(self, tenant: str) -> list[str]:
+        """The tenant's namespaces in order."""
+
+    def spaces(self) -> list[tuple[str, str]]:
+        """All namespaces: (tenant, name)."""
+
+    def figures(self, tenant: str, name: str, now: float) -> dict[str, Any] | None:
+        """None: there is no such namespace.
+
+        Keys: retention (seconds or None), documents, dimensions, disk_bytes, memory_bytes, last_row, indexed (documents
+        of rows that the graph has), graph ((file, row) or None).
+        """
+
+    def vectors(self, tenant: str, name: str, after: int, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The first rows after `after`, ascending, and their vectors."""
+
+    def set_graph(self, tenant: str, name: str, file: str | None, row: int) -> None:
+        """Notes which file indexes the rows up to `row`; None: there is none."""
+
+    def sweep(self, now: float) -> int:
+        """Removes what has expired, how many; afterwards nothing that was removed is left in any file."""
+
+    def close(self) -> None:
+        """Lets go of the file when the calls under way have ended; others raise ValueError."""
 
 @final
 class Worker:

@@ -4,6 +4,7 @@
 //! waits or computes for long releases the GIL.
 
 mod canary;
+mod documents;
 mod features;
 mod generate;
 mod load;
@@ -20,6 +21,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::canary::{canary_traffic, judge_canary};
+    #[pymodule_export]
+    use super::documents::{Documents, snippets};
     #[pymodule_export]
     use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, pair_keys, word_keys};
     #[pymodule_export]

@@ -18,6 +18,7 @@ pub mod cues;
 pub mod fuse;
 pub mod hash;
 pub mod head;
+pub mod passages;
 pub mod redact;
 pub mod tokenize;
 
@@ -25,4 +26,6 @@ pub use bm25::DocumentFrequencies;
 pub use file::FileError;
 pub use fuse::fuse;
 pub use head::{LinearHead, Scores};
+pub use passages::passages;
+pub use pieces::words;
 pub use tokenize::{Encoding, Tokenizer, Truncation};

@@ -45,9 +45,14 @@ pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
+/// The words of a text as they are written, an ideograph being one.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    pieces(text).filter(Piece::is_word).map(|piece| piece.text)
+}
+
 /// The words of a text in lower case, an ideograph being one.
 pub(crate) fn lower_words(text: &str) -> Vec<String> {
-    pieces(text).filter(Piece::is_word).map(|piece| piece.text.to_lowercase()).collect()
+    words(text).map(str::to_lowercase).collect()
 }
 
 /// The first `bytes` of a text, less a character that would be cut.

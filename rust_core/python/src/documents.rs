@@ -1,0 +1,325 @@
+//! The embedded store of documents; times are seconds since 1970.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use numpy::{
+    PyArray1, PyArray2, PyReadonlyArray2, PyReadonlyArrayDyn, PyUntypedArrayMethods,
+    ndarray::{Array2, ArrayView2},
+};
+use pyo3::{
+    exceptions::{PyMemoryError, PyOSError, PyValueError},
+    prelude::*,
+    types::PyDict,
+};
+use waypost_retrieve::{
+    Entry, Error, Filter, Found, Graph, Kept, Millis, OpenError, Question, SpaceName, Stored, Which,
+};
+
+type FoundArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>);
+type KeptTuple<'py> = (i64, String, String, String, Option<f64>, Option<Bound<'py, PyArray1<f32>>>);
+
+/// A store in one file; thread-safe, and every call lets go of the GIL.
+#[pyclass(module = "waypost._core", frozen)]
+pub struct Documents(Mutex<Option<Arc<waypost_retrieve::Documents>>>);
+
+impl Documents {
+    /// Has work done without the GIL.
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&waypost_retrieve::Documents) -> Result<T, Error> + Send,
+    ) -> PyResult<T> {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let store = open.ok_or_else(|| PyValueError::new_err("the store is closed"))?;
+        py.detach(|| work(&store)).map_err(told)
+    }
+}
+
+#[pymethods]
+impl Documents {
+    #[new]
+    #[pyo3(signature = (path, *, max_bytes))]
+    fn new(py: Python<'_>, path: PathBuf, max_bytes: u64) -> PyResult<Self> {
+        let open = py.detach(|| waypost_retrieve::Documents::open(&path, max_bytes));
+        let store = open.map_err(|error| PyOSError::new_err(opening(&path, &error)))?;
+        Ok(Self(Mutex::new(Some(Arc::new(store)))))
+    }
+
+    #[allow(clippy::too_many_arguments)] // columns of the documents
+    fn upsert(
+        &self,
+        py: Python<'_>,
+        tenant: &str,
+        name: &str,
+        ids: Vec<String>,
+        texts: Vec<String>,
+        metadata: Vec<String>,
+        vectors: Option<PyReadonlyArray2<'_, f32>>,
+        expires: Vec<Option<f64>>,
+        now: f64,
+    ) -> PyResult<(usize, usize)> {
+        let given = vectors.as_ref().map_or(ids.len(), |it| it.shape()[0]);
+        if [texts.len(), metadata.len(), expires.len(), given] != [ids.len(); 4] {
+            return Err(PyValueError::new_err("ids, texts, metadata, vectors and expires differ in length"));
+        }
+        let vectors = vectors.as_ref().map(|it| it.as_array());
+        let rows = vectors.as_ref().map(|it| it.as_standard_layout());
+        let width = rows.as_ref().map_or(0, |it| it.ncols());
+        let vectors = rows.as_ref().and_then(|it| it.as_slice()).unwrap_or(&[]);
+        let mut entries = Vec::with_capacity(ids.len());
+        for (index, id) in ids.iter().enumerate() {
+            let (text, metadata) = (&texts[index], &metadata[index]);
+            let vector = &vectors[index * width..(index + 1) * width];
+            entries.push(Entry { id, text, metadata, vector, expires: expires[index].map(millis).transpose()? });
+        }
+        let now = millis(now)?;
+        let Stored { added, replaced } = self.ask(py, |it| it.upsert(SpaceName { tenant, name }, &entries, now))?;
+        Ok((added, replaced))
+    }
+
+    fn delete(
+        &self,
+        py: Python<'_>,
+        tenant: &str,
+        name: &str,
+        ids: Option<Vec<String>>,
+        filter: Option<&str>,
+        now: f64,
+    ) -> PyResult<u64> {
+        let (filter, now) = (read(filter)?, millis(now)?);
+        let ids: Option<Vec<&str>> = ids.as_ref().map(|ids| ids.iter().map(String::as_str).collect());
+        let which = match (&ids, &filter) {
+            (Some(ids), None) => Which::Ids(ids),
+            (None, Some(filter)) => Which::Passing(filter),
+            (None, None) => Which::All,
+            (Some(_), Some(_)) => return Err(PyValueError::new_err("ids and filter: say one of both")),
+        };
+        self.ask(py, |it| it.delete(SpaceName { tenant, name }, which, now))
+    }
+
+    #[pyo3(signature = (tenant, name, vectors, limit, filter, now, beyond=0))]
+    #[allow(clippy::too_many_arguments)] // one question
+    fn dense<'py>(
+        &self,
+        py: Python<'py>,
+        tenant: &str,
+        name: &str,
+        vectors: PyReadonlyArray2<'py, f32>,
+        limit: usize,
+        filter: Option<&str>,
+        now: f64,
+        beyond: i64,
+    ) -> PyResult<Vec<FoundArrays<'py>>> {
+        let (filter, now) = (read(filter)?, millis(now)?);
+        let vectors: ArrayView2<'_, f32> = vectors.as_array();
+        let question = Question { filter: filter.as_ref(), beyond, now };
+        let found = self.ask(py, |it| it.dense(SpaceName { tenant, name }, vectors, limit, question))?;
+        Ok(found.into_iter().map(|each| arrays(py, each)).collect())
+    }
+
+    #[pyo3(signature = (tenant, name, filter, now, beyond=0))]
+    fn count(
+        &self,
+        py: Python<'_>,
+        tenant: &str,
+        name: &str,
+        filter: Option<&str>,
+        now: f64,
+        beyond: i64,
+    ) -> PyResult<u64> {
+        let (filter, now) = (read(filter)?, millis(now)?);
+        let question = Question { filter: filter.as_ref(), beyond, now };
+        self.ask(py, |it| it.count(SpaceName { tenant, name }, question))
+    }
+
+    fn keep<'py>(
+        &self,
+        py: Python<'py>,
+        tenant: &str,
+        name: &str,
+        rows: PyReadonlyArrayDyn<'py, i64>,
+        filter: Option<&str>,
+        now: f64,
+    ) -> PyResult<Bound<'py, PyArray1<bool>>> {
+        let (filter, now) = (read(filter)?, millis(now)?);
+        let rows: Vec<i64> = rows.as_array().iter().copied().collect();
+        let question = Question { filter: filter.as_ref(), beyond: 0, now };
+        let kept = self.ask(py, |it| it.keep(SpaceName { tenant, name }, &rows, question))?;
+        Ok(PyArray1::from_vec(py, kept))
+    }
+
+    #[allow(clippy::too_many_arguments)] // one question
+    fn words<'py>(
+        &self,
+        py: Python<'py>,
+        tenant: &str,
+        name: &str,
+        texts: Vec<String>,
+        limit: usize,
+        filter: Option<&str>,
+        now: f64,
+    ) -> PyResult<Vec<FoundArrays<'py>>> {
+        let (filter, now) = (read(filter)?, millis(now)?);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let question = Question { filter: filter.as_ref(), beyond: 0, now };
+        let found = self.ask(py, |it| it.words(SpaceName { tenant, name }, &texts, limit, question))?;
+        Ok(found.into_iter().map(|each| arrays(py, each)).collect())
+    }
+
+    fn fetch<'py>(
+        &self,
+        py: Python<'py>,
+        tenant: &str,
+        name: &str,
+        rows: Vec<i64>,
+        with_vector: bool,
+    ) -> PyResult<Vec<KeptTuple<'py>>> {
+        let kept = self.ask(py, |it| it.fetch(SpaceName { tenant, name }, &rows, with_vector))?;
+        Ok(kept.into_iter().map(|each| tuple(py, each)).collect())
+    }
+
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        tenant: &str,
+        name: &str,
+        ids: Vec<String>,
+        with_vector: bool,
+        now: f64,
+    ) -> PyResult<Vec<KeptTuple<'py>>> {
+        let now = millis(now)?;
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let kept = self.ask(py, |it| it.get(SpaceName { tenant, name }, &ids, with_vector, now))?;
+        Ok(kept.into_iter().map(|each| tuple(py, each)).collect())
+    }
+
+    #[allow(clippy::too_many_arguments)] // one question
+    fn page<'py>(
+        &self,
+        py: Python<'py>,
+        tenant: &str,
+        name: &str,
+        after: &str,
+        limit: usize,
+        filter: Option<&str>,
+        now: f64,
+    ) -> PyResult<Vec<KeptTuple<'py>>> {
+        let (filter, now) = (read(filter)?, millis(now)?);
+        let question = Question { filter: filter.as_ref(), beyond: 0, now };
+        let kept = self.ask(py, |it| it.page(SpaceName { tenant, name }, after, limit, question))?;
+        Ok(kept.into_iter().map(|each| tuple(py, each)).collect())
+    }
+
+    fn set_retention(&self, py: Python<'_>, tenant: &str, name: &str, seconds: Option<f64>) -> PyResult<()> {
+        let retention = seconds.map(millis).transpose()?;
+        self.ask(py, |it| it.set_retention(SpaceName { tenant, name }, retention))
+    }
+
+    fn names(&self, py: Python<'_>, tenant: &str) -> PyResult<Vec<String>> {
+        self.ask(py, |it| it.names(tenant))
+    }
+
+    fn spaces(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        self.ask(py, |it| it.spaces())
+    }
+
+    fn figures<'py>(
+        &self,
+        py: Python<'py>,
+        tenant: &str,
+        name: &str,
+        now: f64,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let now = millis(now)?;
+        let Some(figures) = self.ask(py, |it| it.figures(SpaceName { tenant, name }, now))? else { return Ok(None) };
+        let dict = PyDict::new(py);
+        dict.set_item("retention", figures.retention.map(seconds))?;
+        dict.set_item("documents", figures.documents)?;
+        dict.set_item("dimensions", figures.dimensions)?;
+        dict.set_item("disk_bytes", figures.disk_bytes)?;
+        dict.set_item("memory_bytes", figures.memory_bytes)?;
+        dict.set_item("last_row", figures.last_row)?;
+        dict.set_item("indexed", figures.indexed)?;
+        dict.set_item("graph", figures.graph.map(|it| (it.file, it.row)))?;
+        Ok(Some(dict))
+    }
+
+    fn vectors<'py>(
+        &self,
+        py: Python<'py>,
+        tenant: &str,
+        name: &str,
+        after: i64,
+        limit: usize,
+    ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray2<f32>>)> {
+        let (rows, vectors): (_, Array2<f32>) =
+            self.ask(py, |it| it.vectors(SpaceName { tenant, name }, after, limit))?;
+        Ok((PyArray1::from_vec(py, rows), PyArray2::from_owned_array(py, vectors)))
+    }
+
+    fn set_graph(&self, py: Python<'_>, tenant: &str, name: &str, file: Option<String>, row: i64) -> PyResult<()> {
+        let graph = file.map(|file| Graph { file, row });
+        self.ask(py, |it| it.set_graph(SpaceName { tenant, name }, graph))
+    }
+
+    fn sweep(&self, py: Python<'_>, now: f64) -> PyResult<u64> {
+        let now = millis(now)?;
+        self.ask(py, |it| it.sweep(now))
+    }
+
+    /// Lets go of the file when the calls under way have ended.
+    fn close(&self, py: Python<'_>) {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop(open));
+    }
+}
+
+/// Parts of a text that suit a query, as characters, best first.
+#[pyfunction]
+pub fn snippets(py: Python<'_>, text: &str, query: &str, count: usize, max_chars: usize) -> Vec<(usize, usize)> {
+    let passages = py.detach(|| waypost_text::passages(text, query, count, max_chars));
+    passages.into_iter().map(|it| (it.start, it.end)).collect()
+}
+
+fn told(error: Error) -> PyErr {
+    match error {
+        Error::Input(error) => PyValueError::new_err(error.to_string()),
+        Error::Full { .. } => PyMemoryError::new_err(error.to_string()),
+        Error::Truth(_) | Error::Words(_) => PyOSError::new_err(error.to_string()),
+    }
+}
+
+fn opening(path: &std::path::Path, error: &OpenError) -> String {
+    match error {
+        OpenError::InUse(_) => error.to_string(),
+        _ => format!("cannot open {}: {error}", path.display()),
+    }
+}
+
+fn read(filter: Option<&str>) -> PyResult<Option<Filter>> {
+    filter.map(Filter::parse).transpose().map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+fn millis(seconds: f64) -> PyResult<Millis> {
+    match seconds.is_finite() {
+        true => Ok((seconds * 1000.0).round() as Millis),
+        false => Err(PyValueError::new_err(format!("{seconds} is no time"))),
+    }
+}
+
+fn seconds(millis: Millis) -> f64 {
+    millis as f64 / 1000.0
+}
+
+fn arrays(py: Python<'_>, found: Found) -> FoundArrays<'_> {
+    (PyArray1::from_vec(py, found.rows), PyArray1::from_vec(py, found.scores))
+}
+
+fn tuple(py: Python<'_>, kept: Kept) -> KeptTuple<'_> {
+    let Kept { row, id, text, metadata, expires, vector } = kept;
+    let vector = (!vector.is_empty()).then(|| PyArray1::from_vec(py, vector));
+    (row, id, text, metadata, expires.map(seconds), vector)
+}

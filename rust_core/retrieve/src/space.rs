@@ -1,0 +1,136 @@
+//! A space in use: what is in memory of it, and the index of its words.
+
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView1};
+use parking_lot::RwLock;
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+use crate::{
+    Entry, Error, Filter, Found, Millis, Question,
+    state::{Arrival, State, View},
+    truth::{Change, Gone, Loaded, SpaceRow, read},
+    words::Words,
+};
+
+/// Documents that are taken into the index of words at once while loading.
+const BATCH: usize = 5_000;
+
+/// A space that was used.
+#[derive(Debug)]
+pub struct Space {
+    pub id: i64,
+    pub state: RwLock<State>,
+    words: Words,
+}
+
+impl Space {
+    /// Makes it from the truth.
+    pub fn load(connection: &Connection, row: SpaceRow) -> Result<Self, Error> {
+        let (words, mut texts) = (Words::new()?, Vec::new());
+        let mut state = State::new(row.retention, row.dimensions, row.graph);
+        let mut failed = Ok(());
+        read::each(connection, row.id, |document| {
+            take(&mut state, &document);
+            texts.push((document.row, document.text));
+            if texts.len() == BATCH && failed.is_ok() {
+                failed = index(&words, &mut texts);
+            }
+            Ok(())
+        })?;
+        failed.and_then(|()| index(&words, &mut texts))?;
+        Ok(Self { id: row.id, state: RwLock::new(state), words })
+    }
+
+    /// Takes in what was committed.
+    pub fn apply(
+        &self,
+        entries: &[Entry<'_>],
+        metadata: &[Map<String, Value>],
+        change: &Change,
+        now: Millis,
+    ) -> Result<(), Error> {
+        let stored = || entries.iter().zip(&change.rows).filter_map(|(entry, row)| Some((entry, (*row)?)));
+        self.words.change(stored().map(|(entry, row)| (row, entry.text)), &rows(change.gone.iter()))?;
+        let mut state = self.state.write();
+        state.dimensions = change.space.dimensions;
+        for ((entry, row), metadata) in entries.iter().zip(&change.rows).zip(metadata) {
+            if let Some(row) = *row {
+                let Entry { id, vector, expires, .. } = *entry;
+                state.add(&Arrival { row, id, metadata, vector, stored: now, expires });
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of what was removed.
+    pub fn forget(&self, gone: &[&Gone]) -> Result<(), Error> {
+        self.words.change(std::iter::empty(), &rows(gone.iter().copied()))?;
+        let mut state = self.state.write();
+        gone.iter().for_each(|it| state.remove(&it.id));
+        Ok(())
+    }
+
+    /// What a question is about.
+    pub fn view(&self, question: Question<'_>) -> View {
+        self.state.read().view(question)
+    }
+
+    /// The rows that pass.
+    pub fn passing(&self, filter: &Filter, now: Millis) -> Vec<i64> {
+        let view = self.view(Question { filter: Some(filter), beyond: 0, now });
+        view.passing.iter().map(|slot| view.blocks.row(slot)).collect()
+    }
+
+    /// Rows in the order of ids, after one.
+    pub fn page(&self, after: &str, limit: usize, question: Question<'_>) -> Vec<i64> {
+        let state = self.state.read();
+        state.page(after, limit, &state.view(question).passing)
+    }
+
+    /// Rows after one, ascending, and their vectors.
+    pub fn vectors(&self, after: i64, limit: usize) -> (Vec<i64>, Array2<f32>) {
+        let state = self.state.read();
+        let (slots, blocks) = (state.slots_after(after, limit), state.blocks());
+        let mut vectors = Array2::zeros((slots.len(), state.dimensions.unwrap_or(0)));
+        for (mut to, slot) in vectors.rows_mut().into_iter().zip(&slots) {
+            to.assign(&ArrayView1::from(blocks.vector(*slot)));
+        }
+        (slots.iter().map(|slot| blocks.row(*slot)).collect(), vectors)
+    }
+
+    /// Documents by words, for each text.
+    pub fn search(&self, texts: &[&str], limit: usize, view: View) -> Result<Vec<Found>, Error> {
+        let view = Arc::new(view);
+        Ok(texts.iter().map(|text| self.words.search(text, limit, &view)).collect::<Result<_, _>>()?)
+    }
+
+    /// Closes gaps, lets idle threads go.
+    pub fn tidy(&self) -> Result<(), Error> {
+        self.state.write().compact();
+        Ok(self.words.rest()?)
+    }
+
+    /// Bytes in memory, about.
+    pub fn memory(&self) -> usize {
+        self.state.read().memory() + self.words.memory()
+    }
+}
+
+fn take(state: &mut State, document: &Loaded) {
+    let Loaded { row, id, metadata, vector, stored, expires, .. } = document;
+    // It was checked when it was stored.
+    let metadata = serde_json::from_str(metadata).unwrap_or_default();
+    state.add(&Arrival { row: *row, id, metadata: &metadata, vector, stored: *stored, expires: *expires });
+}
+
+fn index(words: &Words, texts: &mut Vec<(i64, String)>) -> Result<(), Error> {
+    words.change(texts.iter().map(|(row, text)| (*row, text.as_str())), &[])?;
+    texts.clear();
+    Ok(())
+}
+
+fn rows<'a>(gone: impl Iterator<Item = &'a Gone>) -> Vec<i64> {
+    gone.map(|it| it.row).collect()
+}

@@ -1,0 +1,175 @@
+//! What each method promises.
+
+use waypost_retrieve::{Documents, Entry, Error, Graph, InputError, OpenError, SpaceName, Stored, Which};
+
+use crate::common::{NOW, Place, SPACE, at, delete_all, dense, entry, filter, ids, ids_of, passing, upsert, words};
+
+#[test]
+fn what_is_stored_is_found_at_once_and_after_opening_again() {
+    let place = Place::new();
+    let entries = [
+        Entry { vector: &[1.0, 0.0], metadata: r#"{"lang": "en"}"#, ..entry("a", "A lighthouse keeper.") },
+        Entry { vector: &[0.0, 1.0], metadata: r#"{"lang": "de"}"#, ..entry("b", "Ein Leuchtturm.") },
+    ];
+    let store = place.open();
+    assert_eq!(upsert(&store, &entries), Stored { added: 2, replaced: 0 });
+    let check = |store: &Documents| {
+        assert_eq!(ids_of(store, &dense(store, &[0.6, 0.8], 2, at(NOW)).expect("it answers")), ["b", "a"]);
+        assert_eq!(words(store, "the keeper of Lighthouses", at(NOW)), ["a"]);
+        assert_eq!(
+            words(
+                store,
+                "leuchtturm lighthouse",
+                passing(&filter(r#"{"one_of": {"field": "lang", "values": ["de"]}}"#))
+            ),
+            ["b"]
+        );
+        let got = store.get(SPACE, &["b", "nobody", "a"], true, NOW).expect("it answers");
+        assert_eq!(got.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!((got[0].text.as_str(), &got[0].vector[..]), ("Ein Leuchtturm.", &[0.0, 1.0][..]));
+    };
+    check(&store);
+    drop(store);
+    check(&place.open());
+}
+
+#[test]
+fn one_that_replaces_another_has_a_row_of_its_own() {
+    let place = Place::new();
+    let store = place.open();
+    upsert(&store, &[entry("a", "first")]);
+    let before = store.get(SPACE, &["a"], false, NOW).expect("it answers").remove(0);
+    assert_eq!(upsert(&store, &[entry("a", "second"), entry("a", "third")]), Stored { added: 0, replaced: 1 });
+    assert_eq!(store.fetch(SPACE, &[before.row], false).expect("it answers"), []);
+    assert!(words(&store, "first second", at(NOW)).is_empty());
+    assert_eq!(words(&store, "third", at(NOW)), ["a"]);
+}
+
+#[test]
+fn what_has_expired_is_nowhere_before_it_is_swept() {
+    let place = Place::new();
+    let store = place.open();
+    let gone = Entry { expires: Some(NOW + 5), vector: &[1.0], ..entry("gone", "a word") };
+    upsert(&store, &[gone, Entry { vector: &[1.0], ..entry("stays", "a word") }]);
+    assert_eq!(ids(&store, at(NOW + 4)), ["gone", "stays"]);
+    assert_eq!(ids(&store, at(NOW + 5)), ["stays"]);
+    assert_eq!(words(&store, "word", at(NOW + 5)), ["stays"]);
+    assert_eq!(ids_of(&store, &dense(&store, &[1.0], 9, at(NOW + 5)).expect("it answers")), ["stays"]);
+    assert!(store.get(SPACE, &["gone"], false, NOW + 5).expect("it answers").is_empty());
+    assert_eq!(store.upsert(SPACE, &[gone], NOW + 5).expect("it is stored"), Stored { added: 1, replaced: 0 });
+}
+
+#[test]
+fn retention_counts_for_what_is_not_dated_whenever_it_is_set() {
+    let place = Place::new();
+    let store = place.open();
+    upsert(&store, &[entry("undated", ""), Entry { expires: Some(NOW + 1_000), ..entry("dated", "") }]);
+    store.set_retention(SPACE, Some(10)).expect("it is set");
+    assert_eq!(ids(&store, at(NOW + 10)), ["dated"]);
+    assert_eq!(store.get(SPACE, &["undated"], false, NOW).expect("it answers")[0].expires, Some(NOW + 10));
+    drop(store);
+    let store = place.open();
+    assert_eq!(store.sweep(NOW + 10).expect("it sweeps"), 1);
+    assert_eq!(ids(&store, at(NOW)), ["dated"]);
+}
+
+#[test]
+fn tenants_see_only_their_own() {
+    let place = Place::new();
+    let store = place.open();
+    upsert(&store, &[entry("a", "word")]);
+    let row = store.get(SPACE, &["a"], false, NOW).expect("it answers")[0].row;
+    let other = SpaceName { tenant: "other", ..SPACE };
+    assert!(store.names("other").expect("it answers").is_empty());
+    assert!(store.fetch(other, &[row], false).expect("it answers").is_empty());
+    assert_eq!(store.delete(other, Which::All, NOW).expect("it answers"), 0);
+    assert_eq!(store.figures(other, NOW).expect("it answers"), None);
+    store.upsert(other, &[entry("a", "theirs")], NOW).expect("it is stored");
+    assert_eq!(words(&store, "theirs word", at(NOW)), ["a"]);
+    assert_eq!(delete_all(&store), 1);
+    assert_eq!(store.get(other, &["a"], false, NOW).expect("it answers")[0].text, "theirs");
+}
+
+#[test]
+fn documents_are_deleted_by_id_and_by_filter() {
+    let place = Place::new();
+    let store = place.open();
+    let year = |id, metadata| Entry { metadata, ..entry(id, "word") };
+    upsert(&store, &[year("a", r#"{"year": 2019}"#), year("b", r#"{"year": 2020}"#), year("c", "{}")]);
+    let old = filter(r#"{"between": {"field": "year", "below": 2020}}"#);
+    assert_eq!(store.delete(SPACE, Which::Passing(&old), NOW).expect("it answers"), 1);
+    assert_eq!(store.delete(SPACE, Which::Ids(&["c", "nobody"]), NOW).expect("it answers"), 1);
+    assert_eq!(ids(&store, at(NOW)), ["b"]);
+    assert_eq!(words(&store, "word", at(NOW)), ["b"]);
+}
+
+#[test]
+fn all_vectors_of_a_namespace_have_one_length() {
+    let place = Place::new();
+    let store = place.open();
+    upsert(&store, &[Entry { vector: &[1.0, 0.0], ..entry("a", "") }]);
+    let refused = store.upsert(SPACE, &[Entry { vector: &[1.0], ..entry("b", "") }], NOW);
+    assert!(matches!(refused, Err(Error::Input(InputError::Dimensions { expected: 2, got: 1 }))));
+    assert!(matches!(store.upsert(SPACE, &[entry("b", "")], NOW), Err(Error::Input(_))));
+    assert!(matches!(dense(&store, &[1.0], 1, at(NOW)), Err(Error::Input(_))));
+    assert_eq!(ids(&store, at(NOW)), ["a"]);
+}
+
+#[test]
+fn a_refused_upsert_leaves_nothing_behind() {
+    let place = Place::new();
+    let store = place.open();
+    let broken = [entry("a", ""), Entry { metadata: "[]", ..entry("b", "") }];
+    assert!(matches!(store.upsert(SPACE, &broken, NOW), Err(Error::Input(InputError::Metadata { index: 1, .. }))));
+    let infinite = [Entry { vector: &[f32::NAN], ..entry("a", "") }];
+    assert!(matches!(store.upsert(SPACE, &infinite, NOW), Err(Error::Input(InputError::NotFinite(0)))));
+    assert!(store.names("acme").expect("it answers").is_empty());
+}
+
+#[test]
+fn a_full_store_takes_again_what_was_made_room_for() {
+    let place = Place::new();
+    let store = Documents::open(place.path(), 10_000).expect("it opens");
+    let text = "x".repeat(4_000);
+    upsert(&store, &[entry("a", &text), entry("b", &text)]);
+    assert!(matches!(store.upsert(SPACE, &[entry("c", &text)], NOW), Err(Error::Full { limit: 10_000, .. })));
+    assert_eq!(upsert(&store, &[entry("b", "short")]), Stored { added: 0, replaced: 1 });
+    upsert(&store, &[entry("c", &text)]);
+    assert_eq!(ids(&store, at(NOW)), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_graph_is_asked_beside_for_the_rows_beyond_it() {
+    let place = Place::new();
+    let store = place.open();
+    let both = |id| Entry { vector: &[1.0], ..entry(id, "") };
+    upsert(&store, &[both("a"), both("b")]);
+    let (rows, vectors) = store.vectors(SPACE, 0, 10).expect("it answers");
+    assert_eq!((rows.len(), vectors.shape()), (2, &[2, 1][..]));
+    store.set_graph(SPACE, Some(Graph { file: "g".into(), row: rows[1] })).expect("it is noted");
+    upsert(&store, &[both("c"), both("a")]);
+    let beyond = waypost_retrieve::Question { beyond: rows[1], ..at(NOW) };
+    assert_eq!(ids_of(&store, &dense(&store, &[1.0], 9, beyond).expect("it answers")), ["c", "a"]);
+    assert_eq!(store.keep(SPACE, &rows, at(NOW)).expect("it answers"), [false, true]);
+    assert_eq!(store.count(SPACE, beyond).expect("it answers"), 2);
+    let figures = store.figures(SPACE, NOW).expect("it answers").expect("it is there");
+    assert_eq!((figures.documents, figures.indexed, figures.last_row), (3, 1, rows[1] + 2));
+    assert_eq!(figures.graph.map(|it| it.row), Some(rows[1]));
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let place = Place::new();
+    let _store = place.open();
+    assert!(matches!(Documents::open(place.path(), 1), Err(OpenError::InUse(_))));
+}
+
+#[test]
+fn a_query_is_only_words() {
+    let place = Place::new();
+    let store = place.open();
+    upsert(&store, &[entry("a", "AND OR NOT + - \" text:word"), entry("b", "café 東京都 naïve")]);
+    assert_eq!(words(&store, "NOT (\"unclosed AND text:", at(NOW)), ["a"]);
+    assert_eq!(words(&store, "cafe", at(NOW)), ["b"]);
+    assert!(words(&store, "?! \"", at(NOW)).is_empty());
+}
