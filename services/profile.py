@@ -1,7 +1,7 @@
 """What was measured of a model on this machine, and the plan of batches that was best.
 
-`waypost models measure` writes a profile beside the file it is of; the worker takes its plan from there when the
-configuration says `mode = "auto"`.  A profile of another machine or library is not used.
+`waypost models measure --plans` writes a profile beside the file it is of; the worker takes its plan from there when
+the configuration says `mode = "auto"`.  A profile of another machine or library is not used.
 """
 
 from __future__ import annotations

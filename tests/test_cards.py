@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,7 +70,7 @@ def measurement(model: str = "tiny", *, machine: Machine | None = None, day: int
         "machine": machine or Machine.this(),
         "measured": datetime(2026, 1, day, tzinfo=UTC),
         "waypost": "0.1.0 (release build)",
-        "load_before": 0.5,
+        "load_before": 0.0,
         "load_s": 2.0,
         "empty_load_s": 1.5,
         "memory": Memory(empty=50 << 20, loaded=150 << 20, worked=160 << 20, peak=170 << 20),
@@ -147,9 +148,9 @@ def test_a_claim_without_a_source_is_refused() -> None:
 def test_what_nobody_says_is_not_known() -> None:
     """And not guessed."""
     bare = describe.of_facts(Facts(name="tiny"))
-    assert set(bare.unknown) >= {"provider", "licence", "modalities", "latency", "memory", "quantisation"}
+    assert set(bare.unknown) >= {"provider", "licence", "safety notes", "latency", "memory", "quantisation"}
     assert "context length" not in bare.unknown
-    assert "| modalities | not known |" in markdown(bare)
+    assert "| licence | not known |" in markdown(bare)
     assert "`waypost models measure tiny` does" in markdown(bare)
 
 
@@ -164,6 +165,13 @@ def test_what_was_measured_here_is_in_the_card() -> None:
     assert "| embed | 8 | 1 | 9.50 ms | 12.25 ms |  |" in text
     assert "measured 2026-01-01 on " in text
     assert not {"latency", "throughput", "memory", "quantisation"} & set(found.unknown)
+
+
+def test_a_card_says_when_other_work_ran_beside() -> None:
+    """Such figures are worse than they need be."""
+    save(measurement(load_before=9.6))
+    (latency,) = describe.of_facts(Facts(name="tiny")).latency
+    assert latency.source.endswith("beside other work (a load of 9.6)")
 
 
 def test_another_machines_figures_come_after_this_ones() -> None:
@@ -201,3 +209,12 @@ def test_a_cell_cannot_break_its_table() -> None:
     """A pipe or a line break in a claim stays in its cell."""
     facts = Facts(name="tiny", card=Said(source="https://example.com", modalities="text | image\n→ text"))
     assert "| modalities | text \\| image → text (https://example.com) |" in markdown(describe.of_facts(facts))
+
+
+def test_the_example_of_the_documentation_is_one() -> None:
+    """What is said of a model folder there makes a card with its claims and their sources."""
+    text = (Path(__file__).resolve().parents[1] / "docs" / "models.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    found = describe.of_facts(Facts.model_validate(tomllib.loads(example)))
+    assert [each.source.rpartition("/")[2] for each in found.limitations] == ["my-classifier", "7"]
+    assert found.evals[0].rows == 1200

@@ -88,8 +88,8 @@ class Batching(Section):
 
     mode: Literal["auto", "single", "equal", "budget"] = "auto"
     """ "single": one text a run; "equal": texts of the same number of tokens, so that nothing is padded; "budget":
-    sorted by length and padded; "auto": whichever `waypost models measure` found fastest on this machine of those that
-    leave answers alone, "equal" where it was not asked; "single" for a `model.onnx` that came as it is."""
+    sorted by length and padded; "auto": whichever `waypost models measure --plans` found fastest on this machine of
+    those that leave answers alone, "equal" where it was not asked; "single" for a `model.onnx` that came as it is."""
     token_budget: Count = 128
     """Tokens of one run, padding included; a longer text runs alone.  More is a little faster and holds up others."""
     max_rows: Count = 32

@@ -24,6 +24,22 @@ from waypost.catalogue.said import Claim, Price, Score
 CATALOGUE = "Waypost's catalogue"
 RUN_LOG = "the run log of its training"
 OWN = Price(input_usd_per_1k=0.0, output_usd_per_1k=0.0, source="runs on your own machine: nothing is paid per token")
+MODALITIES = {
+    "encoder": "text → vector",
+    "sequence_classifier": "text → labels",
+    "cross_encoder": "query and text → score",
+    "generator": "text → text",
+    "image_encoder": "picture or text → vector",
+    "text_recogniser": "picture → text",
+    "document_reader": "picture and question → text",
+    "transcriber": "speech → text",
+}
+HARDWARE = {
+    "onnx": "any CPU, by onnxruntime; no GPU is used",
+    "llama": "any CPU, by llama.cpp; GPUs were not tried",
+    "remote": "none of yours: it runs at its provider",
+}
+INT8 = Claim(says="int8, converted here once; float32 where the configuration says so", source="Waypost's converter")
 UNLIMITED = "no limit of tokens: any text that a worker takes"
 HASH_LIMITS = (
     "Texts are near each other that share words or pieces of words, not those that mean the same.",
@@ -47,14 +63,14 @@ def of_facts(facts: Facts, source: str = "") -> Card:
         context=_context(facts.max_tokens, facts.kind),
         dimensions=facts.dimensions if facts.kind in ("encoder", "image_encoder") and facts.dimensions else None,
         labels=facts.labels,
-        modalities=said.claim(said.modalities),
-        hardware=said.claim(said.hardware),
+        modalities=said.claim(said.modalities) or _claim(MODALITIES.get(facts.kind, ""), CATALOGUE),
+        hardware=said.claim(said.hardware) or _hardware(facts),
         safety=said.claims(said.safety),
         latency=tuple(_latency(made)),
         cost=said.priced if hosted else OWN,
         evals=said.scores,
         limitations=said.claims(said.limitations),
-        student=None if hosted else _student(made, said.claim(said.quantisation)),
+        student=None if hosted else _student(made, said.claim(said.quantisation) or _converted(facts)),
         teacher=_teacher(facts) if hosted else None,
         lineage=None,
         files=tuple(_files(facts)),
@@ -142,6 +158,17 @@ def _encoder_context(encoder: Parent | None) -> Context | None:
         return Context(tokens=None, says=UNLIMITED)
     known = entries().get(encoder.name)
     return _context(known.max_tokens, known.kind) if known else None
+
+
+def _hardware(facts: Facts) -> Claim | None:
+    backend = SERVED_BY.get(facts.kind, "")
+    return _claim(HARDWARE.get(backend, ""), f"Waypost's backend {backend}")
+
+
+def _converted(facts: Facts) -> Claim | None:
+    """Weights of encoders are quantised when they first come."""
+    weights = isinstance(facts, Entry) and any(file.name == "model.safetensors" for file in facts.files)
+    return INT8 if weights and SERVED_BY.get(facts.kind) == "onnx" else None
 
 
 def _hub(facts: Facts) -> str:

@@ -61,7 +61,9 @@ def _sources(claims: Iterable[_Sourced]) -> str:
 
 
 def _measure(card: Card) -> str:
-    """The command that would tell."""
+    """The command that would tell; a teacher is measured in a mesh that serves it, as each call is paid for."""
+    if card.role == "teacher":
+        return f"waypost bench --task generate --model {card.name}"
     if card.lineage is None:
         return f"waypost models measure {card.name}"
     parent = card.lineage.parent

@@ -127,9 +127,16 @@ class Measurement(Section):
     works: tuple[Work, ...]
 
     @property
+    def busy(self) -> bool:
+        """Whether other work ran on the machine, so that figures are worse than they need be."""
+        return self.load_before > self.machine.cores / 2
+
+    @property
     def source(self) -> str:
         """For a card."""
-        return f"measured {self.measured:%Y-%m-%d} on {self.machine.told}, {self.variant}, Waypost {self.waypost}"
+        beside = f", beside other work (a load of {self.load_before:.1f})" if self.busy else ""
+        where = f"{self.machine.told}, {self.variant}, Waypost {self.waypost}"
+        return f"measured {self.measured:%Y-%m-%d} on {where}{beside}"
 
 
 def save(measurement: Measurement) -> Path:

@@ -196,7 +196,9 @@ def _show(found: Measurement, path: Path) -> None:
         say(_memory(found.memory))
     if found.quantisation:
         say(f"quantisation: {found.quantisation}", markup=False)
-    say(f"{found.machine.told}; load of the machine before: {found.load_before:.2f}", markup=False)
+    say(found.source, markup=False)
+    if found.busy:
+        say("[bold]Something else ran here: measure again when the machine is idle.[/bold]")
     say(f"{path} is written; `waypost models card {found.model}` shows it", markup=False)
 
 
