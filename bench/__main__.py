@@ -22,6 +22,8 @@ BENCHES = (
     "budget",
     "adapt",
     "generate",
+    "fusion",
+    "retrieve",
 )
 
 for name in sys.argv[1:] or BENCHES:
