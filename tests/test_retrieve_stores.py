@@ -227,6 +227,11 @@ class TestWords:
         store.upsert(space, [entry("a", "a zebra"), entry("b", "a horse")], NOW)
         assert worded(store, space, text) == ["a"]
 
+    def test_a_text_of_nothing_but_frequent_words_finds_them(self, store: Store, space: Space) -> None:
+        """Who asks for them means them."""
+        store.upsert(space, [entry("a", "to be or not to be"), entry("b", "zebra")], NOW)
+        assert worded(store, space, "To be, or not") == ["a"]
+
     def test_only_what_passes_is_found(self, store: Store, space: Space) -> None:
         """As by vector."""
         store.upsert(space, [entry("a", "zebra", lang="en"), entry("b", "zebra", lang="de")], NOW)

@@ -109,7 +109,7 @@ class _Milvus:
 
     def upsert(self, space: Space, entries: Sequence[Entry], now: float) -> Stored:
         there = self._seen(space)
-        size = dimensions(entries, there and there.dimensions)
+        size = dimensions(entries, there.dimensions if there else None)
         rows = {_hex(entry.id): _row(index, entry, now) for index, entry in enumerate(entries)}
         if there is None or there.dimensions is None:
             there = self._made(space, size)
@@ -224,7 +224,7 @@ class _Milvus:
         with self._making, self._changing:
             there = self._seen(space)
             if there is None or there.dimensions is None:
-                made = _Collection(_named(space), space, there and there.retention, size)
+                made = _Collection(_named(space), space, there.retention if there else None, size)
                 self._create(made)
                 self._ask("drop_collection", _waiting(space))
                 return made
