@@ -138,7 +138,7 @@ def _unfit_libraries(raw: Table, base: Path) -> Iterator[Problem]:
     """A store's helpers are models of its own worker; the embedded store's files have one owner."""
     for place, worker in tables(raw, "workers"):
         served = list(tables(worker, "models", f"{place}."))
-        names = {model.get("name") for _, model in served if _backend(model) not in (*GENERATING, "retrieve")}
+        names = [model.get("name") for _, model in served if _backend(model) not in (*GENERATING, "retrieve")]
         for key, model in served:
             for helper in ("encoder", "reranker"):
                 if model.get(helper) is not None and model[helper] not in names:
