@@ -17,6 +17,9 @@ from waypost.config import Model
 
 QUICK = ("--seconds", "0.2")
 
+pytestmark = pytest.mark.timeout(300)
+"""Each starts a process three times, which takes a second or, on a busy machine, half a minute."""
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

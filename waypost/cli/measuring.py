@@ -45,7 +45,7 @@ WRITES_LONGER = 3
 """An answer takes longer than a reading: its runs are so many times as long."""
 SAMPLE = 32
 """Texts whose tokens are counted, for tokens a second."""
-START_S = 300.0
+END_S = 60.0
 LOG_LINES = 3
 EMPTY = Model(name="empty", backend="hash", dimensions=8)
 
@@ -145,7 +145,7 @@ def started(model: Model) -> Iterator[Serving]:
                 yield Serving(_address(process, log.name), process.pid, time.perf_counter() - began)
             finally:
                 process.terminate()
-                process.wait(timeout=START_S)
+                process.wait(timeout=END_S)
 
 
 def resident(pid: int, which: str = "VmRSS") -> int | None:
