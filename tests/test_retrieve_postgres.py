@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -212,6 +213,15 @@ def test_a_url_without_a_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match="is no database") as refused:
         stores.opened("postgresql://ada:secret@127.0.0.1", tmp_path)
     assert "secret" not in str(refused.value)
+
+
+def test_a_missing_driver_is_named_with_the_extra_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every installation has it."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ModelUnusable, match=r"pip install 'waypost\[postgres\]'"):
+        stores.opened("postgresql://127.0.0.1:1/documents", tmp_path)
 
 
 def test_changes_in_each_others_way_are_made_all_the_same(store: Store) -> None:

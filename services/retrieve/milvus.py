@@ -56,7 +56,7 @@ logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # It prints every erro
 
 def opened(url: str, home: Path) -> Store:
     """See `services.retrieve.stores.Open`."""
-    uri, options = _address(url)
+    uri, options = address(url)
     try:
         client = MilvusClient(uri, timeout=TIMEOUT_S, **options)
     except (MilvusException, grpc.RpcError) as error:
@@ -64,7 +64,7 @@ def opened(url: str, home: Path) -> Store:
     return _Milvus(client, lite="://" not in uri)
 
 
-def _address(url: str) -> tuple[str, dict[str, str]]:
+def address(url: str) -> tuple[str, dict[str, str]]:
     """What the client is told: address, and the rest."""
     parts = urlsplit(url)
     if not parts.netloc:

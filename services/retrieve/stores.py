@@ -18,7 +18,7 @@ STORES = {
     "postgresql": "services.retrieve.postgres",
 }
 
-EXTRAS = {"pgvector": "postgres", "psycopg": "postgres", "pymilvus": "milvus"}
+EXTRAS = {"pymilvus": "milvus"}
 """Packages that not every installation has, and the extra that brings them."""
 
 

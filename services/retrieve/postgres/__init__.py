@@ -34,7 +34,7 @@ def opened(url: str, home: Path) -> Store:
     """See `services.retrieve.stores.Open`."""
     try:
         engine = database.open_engine(_patient(url))
-    except database.BadUrl as error:
+    except (database.BadUrl, database.NoDriver) as error:
         raise ModelUnusable(f"store: {error}") from None
     with reached():
         try:
