@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from threading import Event
 
 import structlog
@@ -54,16 +55,16 @@ class Librarian:
         self._query([errand for errand in wanted if errand.method == "QueryDocuments"])
         for errand in wanted:
             if errand.method != "QueryDocuments":
-                _answer(errand, lambda errand=errand: READS[errand.method](self._store, errand))
+                _answer(errand, partial(READS[errand.method], self._store, errand))
 
     def change(self, errand: Errand) -> None:
         """Answers one."""
-        _answer(errand, lambda: CHANGES[errand.method](self._store, errand))
+        _answer(errand, partial(CHANGES[errand.method], self._store, errand))
 
     def _query(self, errands: Sequence[Errand]) -> None:
         asks: list[tuple[Errand, Ask]] = []
         for errand in errands:
-            _told(errand, lambda errand=errand: asks.append((errand, Ask.of(errand))))
+            _told(errand, partial(_understand, errand, asks))
         for group in _grouped(asks):
             self._answer_group(group)
 
@@ -81,6 +82,10 @@ class Librarian:
             return
         for errand, reply in zip(errands, replies, strict=True):
             errand.answer(reply.SerializeToString())
+
+
+def _understand(errand: Errand, asks: list[tuple[Errand, Ask]]) -> None:
+    asks.append((errand, Ask.of(errand)))
 
 
 def _grouped(asks: Iterable[tuple[Errand, Ask]]) -> list[list[tuple[Errand, Ask]]]:

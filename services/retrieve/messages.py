@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
+from typing import Any
 
 from google.protobuf import json_format, struct_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -78,7 +79,7 @@ def _seconds(time: Timestamp) -> float:
     return time.seconds + time.nanos / 1e9
 
 
-def _struct(metadata: dict[str, object]) -> struct_pb2.Struct:
+def _struct(metadata: dict[str, Any]) -> struct_pb2.Struct:
     made = struct_pb2.Struct()
     made.update(metadata)
     return made

@@ -101,12 +101,10 @@ class Embedded:
 
     def fetch(self, space: Space, keys: Sequence[Key], with_vector: bool) -> dict[Key, Kept]:
         rows = self._documents.fetch(space.tenant, space.name, list(keys), with_vector)
-        return {row: _kept(*rest) for row, *rest in rows}
+        return {row: Kept(id, text, json.loads(said), until, vector) for row, id, text, said, until, vector in rows}
 
     def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[Kept]:
-        rows = self._documents.get(space.tenant, space.name, list(ids), with_vector, now)
-        there = {rest[0]: _kept(*rest) for _, *rest in rows}
-        return [there[id] for id in ids if id in there]
+        return _all(self._documents.get(space.tenant, space.name, list(ids), with_vector, now))
 
     def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[Kept]:
         return _all(self._documents.page(space.tenant, space.name, after, limit, _json(passing), now))
@@ -167,9 +165,5 @@ def _best(rows: Any, cosines: Any, fresh: Found, limit: int) -> Found:
     return Found(keys[order], scores[order])
 
 
-def _kept(id: str, text: str, metadata: str, expires: float | None, vector: Any) -> Kept:
-    return Kept(id, text, json.loads(metadata), expires, vector)
-
-
-def _all(rows: Iterable[Any]) -> list[Kept]:
-    return [_kept(*rest) for _, *rest in rows]
+def _all(rows: Iterable[tuple[int, str, str, str, float | None, Vectors | None]]) -> list[Kept]:
+    return [Kept(id, text, json.loads(said), until, vector) for _, id, text, said, until, vector in rows]
