@@ -78,7 +78,7 @@ fn fill(store: &Documents, count: usize, vectors: &Array2<f32>) {
 fn document(at: usize, random: &mut Random) -> (String, String, String) {
     // Few words are frequent, as in texts.
     let words: Vec<_> = (0..40).map(|_| format!("w{}", 1.0_f64.exp().powf(random.next() * 10.0) as u32)).collect();
-    let half = if at % 2 == 0 { "a" } else { "b" };
+    let half = ["a", "b"][at % 2];
     (format!("document-{at}"), words.join(" "), format!(r#"{{"half": "{half}", "hundredth": {}}}"#, at % 100))
 }
 

@@ -37,7 +37,7 @@ impl Blocks {
     /// Adds a row that is larger than all; its slot.
     pub fn push(&mut self, row: i64, vector: &[f32]) -> u32 {
         let slot = self.len();
-        if slot as usize % ROWS == 0 {
+        if (slot as usize).is_multiple_of(ROWS) {
             self.0.push(Arc::default());
         }
         let last = Arc::make_mut(self.0.last_mut().expect("one was added"));

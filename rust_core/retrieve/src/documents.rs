@@ -231,7 +231,9 @@ impl Documents {
         let used: Vec<_> = self.used.read().iter().map(|(key, space)| (key.clone(), space.clone())).collect();
         for ((tenant, name), space) in used {
             let own: Vec<&Gone> = gone.iter().filter(|it| it.space == space.id).collect();
-            self.sure(SpaceName { tenant: &tenant, name: &name }, space.forget(&own))?;
+            if !own.is_empty() {
+                self.sure(SpaceName { tenant: &tenant, name: &name }, space.forget(&own))?;
+            }
         }
         Ok(())
     }

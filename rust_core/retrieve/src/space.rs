@@ -14,9 +14,6 @@ use crate::{
     words::Words,
 };
 
-/// Documents that are taken into the index of words at once while loading.
-const BATCH: usize = 5_000;
-
 /// A space that was used.
 #[derive(Debug)]
 pub struct Space {
@@ -28,18 +25,12 @@ pub struct Space {
 impl Space {
     /// Makes it from the truth.
     pub fn load(connection: &Connection, row: SpaceRow) -> Result<Self, Error> {
-        let (words, mut texts) = (Words::new()?, Vec::new());
+        let words = Words::new()?;
         let mut state = State::new(row.retention, row.dimensions, row.graph);
-        let mut failed = Ok(());
         read::each(connection, row.id, |document| {
             take(&mut state, &document);
-            texts.push((document.row, document.text));
-            if texts.len() == BATCH && failed.is_ok() {
-                failed = index(&words, &mut texts);
-            }
-            Ok(())
+            Ok(words.add([(document.row, document.text.as_str())])?)
         })?;
-        failed.and_then(|()| index(&words, &mut texts))?;
         Ok(Self { id: row.id, state: RwLock::new(state), words })
     }
 
@@ -51,8 +42,9 @@ impl Space {
         change: &Change,
         now: Millis,
     ) -> Result<(), Error> {
-        let stored = || entries.iter().zip(&change.rows).filter_map(|(entry, row)| Some((entry, (*row)?)));
-        self.words.change(stored().map(|(entry, row)| (row, entry.text)), &rows(change.gone.iter()))?;
+        let stored = entries.iter().zip(&change.rows).filter_map(|(entry, row)| Some(((*row)?, entry.text)));
+        self.words.remove(change.gone.iter().map(|it| it.row))?;
+        self.words.add(stored)?;
         let mut state = self.state.write();
         state.dimensions = change.space.dimensions;
         for ((entry, row), metadata) in entries.iter().zip(&change.rows).zip(metadata) {
@@ -66,7 +58,7 @@ impl Space {
 
     /// Lets go of what was removed.
     pub fn forget(&self, gone: &[&Gone]) -> Result<(), Error> {
-        self.words.change(std::iter::empty(), &rows(gone.iter().copied()))?;
+        self.words.remove(gone.iter().map(|it| it.row))?;
         let mut state = self.state.write();
         gone.iter().for_each(|it| state.remove(&it.id));
         Ok(())
@@ -123,14 +115,4 @@ fn take(state: &mut State, document: &Loaded) {
     // It was checked when it was stored.
     let metadata = serde_json::from_str(metadata).unwrap_or_default();
     state.add(&Arrival { row: *row, id, metadata: &metadata, vector, stored: *stored, expires: *expires });
-}
-
-fn index(words: &Words, texts: &mut Vec<(i64, String)>) -> Result<(), Error> {
-    words.change(texts.iter().map(|(row, text)| (*row, text.as_str())), &[])?;
-    texts.clear();
-    Ok(())
-}
-
-fn rows<'a>(gone: impl Iterator<Item = &'a Gone>) -> Vec<i64> {
-    gone.map(|it| it.row).collect()
 }

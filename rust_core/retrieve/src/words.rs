@@ -2,6 +2,9 @@
 //!
 //! Texts are not kept, only which words are where.  An index is made from the truth when a space is first used, so there
 //! is nothing on disk that could outlive a document.
+//!
+//! Making changes visible costs some milliseconds however few they are.  So the next search does that, and many changes
+//! in a row pay for it once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,7 +29,10 @@ const HELD: usize = 15_000_000;
 /// What writes into the index: threads and memory that are only held while there are changes.
 struct Pen {
     writer: IndexWriter,
+    /// Changes since the last look.
     used: bool,
+    /// Changes that no search sees yet.
+    hidden: bool,
 }
 
 /// The index of a space.
@@ -53,37 +59,36 @@ impl Words {
         Ok(Self { index, reader, pen: Mutex::new(None), row, text })
     }
 
-    /// Takes in texts by their rows and lets go of rows; what is asked afterwards sees it.
-    pub fn change<'a>(&self, added: impl Iterator<Item = (i64, &'a str)>, removed: &[i64]) -> tantivy::Result<()> {
-        let mut added = added.peekable();
-        if added.peek().is_none() && removed.is_empty() {
-            return Ok(());
-        }
-        let mut pen = self.pen.lock();
-        let Pen { writer, used } = match &mut *pen {
-            Some(pen) => pen,
-            none => none.insert(Pen { writer: self.start()?, used: true }),
-        };
-        *used = true;
-        for row in removed {
-            writer.delete_term(Term::from_field_u64(self.row, *row as u64));
-        }
-        for (row, text) in added {
-            let mut document = TantivyDocument::default();
-            document.add_u64(self.row, row as u64);
-            document.add_text(self.text, text);
-            writer.add_document(document)?;
-        }
-        writer.commit()?;
-        self.reader.reload()
+    /// Takes in texts by their rows; what is asked afterwards sees it.
+    pub fn add<'a>(&self, texts: impl IntoIterator<Item = (i64, &'a str)>) -> tantivy::Result<()> {
+        self.write(|writer| {
+            for (row, text) in texts {
+                let mut document = TantivyDocument::default();
+                document.add_u64(self.row, row as u64);
+                document.add_text(self.text, text);
+                writer.add_document(document)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets go of rows.
+    pub fn remove(&self, rows: impl IntoIterator<Item = i64>) -> tantivy::Result<()> {
+        self.write(|writer| {
+            for row in rows {
+                writer.delete_term(Term::from_field_u64(self.row, row as u64));
+            }
+            Ok(())
+        })
     }
 
     /// The rows of the view that have words of the text, best first.
     pub fn search(&self, text: &str, limit: usize, view: &Arc<View>) -> tantivy::Result<Found> {
-        let (query, searcher) = (self.query(text), self.reader.searcher());
         if limit == 0 {
             return Ok(Found::default());
         }
+        self.reveal(&mut self.pen.lock())?;
+        let (query, searcher) = (self.query(text), self.reader.searcher());
         let best = TopDocs::with_limit(limit).order_by_score();
         let found = if view.whole {
             best_of(&searcher, &query, best)?
@@ -97,6 +102,7 @@ impl Words {
     /// Ends the threads that write if nothing changed since this was last asked; the next change starts them again.
     pub fn rest(&self) -> tantivy::Result<()> {
         let mut pen = self.pen.lock();
+        self.reveal(&mut pen)?;
         let idle = pen.take_if(|it| !std::mem::take(&mut it.used));
         idle.map_or(Ok(()), |it| it.writer.wait_merging_threads())
     }
@@ -106,12 +112,30 @@ impl Words {
         self.reader.searcher().space_usage().map_or(0, |usage| usage.total().get_bytes() as usize)
     }
 
-    fn start(&self) -> tantivy::Result<IndexWriter> {
+    fn write(&self, work: impl FnOnce(&IndexWriter) -> tantivy::Result<()>) -> tantivy::Result<()> {
+        let mut pen = self.pen.lock();
+        let pen = match &mut *pen {
+            Some(pen) => pen,
+            none => none.insert(self.start()?),
+        };
+        (pen.used, pen.hidden) = (true, true);
+        work(&pen.writer)
+    }
+
+    /// Lets searches see what was changed.
+    fn reveal(&self, pen: &mut Option<Pen>) -> tantivy::Result<()> {
+        let Some(pen) = pen.as_mut().filter(|it| it.hidden) else { return Ok(()) };
+        pen.writer.commit()?;
+        pen.hidden = false;
+        self.reader.reload()
+    }
+
+    fn start(&self) -> tantivy::Result<Pen> {
         let writer = self.index.writer_with_num_threads(1, HELD)?;
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(0.2);
         writer.set_merge_policy(Box::new(policy));
-        Ok(writer)
+        Ok(Pen { writer, used: true, hidden: false })
     }
 
     /// Any of the words; one that is said twice counts twice.

@@ -24,13 +24,16 @@ const AGAIN: f32 = 0.1;
 pub fn passages(text: &str, query: &str, count: usize, most: usize) -> Vec<Range<usize>> {
     let units = units(text, most.max(1), &stems(query));
     let weights = weights(&units);
-    let mut passages: Vec<Passage> =
-        (0..units.len()).map(|first| Passage::from(&units[first..], most, &weights)).collect();
+    let good = (0..units.len()).filter(|first| !units[*first].found.is_empty());
+    let mut passages: Vec<Passage> = good.map(|first| Passage::from(&units[first..], most, &weights)).collect();
+    if passages.is_empty() && !units.is_empty() {
+        passages.push(Passage::from(&units, most, &weights));
+    }
     passages.sort_by(|one, other| other.worth.total_cmp(&one.worth).then(one.range.start.cmp(&other.range.start)));
     let mut chosen: Vec<Range<usize>> = Vec::new();
-    for Passage { range, worth } in passages {
+    for Passage { range, .. } in passages {
         let apart = chosen.iter().all(|it| range.end <= it.start || it.end <= range.start);
-        if chosen.len() < count && apart && (worth > 0.0 || chosen.is_empty()) {
+        if chosen.len() < count && apart {
             chosen.push(range);
         }
     }

@@ -218,5 +218,5 @@ fn count_bytes(change: &Connection, space: i64, more: i64) -> rusqlite::Result<(
 /// What a document takes, on disk and in memory alike: its words are in an index, its metadata in postings.
 fn bytes(entry: &Entry<'_>) -> u64 {
     let said = entry.id.len() + entry.text.len() + entry.metadata.len();
-    (said + entry.vector.len() * size_of::<f32>() + OVERHEAD) as u64
+    (said + size_of_val(entry.vector) + OVERHEAD) as u64
 }

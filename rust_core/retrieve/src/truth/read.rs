@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::{Graph, Kept, Millis, SpaceName};
+use crate::{Error, Graph, Kept, Millis, SpaceName};
 
 /// A space as the file has it.
 #[derive(Debug, Default)]
@@ -63,8 +63,8 @@ pub fn spaces(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>
 pub fn each(
     connection: &Connection,
     space: i64,
-    mut take: impl FnMut(Loaded) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
+    mut take: impl FnMut(Loaded) -> Result<(), Error>,
+) -> Result<(), Error> {
     let sql = "SELECT row, id, text, metadata, vector, stored, expires FROM documents WHERE space = ?1 ORDER BY row";
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query([space])?;

@@ -173,3 +173,36 @@ fn a_query_is_only_words() {
     assert_eq!(words(&store, "cafe", at(NOW)), ["b"]);
     assert!(words(&store, "?! \"", at(NOW)).is_empty());
 }
+
+#[test]
+fn threads_that_store_and_threads_that_ask_do_not_disturb_each_other() {
+    let place = Place::new();
+    let store = place.open();
+    upsert(&store, &[Entry { vector: &[1.0], ..entry("first", "word") }]);
+    let change = |thread: usize| {
+        for turn in 0..30 {
+            let (id, text) = (format!("{thread}-{turn}"), format!("word of{thread}x{turn}"));
+            upsert(&store, &[Entry { vector: &[1.0], ..entry(&id, &text) }]);
+            assert_eq!(words(&store, &format!("of{thread}x{turn}"), at(NOW)), [id.as_str()]);
+            store.delete(SPACE, Which::Ids(&[&id]), NOW).expect("it answers");
+            assert!(words(&store, &format!("of{thread}x{turn}"), at(NOW)).is_empty());
+        }
+    };
+    let ask = || {
+        for _ in 0..100 {
+            let found = dense(&store, &[1.0], 100, at(NOW)).expect("it answers");
+            assert!((1..=3).contains(&found.rows.len()), "{found:?}");
+            store.sweep(NOW).expect("it sweeps");
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..2).for_each(|thread| {
+            drop(scope.spawn({
+                let change = &change;
+                move || change(thread)
+            }))
+        });
+        scope.spawn(ask);
+    });
+    assert_eq!(ids(&store, at(NOW)), ["first"]);
+}
