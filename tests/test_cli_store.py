@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from router.store.rows import Anonymous
+from services.heads import shipped as heads
 from tests.commands import Run
 from tests.stores import NOW, decision, empty, fill
+from waypost.catalogue import lineage
 
 HOUR = timedelta(hours=1)
 
@@ -132,3 +134,19 @@ def test_an_anonymous_log_is_asked_by_name(run: Run, home: Path, tmp_path: Path)
     assert ids(run, "--tenant", "zoe") == []
     assert ids(run, "--tenant", "zoe", "--config", str(file)) == [hidden]
     assert ids(run, "--request", "r7", "--config", str(file)) == [hidden]
+
+
+def test_what_was_trained_here_is_known_to_all(run: Run, home: Path) -> None:
+    """With its card, data, parent and hyperparameters; once, however often it is told."""
+    log = lineage.run_log(Path(str(heads.__file__)).parent / "intent.safetensors")
+    record = lineage.of_head(log)
+    copied = home / "intent.safetensors"
+    copied.with_name("intent.run.json").write_text(json.dumps(log))
+    lineage.register(copied, record)
+    for _ in range(2):
+        (found,) = run("store", "models", "--json").json
+    assert (found["name"], found["version"], found["dataset_hash"]) == (record.name, record.version, record.data.sha256)
+    assert found["card"]["labels"] == log["labels"]
+    assert found["hyperparameters"]["seed"] == log["seed"]
+    assert found["parent"] == (record.parent and f"{record.parent.name}@{record.parent.version}")
+    assert "intent" in run("store", "models").out

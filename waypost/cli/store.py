@@ -327,6 +327,41 @@ def compact(
     show.console().print(f"{moved.rows:,} calls moved, to {_size(moved.bytes)}{less}")
 
 
+@group.command("models")
+def models(config_file: ConfigFile = None, url: Url = "", json: Json = False) -> None:
+    """Versions of models that were trained: those of this home are added, all of the database are shown."""
+    from router.store import models as known
+
+    with _opened(config_file, url) as store:
+        known.put(store.engine, [*_trained_here()])
+        found = known.versions(store.engine)
+    if json:
+        return show.as_json(found)
+    rows = ((each["name"], each["version"], _when(each["created"]), each["parent"] or "") for each in found)
+    show.table("models", ("name", "version", "known since", "made from"), rows)
+
+
+def _trained_here() -> Iterator[dict[str, Any]]:
+    """As rows; a training whose run log is gone has no card."""
+    from waypost.catalogue import describe, lineage
+
+    for each in lineage.registered():
+        line = each.lineage
+        try:
+            card = describe.of_log(lineage.run_log(Path(each.path))).model_dump(mode="json")
+        except lineage.NoRunLog:
+            card = None
+        yield {
+            "name": line.name,
+            "version": line.version,
+            "created": datetime.now(UTC),
+            "parent": f"{line.parent.name}@{line.parent.version}" if line.parent else None,
+            "dataset_hash": line.data.sha256,
+            "hyperparameters": {"seed": line.seed, "spec": line.spec, "settings": line.settings},
+            "card": card,
+        }
+
+
 # ---- how it is shown ----
 
 
