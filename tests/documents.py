@@ -50,17 +50,19 @@ def passes(filter: Filter, metadata: dict[str, Any]) -> bool:
         case Between(name):
             return any(_within(each, filter) for each in values(metadata, name))
         case Exists(name, there):
-            return there == any(True for _ in values(metadata, name))
+            return there == (_at(metadata, name) is not None)
 
 
-def values(metadata: Any, name: str) -> Iterator[Any]:
+def values(metadata: dict[str, Any], name: str) -> Iterator[Any]:
     """Of a field, without nulls; of a list, each."""
+    there = _at(metadata, name)
+    yield from (each for each in (there if isinstance(there, list) else [there]) if each is not None)
+
+
+def _at(metadata: Any, name: str) -> Any:
     head, _, rest = name.partition(".")
     there = metadata.get(head) if isinstance(metadata, dict) else None
-    if rest:
-        yield from values(there, rest)
-    else:
-        yield from (each for each in (there if isinstance(there, list) else [there]) if each is not None)
+    return _at(there, rest) if rest else there
 
 
 def _same(value: Any, wanted: filters.Scalar) -> bool:

@@ -61,13 +61,13 @@ def test_a_bound_is_in_its_range_only_if_it_says_so(number: float) -> None:
         ({"a": {"b": 1.0}}, "a.b", True),
         ({"a": {"b": 1.0}}, "a", True),
         ({"a": {"b": None}}, "a.b", False),
-        ({"a": []}, "a", False),
+        ({"a": []}, "a", True),
         ({"a": {}}, "a", True),
         ({}, "a", False),
     ],
 )
 def test_a_field_is_there_or_not(metadata: dict[str, Any], field: str, there: bool) -> None:
-    """Objects are; nulls and empty lists are not."""
+    """Objects and lists are, whatever is in them; nulls are not."""
     assert found(Exists(field, True), metadata) == there == passes(Exists(field, True), metadata)
 
 

@@ -44,6 +44,8 @@ def asked(test: OneOf | Between | Exists) -> list[str]:
 def _each(metadata: dict[str, Any], above: str) -> Iterator[tuple[str, str, str]]:
     for name, value in metadata.items():
         field = f"{above}{name}"
+        if value is not None:
+            yield field, "there", ""
         for one in value if isinstance(value, list) else [value]:
             yield from _said(field, one)
         if isinstance(value, dict):
@@ -51,9 +53,6 @@ def _each(metadata: dict[str, Any], above: str) -> Iterator[tuple[str, str, str]
 
 
 def _said(field: str, value: Any) -> Iterator[tuple[str, str, str]]:
-    if value is None:
-        return
-    yield field, "there", ""
     if isinstance(value, str | bool):
         yield field, *_kind(value)
     elif isinstance(value, int | float):

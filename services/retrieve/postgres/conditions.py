@@ -1,7 +1,8 @@
 """Filters as conditions of SQL, over paths of SQL/JSON.
 
-In its lax mode, which is the default, a path looks into the elements of a list by itself: one that passes is enough.
-Comparing values of different kinds is false there, and whatever is not there has no path.
+In its lax mode a path looks into the elements of a list by itself: one that passes is enough.  In its strict mode a
+list is a value of its own, which is there even if it is empty.  Comparing values of different kinds is false, and what
+is not there has no path, or an error of which `@?` makes null.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def _said(filter: Filter, parameters: Parameters) -> str:
         case Not(inner):
             return f"(({_said(inner, parameters)}) IS NOT TRUE)"
         case Exists(field, there):
-            exists = _has(field, "@ != null", parameters)
+            exists = _has(field, "@ != null", parameters, "strict")
             return exists if there else f"({exists} IS NOT TRUE)"
         case OneOf(field, values):
             return _has(
@@ -43,12 +44,12 @@ def _joined(said: list[str], by: str, of_none: str) -> str:
     return f"({f' {by} '.join(said)})" if said else of_none
 
 
-def _has(field: str, predicate: str, parameters: Parameters) -> str:
+def _has(field: str, predicate: str, parameters: Parameters, mode: str = "lax") -> str:
     if not predicate or not _storable(field):
         return "false"
     steps = "".join(f".{_literal(step)}" for step in field.split("."))
     name = f"path_{len(parameters)}"
-    parameters[name] = f"${steps} ? ({predicate})"
+    parameters[name] = f"{mode} ${steps} ? ({predicate})"
     return f"(metadata @? CAST(:{name} AS jsonpath))"
 
 
