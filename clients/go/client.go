@@ -16,6 +16,7 @@ type Client struct {
 	classify waypostv1.ClassifyServiceClient
 	rerank   waypostv1.RerankServiceClient
 	generate waypostv1.GenerateServiceClient
+	retrieve waypostv1.RetrieveServiceClient
 	mesh     waypostv1.MeshServiceClient
 }
 
@@ -41,6 +42,7 @@ func Dial(address string, options ...Option) (*Client, error) {
 		classify: waypostv1.NewClassifyServiceClient(conn),
 		rerank:   waypostv1.NewRerankServiceClient(conn),
 		generate: waypostv1.NewGenerateServiceClient(conn),
+		retrieve: waypostv1.NewRetrieveServiceClient(conn),
 		mesh:     waypostv1.NewMeshServiceClient(conn),
 	}, nil
 }

@@ -1,4 +1,4 @@
-// Package waypost is the client of a Waypost mesh: embed, classify, rerank and generate.
+// Package waypost is the client of a Waypost mesh: embed, classify, rerank, generate, and documents.
 //
 //	client, err := waypost.Dial("127.0.0.1:50051", waypost.WithToken(token))
 //	if err != nil {

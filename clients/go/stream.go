@@ -44,29 +44,43 @@ func (c *Client) GenerateStream(
 func (c *Client) EmbedStream(
 	ctx context.Context, requests iter.Seq[*waypostv1.EmbedRequest], options ...grpc.CallOption,
 ) iter.Seq2[*waypostv1.EmbedResponse, error] {
-	return func(yield func(*waypostv1.EmbedResponse, error) bool) {
+	open := func(ctx context.Context) (duplex[waypostv1.EmbedStreamRequest, waypostv1.EmbedStreamResponse], error) {
+		return c.embed.EmbedStream(ctx, options...)
+	}
+	wrap := func(request *waypostv1.EmbedRequest) *waypostv1.EmbedStreamRequest {
+		return &waypostv1.EmbedStreamRequest{Request: request}
+	}
+	return exchange(ctx, requests, open, wrap, (*waypostv1.EmbedStreamResponse).GetResponse)
+}
+
+type duplex[S, R any] = grpc.BidiStreamingClient[S, R]
+
+// exchange sends what is asked, wrapped, and gives what is answered, unwrapped.
+func exchange[Q, S, R, A any](
+	ctx context.Context, requests iter.Seq[*Q],
+	open func(context.Context) (duplex[S, R], error), wrap func(*Q) *S, unwrap func(*R) *A,
+) iter.Seq2[*A, error] {
+	return func(yield func(*A, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		stream, err := c.embed.EmbedStream(ctx, options...)
+		stream, err := open(ctx)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		go send(stream, requests)
-		receive := func() (*waypostv1.EmbedResponse, error) {
+		go send(stream, requests, wrap)
+		receive := func() (*A, error) {
 			reply, err := stream.Recv()
-			return reply.GetResponse(), err
+			return unwrap(reply), err
 		}
 		pass(receive, yield)
 	}
 }
 
-type embedSender = grpc.BidiStreamingClient[waypostv1.EmbedStreamRequest, waypostv1.EmbedStreamResponse]
-
 // send stops at the first failure, whose cause the receiving side learns.
-func send(stream embedSender, requests iter.Seq[*waypostv1.EmbedRequest]) {
+func send[Q, S, R any](stream duplex[S, R], requests iter.Seq[*Q], wrap func(*Q) *S) {
 	for request := range requests {
-		if stream.Send(&waypostv1.EmbedStreamRequest{Request: request}) != nil {
+		if stream.Send(wrap(request)) != nil {
 			return
 		}
 	}

@@ -22,8 +22,10 @@ from waypost.errors import from_rpc
 PATH = Path(__file__).parent / "vectors.json"
 TIMEOUT_S = 20.0
 FLOAT_TOLERANCE = 1e-5
-VOLATILE = {"timings", "firstToken", "perToken", "tokensPerSecond"}
+VOLATILE = {"timings", "firstToken", "perToken", "tokensPerSecond", "diskBytes", "memoryBytes", "unindexed"}
 """Fields that are otherwise at every call."""
+ZEROS: tuple[Any, ...] = (0, "", "0", [], {})
+"""As JSON has them; whole numbers of 64 bits are text there."""
 KEPT = {"index"}
 """Fields that are written though they are 0."""
 METHODS = {
@@ -100,7 +102,7 @@ def _trimmed(value: Any) -> Any:
     return {
         key: _trimmed(each)
         for key, each in value.items()
-        if key in KEPT or (each and key not in VOLATILE and not str(each).endswith("_UNSPECIFIED"))
+        if key in KEPT or (each not in ZEROS and key not in VOLATILE and not str(each).endswith("_UNSPECIFIED"))
     }
 
 

@@ -119,6 +119,15 @@ const (
 	// NOT_FOUND: this router has no instance of that name.  See MeshService.ListInstances.
 	// Example: {"reason": "ERROR_REASON_INSTANCE_NOT_FOUND", "metadata": {"instance": "minilm-7", "known": "minilm-0"}}
 	ErrorReason_ERROR_REASON_INSTANCE_NOT_FOUND ErrorReason = 30
+	// NOT_FOUND: the tenant has no namespace of that name.  RetrieveService.ListNamespaces lists what there is.
+	// Example: {"reason": "ERROR_REASON_NAMESPACE_NOT_FOUND", "metadata": {"namespace": "handbook"}}
+	ErrorReason_ERROR_REASON_NAMESPACE_NOT_FOUND ErrorReason = 31
+	// RESOURCE_EXHAUSTED: the documents' store may take no more.  Delete some, or raise its limit.
+	// Example: {"reason": "ERROR_REASON_STORE_FULL", "metadata": {"limit": "4294967296"}}
+	ErrorReason_ERROR_REASON_STORE_FULL ErrorReason = 32
+	// UNAVAILABLE with RetryInfo: the model is loaded when it is wanted, and could not be.
+	// Example: {"reason": "ERROR_REASON_LOAD_FAILED", "metadata": {"model": "llama-3.2-1b", "instance": "big-0"}}
+	ErrorReason_ERROR_REASON_LOAD_FAILED ErrorReason = 33
 )
 
 // Enum value maps for ErrorReason.
@@ -155,39 +164,45 @@ var (
 		28: "ERROR_REASON_STORE_UNAVAILABLE",
 		29: "ERROR_REASON_MODEL_PINNED",
 		30: "ERROR_REASON_INSTANCE_NOT_FOUND",
+		31: "ERROR_REASON_NAMESPACE_NOT_FOUND",
+		32: "ERROR_REASON_STORE_FULL",
+		33: "ERROR_REASON_LOAD_FAILED",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":        0,
-		"ERROR_REASON_EMPTY_INPUT":        1,
-		"ERROR_REASON_TOO_MANY_INPUTS":    2,
-		"ERROR_REASON_TEXT_TOO_LARGE":     3,
-		"ERROR_REASON_TEXT_TOO_LONG":      4,
-		"ERROR_REASON_INVALID_FIELD":      5,
-		"ERROR_REASON_MALFORMED_REQUEST":  6,
-		"ERROR_REASON_MODEL_NOT_FOUND":    7,
-		"ERROR_REASON_HEAD_NOT_FOUND":     8,
-		"ERROR_REASON_NOT_CAPABLE":        9,
-		"ERROR_REASON_NO_INSTANCE":        10,
-		"ERROR_REASON_QUEUE_FULL":         11,
-		"ERROR_REASON_QUOTA_EXCEEDED":     12,
-		"ERROR_REASON_DEADLINE":           13,
-		"ERROR_REASON_DRAINING":           14,
-		"ERROR_REASON_INSTANCE_LOST":      15,
-		"ERROR_REASON_MODEL_FAILED":       16,
-		"ERROR_REASON_NOT_IMPLEMENTED":    17,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":  18,
-		"ERROR_REASON_ADAPTER_NOT_FOUND":  19,
-		"ERROR_REASON_RATE_LIMITED":       20,
-		"ERROR_REASON_PROVIDER_FAILED":    21,
-		"ERROR_REASON_UNAUTHENTICATED":    22,
-		"ERROR_REASON_BLOCKED":            23,
-		"ERROR_REASON_CHANGED_MEANWHILE":  24,
-		"ERROR_REASON_NOT_KNOWN":          25,
-		"ERROR_REASON_PERMISSION_DENIED":  26,
-		"ERROR_REASON_MODEL_UNLOADED":     27,
-		"ERROR_REASON_STORE_UNAVAILABLE":  28,
-		"ERROR_REASON_MODEL_PINNED":       29,
-		"ERROR_REASON_INSTANCE_NOT_FOUND": 30,
+		"ERROR_REASON_UNSPECIFIED":         0,
+		"ERROR_REASON_EMPTY_INPUT":         1,
+		"ERROR_REASON_TOO_MANY_INPUTS":     2,
+		"ERROR_REASON_TEXT_TOO_LARGE":      3,
+		"ERROR_REASON_TEXT_TOO_LONG":       4,
+		"ERROR_REASON_INVALID_FIELD":       5,
+		"ERROR_REASON_MALFORMED_REQUEST":   6,
+		"ERROR_REASON_MODEL_NOT_FOUND":     7,
+		"ERROR_REASON_HEAD_NOT_FOUND":      8,
+		"ERROR_REASON_NOT_CAPABLE":         9,
+		"ERROR_REASON_NO_INSTANCE":         10,
+		"ERROR_REASON_QUEUE_FULL":          11,
+		"ERROR_REASON_QUOTA_EXCEEDED":      12,
+		"ERROR_REASON_DEADLINE":            13,
+		"ERROR_REASON_DRAINING":            14,
+		"ERROR_REASON_INSTANCE_LOST":       15,
+		"ERROR_REASON_MODEL_FAILED":        16,
+		"ERROR_REASON_NOT_IMPLEMENTED":     17,
+		"ERROR_REASON_MESSAGE_TOO_LARGE":   18,
+		"ERROR_REASON_ADAPTER_NOT_FOUND":   19,
+		"ERROR_REASON_RATE_LIMITED":        20,
+		"ERROR_REASON_PROVIDER_FAILED":     21,
+		"ERROR_REASON_UNAUTHENTICATED":     22,
+		"ERROR_REASON_BLOCKED":             23,
+		"ERROR_REASON_CHANGED_MEANWHILE":   24,
+		"ERROR_REASON_NOT_KNOWN":           25,
+		"ERROR_REASON_PERMISSION_DENIED":   26,
+		"ERROR_REASON_MODEL_UNLOADED":      27,
+		"ERROR_REASON_STORE_UNAVAILABLE":   28,
+		"ERROR_REASON_MODEL_PINNED":        29,
+		"ERROR_REASON_INSTANCE_NOT_FOUND":  30,
+		"ERROR_REASON_NAMESPACE_NOT_FOUND": 31,
+		"ERROR_REASON_STORE_FULL":          32,
+		"ERROR_REASON_LOAD_FAILED":         33,
 	}
 )
 
@@ -223,7 +238,7 @@ var File_waypost_v1_error_proto protoreflect.FileDescriptor
 const file_waypost_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"\x16waypost/v1/error.proto\x12\n" +
-	"waypost.v1*\xf6\a\n" +
+	"waypost.v1*\xd7\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ERROR_REASON_EMPTY_INPUT\x10\x01\x12 \n" +
@@ -256,7 +271,10 @@ const file_waypost_v1_error_proto_rawDesc = "" +
 	"\x1bERROR_REASON_MODEL_UNLOADED\x10\x1b\x12\"\n" +
 	"\x1eERROR_REASON_STORE_UNAVAILABLE\x10\x1c\x12\x1d\n" +
 	"\x19ERROR_REASON_MODEL_PINNED\x10\x1d\x12#\n" +
-	"\x1fERROR_REASON_INSTANCE_NOT_FOUND\x10\x1eB\x7f\n" +
+	"\x1fERROR_REASON_INSTANCE_NOT_FOUND\x10\x1e\x12$\n" +
+	" ERROR_REASON_NAMESPACE_NOT_FOUND\x10\x1f\x12\x1b\n" +
+	"\x17ERROR_REASON_STORE_FULL\x10 \x12\x1c\n" +
+	"\x18ERROR_REASON_LOAD_FAILED\x10!B\x7f\n" +
 	"\x0ecom.waypost.v1B\n" +
 	"ErrorProtoP\x01Z\x18waypost/client/waypostv1\xa2\x02\x03WXX\xaa\x02\n" +
 	"Waypost.V1\xca\x02\n" +

@@ -95,6 +95,10 @@ const (
 	InstanceState_INSTANCE_STATE_DOWN InstanceState = 4
 	// Answers, but fails or is too slow: left out until it recovers.
 	InstanceState_INSTANCE_STATE_EJECTED InstanceState = 5
+	// Not running, and started as soon as it is wanted: calls wait for it.
+	InstanceState_INSTANCE_STATE_ASLEEP InstanceState = 6
+	// Being started because it is wanted: calls wait for it.
+	InstanceState_INSTANCE_STATE_WAKING InstanceState = 7
 )
 
 // Enum value maps for InstanceState.
@@ -106,6 +110,8 @@ var (
 		3: "INSTANCE_STATE_DRAINING",
 		4: "INSTANCE_STATE_DOWN",
 		5: "INSTANCE_STATE_EJECTED",
+		6: "INSTANCE_STATE_ASLEEP",
+		7: "INSTANCE_STATE_WAKING",
 	}
 	InstanceState_value = map[string]int32{
 		"INSTANCE_STATE_UNSPECIFIED": 0,
@@ -114,6 +120,8 @@ var (
 		"INSTANCE_STATE_DRAINING":    3,
 		"INSTANCE_STATE_DOWN":        4,
 		"INSTANCE_STATE_EJECTED":     5,
+		"INSTANCE_STATE_ASLEEP":      6,
+		"INSTANCE_STATE_WAKING":      7,
 	}
 )
 
@@ -367,6 +375,70 @@ func (x LogLevel) Number() protoreflect.EnumNumber {
 // Deprecated: Use LogLevel.Descriptor instead.
 func (LogLevel) EnumDescriptor() ([]byte, []int) {
 	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{5}
+}
+
+// How an instance lives, as its supervisor knows it.
+type LifeState int32
+
+const (
+	LifeState_LIFE_STATE_UNSPECIFIED LifeState = 0
+	// It is not running, and would be started.
+	LifeState_LIFE_STATE_ASLEEP LifeState = 1
+	// It is being started.
+	LifeState_LIFE_STATE_WAKING LifeState = 2
+	// It is running.
+	LifeState_LIFE_STATE_AWAKE LifeState = 3
+	// It gets no new calls, and is ended when it has none left.
+	LifeState_LIFE_STATE_LEAVING LifeState = 4
+	// It could not be started, and `error` says why; the next call for it does not wait.
+	LifeState_LIFE_STATE_FAILED LifeState = 5
+)
+
+// Enum value maps for LifeState.
+var (
+	LifeState_name = map[int32]string{
+		0: "LIFE_STATE_UNSPECIFIED",
+		1: "LIFE_STATE_ASLEEP",
+		2: "LIFE_STATE_WAKING",
+		3: "LIFE_STATE_AWAKE",
+		4: "LIFE_STATE_LEAVING",
+		5: "LIFE_STATE_FAILED",
+	}
+	LifeState_value = map[string]int32{
+		"LIFE_STATE_UNSPECIFIED": 0,
+		"LIFE_STATE_ASLEEP":      1,
+		"LIFE_STATE_WAKING":      2,
+		"LIFE_STATE_AWAKE":       3,
+		"LIFE_STATE_LEAVING":     4,
+		"LIFE_STATE_FAILED":      5,
+	}
+)
+
+func (x LifeState) Enum() *LifeState {
+	p := new(LifeState)
+	*p = x
+	return p
+}
+
+func (x LifeState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LifeState) Descriptor() protoreflect.EnumDescriptor {
+	return file_waypost_v1_mesh_proto_enumTypes[6].Descriptor()
+}
+
+func (LifeState) Type() protoreflect.EnumType {
+	return &file_waypost_v1_mesh_proto_enumTypes[6]
+}
+
+func (x LifeState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LifeState.Descriptor instead.
+func (LifeState) EnumDescriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{6}
 }
 
 type ModelInfo struct {
@@ -4377,6 +4449,275 @@ func (x *SetLogLevelResponse) GetInstances() []string {
 	return nil
 }
 
+type SuperviseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All that are supervised; said again whenever something changes.
+	Instances     []*InstanceLife `protobuf:"bytes,1,rep,name=instances,proto3" json:"instances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuperviseRequest) Reset() {
+	*x = SuperviseRequest{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuperviseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuperviseRequest) ProtoMessage() {}
+
+func (x *SuperviseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuperviseRequest.ProtoReflect.Descriptor instead.
+func (*SuperviseRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *SuperviseRequest) GetInstances() []*InstanceLife {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
+type InstanceLife struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in InstanceStatus.
+	Address string    `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	State   LifeState `protobuf:"varint,2,opt,name=state,proto3,enum=waypost.v1.LifeState" json:"state,omitempty"`
+	// What it serves when it runs; needed of one that the router has not seen running.
+	Described *DescribeInstanceResponse `protobuf:"bytes,3,opt,name=described,proto3" json:"described,omitempty"`
+	// About how long it takes to start.
+	Start *durationpb.Duration `protobuf:"bytes,4,opt,name=start,proto3" json:"start,omitempty"`
+	// Bytes of memory it takes: measured, or about what it will take.
+	MemoryBytes uint64 `protobuf:"varint,5,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Of LIFE_STATE_FAILED.
+	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstanceLife) Reset() {
+	*x = InstanceLife{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstanceLife) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstanceLife) ProtoMessage() {}
+
+func (x *InstanceLife) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstanceLife.ProtoReflect.Descriptor instead.
+func (*InstanceLife) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *InstanceLife) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *InstanceLife) GetState() LifeState {
+	if x != nil {
+		return x.State
+	}
+	return LifeState_LIFE_STATE_UNSPECIFIED
+}
+
+func (x *InstanceLife) GetDescribed() *DescribeInstanceResponse {
+	if x != nil {
+		return x.Described
+	}
+	return nil
+}
+
+func (x *InstanceLife) GetStart() *durationpb.Duration {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *InstanceLife) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *InstanceLife) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type SuperviseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All that are supervised; said when somebody begins to wait, and otherwise once a second.
+	Instances     []*InstanceDemand `protobuf:"bytes,1,rep,name=instances,proto3" json:"instances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuperviseResponse) Reset() {
+	*x = SuperviseResponse{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuperviseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuperviseResponse) ProtoMessage() {}
+
+func (x *SuperviseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuperviseResponse.ProtoReflect.Descriptor instead.
+func (*SuperviseResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *SuperviseResponse) GetInstances() []*InstanceDemand {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
+// How much an instance is wanted.
+type InstanceDemand struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Address string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Calls that wait until it runs.
+	Waiting uint32 `protobuf:"varint,2,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// Calls under way there.
+	InFlight uint32 `protobuf:"varint,3,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// Calls since the router began, those that wait included.
+	Calls uint64 `protobuf:"varint,4,opt,name=calls,proto3" json:"calls,omitempty"`
+	// When the last of them came; unset: none did.
+	LastCall *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_call,json=lastCall,proto3" json:"last_call,omitempty"`
+	// One of its models is pinned.
+	Pinned        bool `protobuf:"varint,6,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstanceDemand) Reset() {
+	*x = InstanceDemand{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstanceDemand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstanceDemand) ProtoMessage() {}
+
+func (x *InstanceDemand) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstanceDemand.ProtoReflect.Descriptor instead.
+func (*InstanceDemand) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *InstanceDemand) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *InstanceDemand) GetWaiting() uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *InstanceDemand) GetInFlight() uint32 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *InstanceDemand) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *InstanceDemand) GetLastCall() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastCall
+	}
+	return nil
+}
+
+func (x *InstanceDemand) GetPinned() bool {
+	if x != nil {
+		return x.Pinned
+	}
+	return false
+}
+
 var File_waypost_v1_mesh_proto protoreflect.FileDescriptor
 
 const file_waypost_v1_mesh_proto_rawDesc = "" +
@@ -4687,7 +5028,25 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x05level\x18\x01 \x01(\x0e2\x14.waypost.v1.LogLevelR\x05level\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\"3\n" +
 	"\x13SetLogLevelResponse\x12\x1c\n" +
-	"\tinstances\x18\x01 \x03(\tR\tinstances*v\n" +
+	"\tinstances\x18\x01 \x03(\tR\tinstances\"J\n" +
+	"\x10SuperviseRequest\x126\n" +
+	"\tinstances\x18\x01 \x03(\v2\x18.waypost.v1.InstanceLifeR\tinstances\"\x83\x02\n" +
+	"\fInstanceLife\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12+\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x15.waypost.v1.LifeStateR\x05state\x12B\n" +
+	"\tdescribed\x18\x03 \x01(\v2$.waypost.v1.DescribeInstanceResponseR\tdescribed\x12/\n" +
+	"\x05start\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05start\x12!\n" +
+	"\fmemory_bytes\x18\x05 \x01(\x04R\vmemoryBytes\x12\x14\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\"M\n" +
+	"\x11SuperviseResponse\x128\n" +
+	"\tinstances\x18\x01 \x03(\v2\x1a.waypost.v1.InstanceDemandR\tinstances\"\xc8\x01\n" +
+	"\x0eInstanceDemand\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x18\n" +
+	"\awaiting\x18\x02 \x01(\rR\awaiting\x12\x1b\n" +
+	"\tin_flight\x18\x03 \x01(\rR\binFlight\x12\x14\n" +
+	"\x05calls\x18\x04 \x01(\x04R\x05calls\x127\n" +
+	"\tlast_call\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\blastCall\x12\x16\n" +
+	"\x06pinned\x18\x06 \x01(\bR\x06pinned*v\n" +
 	"\x04Task\x12\x14\n" +
 	"\x10TASK_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -4695,14 +5054,16 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\rTASK_CLASSIFY\x10\x02\x12\x0f\n" +
 	"\vTASK_RERANK\x10\x03\x12\x11\n" +
 	"\rTASK_GENERATE\x10\x04\x12\x11\n" +
-	"\rTASK_RETRIEVE\x10\x05*\xb8\x01\n" +
+	"\rTASK_RETRIEVE\x10\x05*\xee\x01\n" +
 	"\rInstanceState\x12\x1e\n" +
 	"\x1aINSTANCE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17INSTANCE_STATE_STARTING\x10\x01\x12\x18\n" +
 	"\x14INSTANCE_STATE_READY\x10\x02\x12\x1b\n" +
 	"\x17INSTANCE_STATE_DRAINING\x10\x03\x12\x17\n" +
 	"\x13INSTANCE_STATE_DOWN\x10\x04\x12\x1a\n" +
-	"\x16INSTANCE_STATE_EJECTED\x10\x05*|\n" +
+	"\x16INSTANCE_STATE_EJECTED\x10\x05\x12\x19\n" +
+	"\x15INSTANCE_STATE_ASLEEP\x10\x06\x12\x19\n" +
+	"\x15INSTANCE_STATE_WAKING\x10\a*|\n" +
 	"\fBreakerState\x12\x1d\n" +
 	"\x19BREAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14BREAKER_STATE_CLOSED\x10\x01\x12\x1b\n" +
@@ -4726,7 +5087,14 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x0fLOG_LEVEL_DEBUG\x10\x01\x12\x12\n" +
 	"\x0eLOG_LEVEL_INFO\x10\x02\x12\x15\n" +
 	"\x11LOG_LEVEL_WARNING\x10\x03\x12\x13\n" +
-	"\x0fLOG_LEVEL_ERROR\x10\x042\xc2\r\n" +
+	"\x0fLOG_LEVEL_ERROR\x10\x04*\x9a\x01\n" +
+	"\tLifeState\x12\x1a\n" +
+	"\x16LIFE_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11LIFE_STATE_ASLEEP\x10\x01\x12\x15\n" +
+	"\x11LIFE_STATE_WAKING\x10\x02\x12\x14\n" +
+	"\x10LIFE_STATE_AWAKE\x10\x03\x12\x16\n" +
+	"\x12LIFE_STATE_LEAVING\x10\x04\x12\x15\n" +
+	"\x11LIFE_STATE_FAILED\x10\x052\x90\x0e\n" +
 	"\vMeshService\x12b\n" +
 	"\x10DescribeInstance\x12#.waypost.v1.DescribeInstanceRequest\x1a$.waypost.v1.DescribeInstanceResponse\"\x03\x90\x02\x01\x12P\n" +
 	"\n" +
@@ -4754,7 +5122,8 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\bPinModel\x12\x1b.waypost.v1.PinModelRequest\x1a\x1c.waypost.v1.PinModelResponse\x12K\n" +
 	"\n" +
 	"SetWeights\x12\x1d.waypost.v1.SetWeightsRequest\x1a\x1e.waypost.v1.SetWeightsResponse\x12N\n" +
-	"\vSetLogLevel\x12\x1e.waypost.v1.SetLogLevelRequest\x1a\x1f.waypost.v1.SetLogLevelResponseB~\n" +
+	"\vSetLogLevel\x12\x1e.waypost.v1.SetLogLevelRequest\x1a\x1f.waypost.v1.SetLogLevelResponse\x12L\n" +
+	"\tSupervise\x12\x1c.waypost.v1.SuperviseRequest\x1a\x1d.waypost.v1.SuperviseResponse(\x010\x01B~\n" +
 	"\x0ecom.waypost.v1B\tMeshProtoP\x01Z\x18waypost/client/waypostv1\xa2\x02\x03WXX\xaa\x02\n" +
 	"Waypost.V1\xca\x02\n" +
 	"Waypost\\V1\xe2\x02\x16Waypost\\V1\\GPBMetadata\xea\x02\vWaypost::V1b\x06proto3"
@@ -4771,8 +5140,8 @@ func file_waypost_v1_mesh_proto_rawDescGZIP() []byte {
 	return file_waypost_v1_mesh_proto_rawDescData
 }
 
-var file_waypost_v1_mesh_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_waypost_v1_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_waypost_v1_mesh_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_waypost_v1_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_waypost_v1_mesh_proto_goTypes = []any{
 	(Task)(0),                        // 0: waypost.v1.Task
 	(InstanceState)(0),               // 1: waypost.v1.InstanceState
@@ -4780,185 +5149,198 @@ var file_waypost_v1_mesh_proto_goTypes = []any{
 	(RolloutState)(0),                // 3: waypost.v1.RolloutState
 	(Role)(0),                        // 4: waypost.v1.Role
 	(LogLevel)(0),                    // 5: waypost.v1.LogLevel
-	(*ModelInfo)(nil),                // 6: waypost.v1.ModelInfo
-	(*HeadInfo)(nil),                 // 7: waypost.v1.HeadInfo
-	(*DescribeInstanceRequest)(nil),  // 8: waypost.v1.DescribeInstanceRequest
-	(*DescribeInstanceResponse)(nil), // 9: waypost.v1.DescribeInstanceResponse
-	(*ListModelsRequest)(nil),        // 10: waypost.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),       // 11: waypost.v1.ListModelsResponse
-	(*ListInstancesRequest)(nil),     // 12: waypost.v1.ListInstancesRequest
-	(*ListInstancesResponse)(nil),    // 13: waypost.v1.ListInstancesResponse
-	(*InstanceStatus)(nil),           // 14: waypost.v1.InstanceStatus
-	(*ExplainRequest)(nil),           // 15: waypost.v1.ExplainRequest
-	(*ExplainResponse)(nil),          // 16: waypost.v1.ExplainResponse
-	(*PromptFeatures)(nil),           // 17: waypost.v1.PromptFeatures
-	(*ModelCandidate)(nil),           // 18: waypost.v1.ModelCandidate
-	(*InstanceCandidate)(nil),        // 19: waypost.v1.InstanceCandidate
-	(*ScoreTerms)(nil),               // 20: waypost.v1.ScoreTerms
-	(*RouteHop)(nil),                 // 21: waypost.v1.RouteHop
-	(*GetBudgetRequest)(nil),         // 22: waypost.v1.GetBudgetRequest
-	(*GetBudgetResponse)(nil),        // 23: waypost.v1.GetBudgetResponse
-	(*ModelSpend)(nil),               // 24: waypost.v1.ModelSpend
-	(*SendFeedbackRequest)(nil),      // 25: waypost.v1.SendFeedbackRequest
-	(*SendFeedbackResponse)(nil),     // 26: waypost.v1.SendFeedbackResponse
-	(*Rollout)(nil),                  // 27: waypost.v1.Rollout
-	(*ListRolloutsRequest)(nil),      // 28: waypost.v1.ListRolloutsRequest
-	(*ListRolloutsResponse)(nil),     // 29: waypost.v1.ListRolloutsResponse
-	(*RolloutStatus)(nil),            // 30: waypost.v1.RolloutStatus
-	(*RolloutArm)(nil),               // 31: waypost.v1.RolloutArm
-	(*SetRolloutRequest)(nil),        // 32: waypost.v1.SetRolloutRequest
-	(*SetRolloutResponse)(nil),       // 33: waypost.v1.SetRolloutResponse
-	(*LoadModelRequest)(nil),         // 34: waypost.v1.LoadModelRequest
-	(*LoadModelResponse)(nil),        // 35: waypost.v1.LoadModelResponse
-	(*UnloadModelRequest)(nil),       // 36: waypost.v1.UnloadModelRequest
-	(*UnloadModelResponse)(nil),      // 37: waypost.v1.UnloadModelResponse
-	(*Token)(nil),                    // 38: waypost.v1.Token
-	(*CreateTokenRequest)(nil),       // 39: waypost.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),      // 40: waypost.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),        // 41: waypost.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),       // 42: waypost.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),       // 43: waypost.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),      // 44: waypost.v1.RevokeTokenResponse
-	(*GetMetricsRequest)(nil),        // 45: waypost.v1.GetMetricsRequest
-	(*GetMetricsResponse)(nil),       // 46: waypost.v1.GetMetricsResponse
-	(*GetStatusRequest)(nil),         // 47: waypost.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),        // 48: waypost.v1.GetStatusResponse
-	(*ScoreWeights)(nil),             // 49: waypost.v1.ScoreWeights
-	(*CacheStatus)(nil),              // 50: waypost.v1.CacheStatus
-	(*TierStatus)(nil),               // 51: waypost.v1.TierStatus
-	(*RouteStatus)(nil),              // 52: waypost.v1.RouteStatus
-	(*RouteShare)(nil),               // 53: waypost.v1.RouteShare
-	(*GetHistoryRequest)(nil),        // 54: waypost.v1.GetHistoryRequest
-	(*GetHistoryResponse)(nil),       // 55: waypost.v1.GetHistoryResponse
-	(*HistoryPoint)(nil),             // 56: waypost.v1.HistoryPoint
-	(*InstancePoint)(nil),            // 57: waypost.v1.InstancePoint
-	(*ListDecisionsRequest)(nil),     // 58: waypost.v1.ListDecisionsRequest
-	(*ListDecisionsResponse)(nil),    // 59: waypost.v1.ListDecisionsResponse
-	(*Decision)(nil),                 // 60: waypost.v1.Decision
-	(*DrainInstanceRequest)(nil),     // 61: waypost.v1.DrainInstanceRequest
-	(*DrainInstanceResponse)(nil),    // 62: waypost.v1.DrainInstanceResponse
-	(*PinModelRequest)(nil),          // 63: waypost.v1.PinModelRequest
-	(*PinModelResponse)(nil),         // 64: waypost.v1.PinModelResponse
-	(*SetWeightsRequest)(nil),        // 65: waypost.v1.SetWeightsRequest
-	(*SetWeightsResponse)(nil),       // 66: waypost.v1.SetWeightsResponse
-	(*SetLogLevelRequest)(nil),       // 67: waypost.v1.SetLogLevelRequest
-	(*SetLogLevelResponse)(nil),      // 68: waypost.v1.SetLogLevelResponse
-	(Tier)(0),                        // 69: waypost.v1.Tier
-	(*durationpb.Duration)(nil),      // 70: google.protobuf.Duration
-	(*RouteHints)(nil),               // 71: waypost.v1.RouteHints
-	(*timestamppb.Timestamp)(nil),    // 72: google.protobuf.Timestamp
-	(*MetricFamily)(nil),             // 73: waypost.v1.MetricFamily
+	(LifeState)(0),                   // 6: waypost.v1.LifeState
+	(*ModelInfo)(nil),                // 7: waypost.v1.ModelInfo
+	(*HeadInfo)(nil),                 // 8: waypost.v1.HeadInfo
+	(*DescribeInstanceRequest)(nil),  // 9: waypost.v1.DescribeInstanceRequest
+	(*DescribeInstanceResponse)(nil), // 10: waypost.v1.DescribeInstanceResponse
+	(*ListModelsRequest)(nil),        // 11: waypost.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),       // 12: waypost.v1.ListModelsResponse
+	(*ListInstancesRequest)(nil),     // 13: waypost.v1.ListInstancesRequest
+	(*ListInstancesResponse)(nil),    // 14: waypost.v1.ListInstancesResponse
+	(*InstanceStatus)(nil),           // 15: waypost.v1.InstanceStatus
+	(*ExplainRequest)(nil),           // 16: waypost.v1.ExplainRequest
+	(*ExplainResponse)(nil),          // 17: waypost.v1.ExplainResponse
+	(*PromptFeatures)(nil),           // 18: waypost.v1.PromptFeatures
+	(*ModelCandidate)(nil),           // 19: waypost.v1.ModelCandidate
+	(*InstanceCandidate)(nil),        // 20: waypost.v1.InstanceCandidate
+	(*ScoreTerms)(nil),               // 21: waypost.v1.ScoreTerms
+	(*RouteHop)(nil),                 // 22: waypost.v1.RouteHop
+	(*GetBudgetRequest)(nil),         // 23: waypost.v1.GetBudgetRequest
+	(*GetBudgetResponse)(nil),        // 24: waypost.v1.GetBudgetResponse
+	(*ModelSpend)(nil),               // 25: waypost.v1.ModelSpend
+	(*SendFeedbackRequest)(nil),      // 26: waypost.v1.SendFeedbackRequest
+	(*SendFeedbackResponse)(nil),     // 27: waypost.v1.SendFeedbackResponse
+	(*Rollout)(nil),                  // 28: waypost.v1.Rollout
+	(*ListRolloutsRequest)(nil),      // 29: waypost.v1.ListRolloutsRequest
+	(*ListRolloutsResponse)(nil),     // 30: waypost.v1.ListRolloutsResponse
+	(*RolloutStatus)(nil),            // 31: waypost.v1.RolloutStatus
+	(*RolloutArm)(nil),               // 32: waypost.v1.RolloutArm
+	(*SetRolloutRequest)(nil),        // 33: waypost.v1.SetRolloutRequest
+	(*SetRolloutResponse)(nil),       // 34: waypost.v1.SetRolloutResponse
+	(*LoadModelRequest)(nil),         // 35: waypost.v1.LoadModelRequest
+	(*LoadModelResponse)(nil),        // 36: waypost.v1.LoadModelResponse
+	(*UnloadModelRequest)(nil),       // 37: waypost.v1.UnloadModelRequest
+	(*UnloadModelResponse)(nil),      // 38: waypost.v1.UnloadModelResponse
+	(*Token)(nil),                    // 39: waypost.v1.Token
+	(*CreateTokenRequest)(nil),       // 40: waypost.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),      // 41: waypost.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),        // 42: waypost.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),       // 43: waypost.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),       // 44: waypost.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),      // 45: waypost.v1.RevokeTokenResponse
+	(*GetMetricsRequest)(nil),        // 46: waypost.v1.GetMetricsRequest
+	(*GetMetricsResponse)(nil),       // 47: waypost.v1.GetMetricsResponse
+	(*GetStatusRequest)(nil),         // 48: waypost.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),        // 49: waypost.v1.GetStatusResponse
+	(*ScoreWeights)(nil),             // 50: waypost.v1.ScoreWeights
+	(*CacheStatus)(nil),              // 51: waypost.v1.CacheStatus
+	(*TierStatus)(nil),               // 52: waypost.v1.TierStatus
+	(*RouteStatus)(nil),              // 53: waypost.v1.RouteStatus
+	(*RouteShare)(nil),               // 54: waypost.v1.RouteShare
+	(*GetHistoryRequest)(nil),        // 55: waypost.v1.GetHistoryRequest
+	(*GetHistoryResponse)(nil),       // 56: waypost.v1.GetHistoryResponse
+	(*HistoryPoint)(nil),             // 57: waypost.v1.HistoryPoint
+	(*InstancePoint)(nil),            // 58: waypost.v1.InstancePoint
+	(*ListDecisionsRequest)(nil),     // 59: waypost.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil),    // 60: waypost.v1.ListDecisionsResponse
+	(*Decision)(nil),                 // 61: waypost.v1.Decision
+	(*DrainInstanceRequest)(nil),     // 62: waypost.v1.DrainInstanceRequest
+	(*DrainInstanceResponse)(nil),    // 63: waypost.v1.DrainInstanceResponse
+	(*PinModelRequest)(nil),          // 64: waypost.v1.PinModelRequest
+	(*PinModelResponse)(nil),         // 65: waypost.v1.PinModelResponse
+	(*SetWeightsRequest)(nil),        // 66: waypost.v1.SetWeightsRequest
+	(*SetWeightsResponse)(nil),       // 67: waypost.v1.SetWeightsResponse
+	(*SetLogLevelRequest)(nil),       // 68: waypost.v1.SetLogLevelRequest
+	(*SetLogLevelResponse)(nil),      // 69: waypost.v1.SetLogLevelResponse
+	(*SuperviseRequest)(nil),         // 70: waypost.v1.SuperviseRequest
+	(*InstanceLife)(nil),             // 71: waypost.v1.InstanceLife
+	(*SuperviseResponse)(nil),        // 72: waypost.v1.SuperviseResponse
+	(*InstanceDemand)(nil),           // 73: waypost.v1.InstanceDemand
+	(Tier)(0),                        // 74: waypost.v1.Tier
+	(*durationpb.Duration)(nil),      // 75: google.protobuf.Duration
+	(*RouteHints)(nil),               // 76: waypost.v1.RouteHints
+	(*timestamppb.Timestamp)(nil),    // 77: google.protobuf.Timestamp
+	(*MetricFamily)(nil),             // 78: waypost.v1.MetricFamily
 }
 var file_waypost_v1_mesh_proto_depIdxs = []int32{
 	0,  // 0: waypost.v1.ModelInfo.tasks:type_name -> waypost.v1.Task
-	69, // 1: waypost.v1.ModelInfo.tier:type_name -> waypost.v1.Tier
-	7,  // 2: waypost.v1.ModelInfo.heads:type_name -> waypost.v1.HeadInfo
-	6,  // 3: waypost.v1.DescribeInstanceResponse.models:type_name -> waypost.v1.ModelInfo
-	6,  // 4: waypost.v1.ListModelsResponse.models:type_name -> waypost.v1.ModelInfo
-	14, // 5: waypost.v1.ListInstancesResponse.instances:type_name -> waypost.v1.InstanceStatus
+	74, // 1: waypost.v1.ModelInfo.tier:type_name -> waypost.v1.Tier
+	8,  // 2: waypost.v1.ModelInfo.heads:type_name -> waypost.v1.HeadInfo
+	7,  // 3: waypost.v1.DescribeInstanceResponse.models:type_name -> waypost.v1.ModelInfo
+	7,  // 4: waypost.v1.ListModelsResponse.models:type_name -> waypost.v1.ModelInfo
+	15, // 5: waypost.v1.ListInstancesResponse.instances:type_name -> waypost.v1.InstanceStatus
 	1,  // 6: waypost.v1.InstanceStatus.state:type_name -> waypost.v1.InstanceState
-	70, // 7: waypost.v1.InstanceStatus.latency_ewma:type_name -> google.protobuf.Duration
-	70, // 8: waypost.v1.InstanceStatus.latency_p95:type_name -> google.protobuf.Duration
+	75, // 7: waypost.v1.InstanceStatus.latency_ewma:type_name -> google.protobuf.Duration
+	75, // 8: waypost.v1.InstanceStatus.latency_p95:type_name -> google.protobuf.Duration
 	2,  // 9: waypost.v1.InstanceStatus.breaker:type_name -> waypost.v1.BreakerState
-	71, // 10: waypost.v1.ExplainRequest.route:type_name -> waypost.v1.RouteHints
+	76, // 10: waypost.v1.ExplainRequest.route:type_name -> waypost.v1.RouteHints
 	0,  // 11: waypost.v1.ExplainRequest.task:type_name -> waypost.v1.Task
-	17, // 12: waypost.v1.ExplainResponse.features:type_name -> waypost.v1.PromptFeatures
-	18, // 13: waypost.v1.ExplainResponse.models:type_name -> waypost.v1.ModelCandidate
-	21, // 14: waypost.v1.ExplainResponse.hops:type_name -> waypost.v1.RouteHop
-	19, // 15: waypost.v1.ExplainResponse.instances:type_name -> waypost.v1.InstanceCandidate
-	69, // 16: waypost.v1.PromptFeatures.tier:type_name -> waypost.v1.Tier
-	69, // 17: waypost.v1.ModelCandidate.tier:type_name -> waypost.v1.Tier
-	20, // 18: waypost.v1.ModelCandidate.terms:type_name -> waypost.v1.ScoreTerms
-	20, // 19: waypost.v1.InstanceCandidate.terms:type_name -> waypost.v1.ScoreTerms
-	24, // 20: waypost.v1.GetBudgetResponse.models:type_name -> waypost.v1.ModelSpend
-	70, // 21: waypost.v1.Rollout.step_limit:type_name -> google.protobuf.Duration
+	18, // 12: waypost.v1.ExplainResponse.features:type_name -> waypost.v1.PromptFeatures
+	19, // 13: waypost.v1.ExplainResponse.models:type_name -> waypost.v1.ModelCandidate
+	22, // 14: waypost.v1.ExplainResponse.hops:type_name -> waypost.v1.RouteHop
+	20, // 15: waypost.v1.ExplainResponse.instances:type_name -> waypost.v1.InstanceCandidate
+	74, // 16: waypost.v1.PromptFeatures.tier:type_name -> waypost.v1.Tier
+	74, // 17: waypost.v1.ModelCandidate.tier:type_name -> waypost.v1.Tier
+	21, // 18: waypost.v1.ModelCandidate.terms:type_name -> waypost.v1.ScoreTerms
+	21, // 19: waypost.v1.InstanceCandidate.terms:type_name -> waypost.v1.ScoreTerms
+	25, // 20: waypost.v1.GetBudgetResponse.models:type_name -> waypost.v1.ModelSpend
+	75, // 21: waypost.v1.Rollout.step_limit:type_name -> google.protobuf.Duration
 	3,  // 22: waypost.v1.Rollout.state:type_name -> waypost.v1.RolloutState
-	30, // 23: waypost.v1.ListRolloutsResponse.rollouts:type_name -> waypost.v1.RolloutStatus
-	27, // 24: waypost.v1.RolloutStatus.rollout:type_name -> waypost.v1.Rollout
-	31, // 25: waypost.v1.RolloutStatus.stable:type_name -> waypost.v1.RolloutArm
-	31, // 26: waypost.v1.RolloutStatus.canary:type_name -> waypost.v1.RolloutArm
-	70, // 27: waypost.v1.RolloutArm.latency_p50:type_name -> google.protobuf.Duration
-	70, // 28: waypost.v1.RolloutArm.latency_p95:type_name -> google.protobuf.Duration
-	27, // 29: waypost.v1.SetRolloutRequest.rollout:type_name -> waypost.v1.Rollout
-	27, // 30: waypost.v1.SetRolloutResponse.rollout:type_name -> waypost.v1.Rollout
-	6,  // 31: waypost.v1.LoadModelResponse.model:type_name -> waypost.v1.ModelInfo
-	6,  // 32: waypost.v1.UnloadModelResponse.model:type_name -> waypost.v1.ModelInfo
+	31, // 23: waypost.v1.ListRolloutsResponse.rollouts:type_name -> waypost.v1.RolloutStatus
+	28, // 24: waypost.v1.RolloutStatus.rollout:type_name -> waypost.v1.Rollout
+	32, // 25: waypost.v1.RolloutStatus.stable:type_name -> waypost.v1.RolloutArm
+	32, // 26: waypost.v1.RolloutStatus.canary:type_name -> waypost.v1.RolloutArm
+	75, // 27: waypost.v1.RolloutArm.latency_p50:type_name -> google.protobuf.Duration
+	75, // 28: waypost.v1.RolloutArm.latency_p95:type_name -> google.protobuf.Duration
+	28, // 29: waypost.v1.SetRolloutRequest.rollout:type_name -> waypost.v1.Rollout
+	28, // 30: waypost.v1.SetRolloutResponse.rollout:type_name -> waypost.v1.Rollout
+	7,  // 31: waypost.v1.LoadModelResponse.model:type_name -> waypost.v1.ModelInfo
+	7,  // 32: waypost.v1.UnloadModelResponse.model:type_name -> waypost.v1.ModelInfo
 	4,  // 33: waypost.v1.Token.role:type_name -> waypost.v1.Role
-	72, // 34: waypost.v1.Token.created:type_name -> google.protobuf.Timestamp
-	72, // 35: waypost.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	72, // 36: waypost.v1.Token.revoked:type_name -> google.protobuf.Timestamp
+	77, // 34: waypost.v1.Token.created:type_name -> google.protobuf.Timestamp
+	77, // 35: waypost.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	77, // 36: waypost.v1.Token.revoked:type_name -> google.protobuf.Timestamp
 	4,  // 37: waypost.v1.CreateTokenRequest.role:type_name -> waypost.v1.Role
-	70, // 38: waypost.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	38, // 39: waypost.v1.CreateTokenResponse.token:type_name -> waypost.v1.Token
-	38, // 40: waypost.v1.ListTokensResponse.tokens:type_name -> waypost.v1.Token
-	38, // 41: waypost.v1.RevokeTokenResponse.token:type_name -> waypost.v1.Token
-	73, // 42: waypost.v1.GetMetricsResponse.families:type_name -> waypost.v1.MetricFamily
-	72, // 43: waypost.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
-	49, // 44: waypost.v1.GetStatusResponse.weights:type_name -> waypost.v1.ScoreWeights
+	75, // 38: waypost.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	39, // 39: waypost.v1.CreateTokenResponse.token:type_name -> waypost.v1.Token
+	39, // 40: waypost.v1.ListTokensResponse.tokens:type_name -> waypost.v1.Token
+	39, // 41: waypost.v1.RevokeTokenResponse.token:type_name -> waypost.v1.Token
+	78, // 42: waypost.v1.GetMetricsResponse.families:type_name -> waypost.v1.MetricFamily
+	77, // 43: waypost.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
+	50, // 44: waypost.v1.GetStatusResponse.weights:type_name -> waypost.v1.ScoreWeights
 	5,  // 45: waypost.v1.GetStatusResponse.log_level:type_name -> waypost.v1.LogLevel
-	50, // 46: waypost.v1.GetStatusResponse.cache:type_name -> waypost.v1.CacheStatus
-	51, // 47: waypost.v1.GetStatusResponse.tiers:type_name -> waypost.v1.TierStatus
-	52, // 48: waypost.v1.GetStatusResponse.routes:type_name -> waypost.v1.RouteStatus
+	51, // 46: waypost.v1.GetStatusResponse.cache:type_name -> waypost.v1.CacheStatus
+	52, // 47: waypost.v1.GetStatusResponse.tiers:type_name -> waypost.v1.TierStatus
+	53, // 48: waypost.v1.GetStatusResponse.routes:type_name -> waypost.v1.RouteStatus
 	4,  // 49: waypost.v1.GetStatusResponse.role:type_name -> waypost.v1.Role
-	69, // 50: waypost.v1.TierStatus.tier:type_name -> waypost.v1.Tier
-	53, // 51: waypost.v1.RouteStatus.shares:type_name -> waypost.v1.RouteShare
-	72, // 52: waypost.v1.GetHistoryRequest.after:type_name -> google.protobuf.Timestamp
-	56, // 53: waypost.v1.GetHistoryResponse.points:type_name -> waypost.v1.HistoryPoint
-	72, // 54: waypost.v1.HistoryPoint.time:type_name -> google.protobuf.Timestamp
-	57, // 55: waypost.v1.HistoryPoint.instances:type_name -> waypost.v1.InstancePoint
-	60, // 56: waypost.v1.ListDecisionsResponse.decisions:type_name -> waypost.v1.Decision
-	14, // 57: waypost.v1.DrainInstanceResponse.instance:type_name -> waypost.v1.InstanceStatus
-	6,  // 58: waypost.v1.PinModelResponse.model:type_name -> waypost.v1.ModelInfo
-	49, // 59: waypost.v1.SetWeightsRequest.weights:type_name -> waypost.v1.ScoreWeights
-	49, // 60: waypost.v1.SetWeightsResponse.weights:type_name -> waypost.v1.ScoreWeights
+	74, // 50: waypost.v1.TierStatus.tier:type_name -> waypost.v1.Tier
+	54, // 51: waypost.v1.RouteStatus.shares:type_name -> waypost.v1.RouteShare
+	77, // 52: waypost.v1.GetHistoryRequest.after:type_name -> google.protobuf.Timestamp
+	57, // 53: waypost.v1.GetHistoryResponse.points:type_name -> waypost.v1.HistoryPoint
+	77, // 54: waypost.v1.HistoryPoint.time:type_name -> google.protobuf.Timestamp
+	58, // 55: waypost.v1.HistoryPoint.instances:type_name -> waypost.v1.InstancePoint
+	61, // 56: waypost.v1.ListDecisionsResponse.decisions:type_name -> waypost.v1.Decision
+	15, // 57: waypost.v1.DrainInstanceResponse.instance:type_name -> waypost.v1.InstanceStatus
+	7,  // 58: waypost.v1.PinModelResponse.model:type_name -> waypost.v1.ModelInfo
+	50, // 59: waypost.v1.SetWeightsRequest.weights:type_name -> waypost.v1.ScoreWeights
+	50, // 60: waypost.v1.SetWeightsResponse.weights:type_name -> waypost.v1.ScoreWeights
 	5,  // 61: waypost.v1.SetLogLevelRequest.level:type_name -> waypost.v1.LogLevel
-	8,  // 62: waypost.v1.MeshService.DescribeInstance:input_type -> waypost.v1.DescribeInstanceRequest
-	10, // 63: waypost.v1.MeshService.ListModels:input_type -> waypost.v1.ListModelsRequest
-	12, // 64: waypost.v1.MeshService.ListInstances:input_type -> waypost.v1.ListInstancesRequest
-	15, // 65: waypost.v1.MeshService.Explain:input_type -> waypost.v1.ExplainRequest
-	22, // 66: waypost.v1.MeshService.GetBudget:input_type -> waypost.v1.GetBudgetRequest
-	25, // 67: waypost.v1.MeshService.SendFeedback:input_type -> waypost.v1.SendFeedbackRequest
-	28, // 68: waypost.v1.MeshService.ListRollouts:input_type -> waypost.v1.ListRolloutsRequest
-	32, // 69: waypost.v1.MeshService.SetRollout:input_type -> waypost.v1.SetRolloutRequest
-	34, // 70: waypost.v1.MeshService.LoadModel:input_type -> waypost.v1.LoadModelRequest
-	36, // 71: waypost.v1.MeshService.UnloadModel:input_type -> waypost.v1.UnloadModelRequest
-	39, // 72: waypost.v1.MeshService.CreateToken:input_type -> waypost.v1.CreateTokenRequest
-	41, // 73: waypost.v1.MeshService.ListTokens:input_type -> waypost.v1.ListTokensRequest
-	43, // 74: waypost.v1.MeshService.RevokeToken:input_type -> waypost.v1.RevokeTokenRequest
-	45, // 75: waypost.v1.MeshService.GetMetrics:input_type -> waypost.v1.GetMetricsRequest
-	47, // 76: waypost.v1.MeshService.GetStatus:input_type -> waypost.v1.GetStatusRequest
-	54, // 77: waypost.v1.MeshService.GetHistory:input_type -> waypost.v1.GetHistoryRequest
-	58, // 78: waypost.v1.MeshService.ListDecisions:input_type -> waypost.v1.ListDecisionsRequest
-	61, // 79: waypost.v1.MeshService.DrainInstance:input_type -> waypost.v1.DrainInstanceRequest
-	63, // 80: waypost.v1.MeshService.PinModel:input_type -> waypost.v1.PinModelRequest
-	65, // 81: waypost.v1.MeshService.SetWeights:input_type -> waypost.v1.SetWeightsRequest
-	67, // 82: waypost.v1.MeshService.SetLogLevel:input_type -> waypost.v1.SetLogLevelRequest
-	9,  // 83: waypost.v1.MeshService.DescribeInstance:output_type -> waypost.v1.DescribeInstanceResponse
-	11, // 84: waypost.v1.MeshService.ListModels:output_type -> waypost.v1.ListModelsResponse
-	13, // 85: waypost.v1.MeshService.ListInstances:output_type -> waypost.v1.ListInstancesResponse
-	16, // 86: waypost.v1.MeshService.Explain:output_type -> waypost.v1.ExplainResponse
-	23, // 87: waypost.v1.MeshService.GetBudget:output_type -> waypost.v1.GetBudgetResponse
-	26, // 88: waypost.v1.MeshService.SendFeedback:output_type -> waypost.v1.SendFeedbackResponse
-	29, // 89: waypost.v1.MeshService.ListRollouts:output_type -> waypost.v1.ListRolloutsResponse
-	33, // 90: waypost.v1.MeshService.SetRollout:output_type -> waypost.v1.SetRolloutResponse
-	35, // 91: waypost.v1.MeshService.LoadModel:output_type -> waypost.v1.LoadModelResponse
-	37, // 92: waypost.v1.MeshService.UnloadModel:output_type -> waypost.v1.UnloadModelResponse
-	40, // 93: waypost.v1.MeshService.CreateToken:output_type -> waypost.v1.CreateTokenResponse
-	42, // 94: waypost.v1.MeshService.ListTokens:output_type -> waypost.v1.ListTokensResponse
-	44, // 95: waypost.v1.MeshService.RevokeToken:output_type -> waypost.v1.RevokeTokenResponse
-	46, // 96: waypost.v1.MeshService.GetMetrics:output_type -> waypost.v1.GetMetricsResponse
-	48, // 97: waypost.v1.MeshService.GetStatus:output_type -> waypost.v1.GetStatusResponse
-	55, // 98: waypost.v1.MeshService.GetHistory:output_type -> waypost.v1.GetHistoryResponse
-	59, // 99: waypost.v1.MeshService.ListDecisions:output_type -> waypost.v1.ListDecisionsResponse
-	62, // 100: waypost.v1.MeshService.DrainInstance:output_type -> waypost.v1.DrainInstanceResponse
-	64, // 101: waypost.v1.MeshService.PinModel:output_type -> waypost.v1.PinModelResponse
-	66, // 102: waypost.v1.MeshService.SetWeights:output_type -> waypost.v1.SetWeightsResponse
-	68, // 103: waypost.v1.MeshService.SetLogLevel:output_type -> waypost.v1.SetLogLevelResponse
-	83, // [83:104] is the sub-list for method output_type
-	62, // [62:83] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	71, // 62: waypost.v1.SuperviseRequest.instances:type_name -> waypost.v1.InstanceLife
+	6,  // 63: waypost.v1.InstanceLife.state:type_name -> waypost.v1.LifeState
+	10, // 64: waypost.v1.InstanceLife.described:type_name -> waypost.v1.DescribeInstanceResponse
+	75, // 65: waypost.v1.InstanceLife.start:type_name -> google.protobuf.Duration
+	73, // 66: waypost.v1.SuperviseResponse.instances:type_name -> waypost.v1.InstanceDemand
+	77, // 67: waypost.v1.InstanceDemand.last_call:type_name -> google.protobuf.Timestamp
+	9,  // 68: waypost.v1.MeshService.DescribeInstance:input_type -> waypost.v1.DescribeInstanceRequest
+	11, // 69: waypost.v1.MeshService.ListModels:input_type -> waypost.v1.ListModelsRequest
+	13, // 70: waypost.v1.MeshService.ListInstances:input_type -> waypost.v1.ListInstancesRequest
+	16, // 71: waypost.v1.MeshService.Explain:input_type -> waypost.v1.ExplainRequest
+	23, // 72: waypost.v1.MeshService.GetBudget:input_type -> waypost.v1.GetBudgetRequest
+	26, // 73: waypost.v1.MeshService.SendFeedback:input_type -> waypost.v1.SendFeedbackRequest
+	29, // 74: waypost.v1.MeshService.ListRollouts:input_type -> waypost.v1.ListRolloutsRequest
+	33, // 75: waypost.v1.MeshService.SetRollout:input_type -> waypost.v1.SetRolloutRequest
+	35, // 76: waypost.v1.MeshService.LoadModel:input_type -> waypost.v1.LoadModelRequest
+	37, // 77: waypost.v1.MeshService.UnloadModel:input_type -> waypost.v1.UnloadModelRequest
+	40, // 78: waypost.v1.MeshService.CreateToken:input_type -> waypost.v1.CreateTokenRequest
+	42, // 79: waypost.v1.MeshService.ListTokens:input_type -> waypost.v1.ListTokensRequest
+	44, // 80: waypost.v1.MeshService.RevokeToken:input_type -> waypost.v1.RevokeTokenRequest
+	46, // 81: waypost.v1.MeshService.GetMetrics:input_type -> waypost.v1.GetMetricsRequest
+	48, // 82: waypost.v1.MeshService.GetStatus:input_type -> waypost.v1.GetStatusRequest
+	55, // 83: waypost.v1.MeshService.GetHistory:input_type -> waypost.v1.GetHistoryRequest
+	59, // 84: waypost.v1.MeshService.ListDecisions:input_type -> waypost.v1.ListDecisionsRequest
+	62, // 85: waypost.v1.MeshService.DrainInstance:input_type -> waypost.v1.DrainInstanceRequest
+	64, // 86: waypost.v1.MeshService.PinModel:input_type -> waypost.v1.PinModelRequest
+	66, // 87: waypost.v1.MeshService.SetWeights:input_type -> waypost.v1.SetWeightsRequest
+	68, // 88: waypost.v1.MeshService.SetLogLevel:input_type -> waypost.v1.SetLogLevelRequest
+	70, // 89: waypost.v1.MeshService.Supervise:input_type -> waypost.v1.SuperviseRequest
+	10, // 90: waypost.v1.MeshService.DescribeInstance:output_type -> waypost.v1.DescribeInstanceResponse
+	12, // 91: waypost.v1.MeshService.ListModels:output_type -> waypost.v1.ListModelsResponse
+	14, // 92: waypost.v1.MeshService.ListInstances:output_type -> waypost.v1.ListInstancesResponse
+	17, // 93: waypost.v1.MeshService.Explain:output_type -> waypost.v1.ExplainResponse
+	24, // 94: waypost.v1.MeshService.GetBudget:output_type -> waypost.v1.GetBudgetResponse
+	27, // 95: waypost.v1.MeshService.SendFeedback:output_type -> waypost.v1.SendFeedbackResponse
+	30, // 96: waypost.v1.MeshService.ListRollouts:output_type -> waypost.v1.ListRolloutsResponse
+	34, // 97: waypost.v1.MeshService.SetRollout:output_type -> waypost.v1.SetRolloutResponse
+	36, // 98: waypost.v1.MeshService.LoadModel:output_type -> waypost.v1.LoadModelResponse
+	38, // 99: waypost.v1.MeshService.UnloadModel:output_type -> waypost.v1.UnloadModelResponse
+	41, // 100: waypost.v1.MeshService.CreateToken:output_type -> waypost.v1.CreateTokenResponse
+	43, // 101: waypost.v1.MeshService.ListTokens:output_type -> waypost.v1.ListTokensResponse
+	45, // 102: waypost.v1.MeshService.RevokeToken:output_type -> waypost.v1.RevokeTokenResponse
+	47, // 103: waypost.v1.MeshService.GetMetrics:output_type -> waypost.v1.GetMetricsResponse
+	49, // 104: waypost.v1.MeshService.GetStatus:output_type -> waypost.v1.GetStatusResponse
+	56, // 105: waypost.v1.MeshService.GetHistory:output_type -> waypost.v1.GetHistoryResponse
+	60, // 106: waypost.v1.MeshService.ListDecisions:output_type -> waypost.v1.ListDecisionsResponse
+	63, // 107: waypost.v1.MeshService.DrainInstance:output_type -> waypost.v1.DrainInstanceResponse
+	65, // 108: waypost.v1.MeshService.PinModel:output_type -> waypost.v1.PinModelResponse
+	67, // 109: waypost.v1.MeshService.SetWeights:output_type -> waypost.v1.SetWeightsResponse
+	69, // 110: waypost.v1.MeshService.SetLogLevel:output_type -> waypost.v1.SetLogLevelResponse
+	72, // 111: waypost.v1.MeshService.Supervise:output_type -> waypost.v1.SuperviseResponse
+	90, // [90:112] is the sub-list for method output_type
+	68, // [68:90] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_waypost_v1_mesh_proto_init() }
@@ -4975,8 +5357,8 @@ func file_waypost_v1_mesh_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_waypost_v1_mesh_proto_rawDesc), len(file_waypost_v1_mesh_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   63,
+			NumEnums:      7,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

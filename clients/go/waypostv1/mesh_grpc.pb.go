@@ -40,6 +40,7 @@ const (
 	MeshService_PinModel_FullMethodName         = "/waypost.v1.MeshService/PinModel"
 	MeshService_SetWeights_FullMethodName       = "/waypost.v1.MeshService/SetWeights"
 	MeshService_SetLogLevel_FullMethodName      = "/waypost.v1.MeshService/SetLogLevel"
+	MeshService_Supervise_FullMethodName        = "/waypost.v1.MeshService/Supervise"
 )
 
 // MeshServiceClient is the client API for MeshService service.
@@ -92,6 +93,10 @@ type MeshServiceClient interface {
 	SetWeights(ctx context.Context, in *SetWeightsRequest, opts ...grpc.CallOption) (*SetWeightsResponse, error)
 	// Changes what a process writes to its log, until it ends; a router tells its instances too.
 	SetLogLevel(ctx context.Context, in *SetLogLevelRequest, opts ...grpc.CallOption) (*SetLogLevelResponse, error)
+	// For whoever starts and ends a router's instances: it says which of them are asleep, and hears which are wanted.
+	// Calls for an instance that is asleep wait until it is there.  One supervises at a time, the last who came; when it
+	// leaves, nothing is waited for any more.  A router's only.
+	Supervise(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SuperviseRequest, SuperviseResponse], error)
 }
 
 type meshServiceClient struct {
@@ -312,6 +317,19 @@ func (c *meshServiceClient) SetLogLevel(ctx context.Context, in *SetLogLevelRequ
 	return out, nil
 }
 
+func (c *meshServiceClient) Supervise(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SuperviseRequest, SuperviseResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &MeshService_ServiceDesc.Streams[0], MeshService_Supervise_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SuperviseRequest, SuperviseResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type MeshService_SuperviseClient = grpc.BidiStreamingClient[SuperviseRequest, SuperviseResponse]
+
 // MeshServiceServer is the server API for MeshService service.
 // All implementations must embed UnimplementedMeshServiceServer
 // for forward compatibility.
@@ -362,6 +380,10 @@ type MeshServiceServer interface {
 	SetWeights(context.Context, *SetWeightsRequest) (*SetWeightsResponse, error)
 	// Changes what a process writes to its log, until it ends; a router tells its instances too.
 	SetLogLevel(context.Context, *SetLogLevelRequest) (*SetLogLevelResponse, error)
+	// For whoever starts and ends a router's instances: it says which of them are asleep, and hears which are wanted.
+	// Calls for an instance that is asleep wait until it is there.  One supervises at a time, the last who came; when it
+	// leaves, nothing is waited for any more.  A router's only.
+	Supervise(grpc.BidiStreamingServer[SuperviseRequest, SuperviseResponse]) error
 	mustEmbedUnimplementedMeshServiceServer()
 }
 
@@ -434,6 +456,9 @@ func (UnimplementedMeshServiceServer) SetWeights(context.Context, *SetWeightsReq
 }
 func (UnimplementedMeshServiceServer) SetLogLevel(context.Context, *SetLogLevelRequest) (*SetLogLevelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetLogLevel not implemented")
+}
+func (UnimplementedMeshServiceServer) Supervise(grpc.BidiStreamingServer[SuperviseRequest, SuperviseResponse]) error {
+	return status.Error(codes.Unimplemented, "method Supervise not implemented")
 }
 func (UnimplementedMeshServiceServer) mustEmbedUnimplementedMeshServiceServer() {}
 func (UnimplementedMeshServiceServer) testEmbeddedByValue()                     {}
@@ -834,6 +859,13 @@ func _MeshService_SetLogLevel_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MeshService_Supervise_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(MeshServiceServer).Supervise(&grpc.GenericServerStream[SuperviseRequest, SuperviseResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type MeshService_SuperviseServer = grpc.BidiStreamingServer[SuperviseRequest, SuperviseResponse]
+
 // MeshService_ServiceDesc is the grpc.ServiceDesc for MeshService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -926,6 +958,13 @@ var MeshService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _MeshService_SetLogLevel_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Supervise",
+			Handler:       _MeshService_Supervise_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "waypost/v1/mesh.proto",
 }

@@ -11,6 +11,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	structpb "google.golang.org/protobuf/types/known/structpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -23,14 +24,18 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How documents are found.
 type QueryMode int32
 
 const (
-	// Served as QUERY_MODE_HYBRID.
+	// Served as QUERY_MODE_HYBRID; of a query without text, or of a namespace without vectors, as what is possible.
 	QueryMode_QUERY_MODE_UNSPECIFIED QueryMode = 0
-	QueryMode_QUERY_MODE_DENSE       QueryMode = 1
-	QueryMode_QUERY_MODE_BM25        QueryMode = 2
-	QueryMode_QUERY_MODE_HYBRID      QueryMode = 3
+	// By the cosine of the vectors.
+	QueryMode_QUERY_MODE_DENSE QueryMode = 1
+	// By the words they share with the query.
+	QueryMode_QUERY_MODE_BM25 QueryMode = 2
+	// Both, fused.
+	QueryMode_QUERY_MODE_HYBRID QueryMode = 3
 )
 
 // Enum value maps for QueryMode.
@@ -77,10 +82,17 @@ func (QueryMode) EnumDescriptor() ([]byte, []int) {
 }
 
 type Document struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	Metadata      *structpb.Struct       `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One to 512 bytes, unique in the namespace.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Found by its words; embedded, unless a vector is brought along.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// What filters look at, and what is returned with it.
+	Metadata *structpb.Struct `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// Found by the cosine with a query's; scaled to unit length.  All of a namespace have the same length.
+	Vector *Vector `protobuf:"bytes,4,opt,name=vector,proto3" json:"vector,omitempty"`
+	// It is forgotten then; set by the server where a ttl or the namespace's retention says so.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires,proto3" json:"expires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -136,21 +148,81 @@ func (x *Document) GetMetadata() *structpb.Struct {
 	return nil
 }
 
+func (x *Document) GetVector() *Vector {
+	if x != nil {
+		return x.Vector
+	}
+	return nil
+}
+
+func (x *Document) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+type Vector struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []float32              `protobuf:"fixed32,1,rep,packed,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Vector) Reset() {
+	*x = Vector{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Vector) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Vector) ProtoMessage() {}
+
+func (x *Vector) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Vector.ProtoReflect.Descriptor instead.
+func (*Vector) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Vector) GetValues() []float32 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 type UpsertDocumentsRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Model     string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
 	Route     *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
 	Namespace string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Documents []*Document            `protobuf:"bytes,4,rep,name=documents,proto3" json:"documents,omitempty"`
-	// Documents are forgotten after this long; unset: kept by the namespace's retention.
-	Ttl           *durationpb.Duration `protobuf:"bytes,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// Documents that say nothing themselves are forgotten after this long; unset: the namespace's retention counts.
+	Ttl *durationpb.Duration `protobuf:"bytes,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// What to do with texts that are longer than the encoder reads; they are kept and found by words whole.
+	Truncation    Truncation `protobuf:"varint,6,opt,name=truncation,proto3,enum=waypost.v1.Truncation" json:"truncation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpsertDocumentsRequest) Reset() {
 	*x = UpsertDocumentsRequest{}
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[1]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -162,7 +234,7 @@ func (x *UpsertDocumentsRequest) String() string {
 func (*UpsertDocumentsRequest) ProtoMessage() {}
 
 func (x *UpsertDocumentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[1]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -175,7 +247,7 @@ func (x *UpsertDocumentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertDocumentsRequest.ProtoReflect.Descriptor instead.
 func (*UpsertDocumentsRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{1}
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *UpsertDocumentsRequest) GetModel() string {
@@ -213,16 +285,28 @@ func (x *UpsertDocumentsRequest) GetTtl() *durationpb.Duration {
 	return nil
 }
 
+func (x *UpsertDocumentsRequest) GetTruncation() Truncation {
+	if x != nil {
+		return x.Truncation
+	}
+	return Truncation_TRUNCATION_UNSPECIFIED
+}
+
 type UpsertDocumentsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Stored        uint32                 `protobuf:"varint,1,opt,name=stored,proto3" json:"stored,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Served  *ServedBy              `protobuf:"bytes,1,opt,name=served,proto3" json:"served,omitempty"`
+	Timings *Timings               `protobuf:"bytes,2,opt,name=timings,proto3" json:"timings,omitempty"`
+	// Documents whose id was new.
+	Added uint32 `protobuf:"varint,3,opt,name=added,proto3" json:"added,omitempty"`
+	// Documents that took the place of others.
+	Replaced      uint32 `protobuf:"varint,4,opt,name=replaced,proto3" json:"replaced,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpsertDocumentsResponse) Reset() {
 	*x = UpsertDocumentsResponse{}
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[2]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -234,7 +318,7 @@ func (x *UpsertDocumentsResponse) String() string {
 func (*UpsertDocumentsResponse) ProtoMessage() {}
 
 func (x *UpsertDocumentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[2]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -247,31 +331,154 @@ func (x *UpsertDocumentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertDocumentsResponse.ProtoReflect.Descriptor instead.
 func (*UpsertDocumentsResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{2}
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *UpsertDocumentsResponse) GetStored() uint32 {
+func (x *UpsertDocumentsResponse) GetServed() *ServedBy {
 	if x != nil {
-		return x.Stored
+		return x.Served
+	}
+	return nil
+}
+
+func (x *UpsertDocumentsResponse) GetTimings() *Timings {
+	if x != nil {
+		return x.Timings
+	}
+	return nil
+}
+
+func (x *UpsertDocumentsResponse) GetAdded() uint32 {
+	if x != nil {
+		return x.Added
 	}
 	return 0
 }
 
+func (x *UpsertDocumentsResponse) GetReplaced() uint32 {
+	if x != nil {
+		return x.Replaced
+	}
+	return 0
+}
+
+type UpsertDocumentsStreamRequest struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Request       *UpsertDocumentsRequest `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpsertDocumentsStreamRequest) Reset() {
+	*x = UpsertDocumentsStreamRequest{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpsertDocumentsStreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpsertDocumentsStreamRequest) ProtoMessage() {}
+
+func (x *UpsertDocumentsStreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpsertDocumentsStreamRequest.ProtoReflect.Descriptor instead.
+func (*UpsertDocumentsStreamRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UpsertDocumentsStreamRequest) GetRequest() *UpsertDocumentsRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+type UpsertDocumentsStreamResponse struct {
+	state         protoimpl.MessageState   `protogen:"open.v1"`
+	Response      *UpsertDocumentsResponse `protobuf:"bytes,1,opt,name=response,proto3" json:"response,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpsertDocumentsStreamResponse) Reset() {
+	*x = UpsertDocumentsStreamResponse{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpsertDocumentsStreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpsertDocumentsStreamResponse) ProtoMessage() {}
+
+func (x *UpsertDocumentsStreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpsertDocumentsStreamResponse.ProtoReflect.Descriptor instead.
+func (*UpsertDocumentsStreamResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UpsertDocumentsStreamResponse) GetResponse() *UpsertDocumentsResponse {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
 type QueryDocumentsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	Route         *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
-	Namespace     string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Query         string                 `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
-	TopK          uint32                 `protobuf:"varint,5,opt,name=top_k,json=topK,proto3" json:"top_k,omitempty"`
-	Mode          QueryMode              `protobuf:"varint,6,opt,name=mode,proto3,enum=waypost.v1.QueryMode" json:"mode,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Model     string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Route     *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	Namespace string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Each is answered by a result of its own.
+	Queries []*DocumentQuery `protobuf:"bytes,4,rep,name=queries,proto3" json:"queries,omitempty"`
+	// Most documents of a result; 0: 10.
+	TopK uint32    `protobuf:"varint,5,opt,name=top_k,json=topK,proto3" json:"top_k,omitempty"`
+	Mode QueryMode `protobuf:"varint,6,opt,name=mode,proto3,enum=waypost.v1.QueryMode" json:"mode,omitempty"`
+	// Only documents it lets through are found.
+	Filter *Filter `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
+	// The best are read again by the reranker, which decides their order.
+	Rerank bool `protobuf:"varint,8,opt,name=rerank,proto3" json:"rerank,omitempty"`
+	// Passages of each text that suit the query best, none by default.
+	Snippets uint32 `protobuf:"varint,9,opt,name=snippets,proto3" json:"snippets,omitempty"`
+	// Leave the documents' texts out of the answer.
+	WithoutText bool `protobuf:"varint,10,opt,name=without_text,json=withoutText,proto3" json:"without_text,omitempty"`
+	// Put the documents' vectors in.
+	WithVector bool `protobuf:"varint,11,opt,name=with_vector,json=withVector,proto3" json:"with_vector,omitempty"`
+	// What to do with queries that are longer than the encoder reads.
+	Truncation    Truncation `protobuf:"varint,12,opt,name=truncation,proto3,enum=waypost.v1.Truncation" json:"truncation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryDocumentsRequest) Reset() {
 	*x = QueryDocumentsRequest{}
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[3]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -283,7 +490,7 @@ func (x *QueryDocumentsRequest) String() string {
 func (*QueryDocumentsRequest) ProtoMessage() {}
 
 func (x *QueryDocumentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[3]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -296,7 +503,7 @@ func (x *QueryDocumentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryDocumentsRequest.ProtoReflect.Descriptor instead.
 func (*QueryDocumentsRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{3}
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *QueryDocumentsRequest) GetModel() string {
@@ -320,11 +527,11 @@ func (x *QueryDocumentsRequest) GetNamespace() string {
 	return ""
 }
 
-func (x *QueryDocumentsRequest) GetQuery() string {
+func (x *QueryDocumentsRequest) GetQueries() []*DocumentQuery {
 	if x != nil {
-		return x.Query
+		return x.Queries
 	}
-	return ""
+	return nil
 }
 
 func (x *QueryDocumentsRequest) GetTopK() uint32 {
@@ -341,16 +548,114 @@ func (x *QueryDocumentsRequest) GetMode() QueryMode {
 	return QueryMode_QUERY_MODE_UNSPECIFIED
 }
 
-type QueryDocumentsResponse struct {
+func (x *QueryDocumentsRequest) GetFilter() *Filter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *QueryDocumentsRequest) GetRerank() bool {
+	if x != nil {
+		return x.Rerank
+	}
+	return false
+}
+
+func (x *QueryDocumentsRequest) GetSnippets() uint32 {
+	if x != nil {
+		return x.Snippets
+	}
+	return 0
+}
+
+func (x *QueryDocumentsRequest) GetWithoutText() bool {
+	if x != nil {
+		return x.WithoutText
+	}
+	return false
+}
+
+func (x *QueryDocumentsRequest) GetWithVector() bool {
+	if x != nil {
+		return x.WithVector
+	}
+	return false
+}
+
+func (x *QueryDocumentsRequest) GetTruncation() Truncation {
+	if x != nil {
+		return x.Truncation
+	}
+	return Truncation_TRUNCATION_UNSPECIFIED
+}
+
+// One of both at least.
+type DocumentQuery struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Documents     []*ScoredDocument      `protobuf:"bytes,1,rep,name=documents,proto3" json:"documents,omitempty"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Vector        *Vector                `protobuf:"bytes,2,opt,name=vector,proto3" json:"vector,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentQuery) Reset() {
+	*x = DocumentQuery{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentQuery) ProtoMessage() {}
+
+func (x *DocumentQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentQuery.ProtoReflect.Descriptor instead.
+func (*DocumentQuery) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DocumentQuery) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *DocumentQuery) GetVector() *Vector {
+	if x != nil {
+		return x.Vector
+	}
+	return nil
+}
+
+type QueryDocumentsResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Served  *ServedBy              `protobuf:"bytes,1,opt,name=served,proto3" json:"served,omitempty"`
+	Timings *Timings               `protobuf:"bytes,2,opt,name=timings,proto3" json:"timings,omitempty"`
+	// In the order of the queries.
+	Results       []*QueryResult `protobuf:"bytes,3,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryDocumentsResponse) Reset() {
 	*x = QueryDocumentsResponse{}
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[4]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -362,7 +667,7 @@ func (x *QueryDocumentsResponse) String() string {
 func (*QueryDocumentsResponse) ProtoMessage() {}
 
 func (x *QueryDocumentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[4]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -375,10 +680,69 @@ func (x *QueryDocumentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryDocumentsResponse.ProtoReflect.Descriptor instead.
 func (*QueryDocumentsResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{4}
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *QueryDocumentsResponse) GetDocuments() []*ScoredDocument {
+func (x *QueryDocumentsResponse) GetServed() *ServedBy {
+	if x != nil {
+		return x.Served
+	}
+	return nil
+}
+
+func (x *QueryDocumentsResponse) GetTimings() *Timings {
+	if x != nil {
+		return x.Timings
+	}
+	return nil
+}
+
+func (x *QueryDocumentsResponse) GetResults() []*QueryResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+type QueryResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Best first.
+	Documents     []*ScoredDocument `protobuf:"bytes,1,rep,name=documents,proto3" json:"documents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryResult) Reset() {
+	*x = QueryResult{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryResult) ProtoMessage() {}
+
+func (x *QueryResult) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryResult.ProtoReflect.Descriptor instead.
+func (*QueryResult) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *QueryResult) GetDocuments() []*ScoredDocument {
 	if x != nil {
 		return x.Documents
 	}
@@ -386,16 +750,24 @@ func (x *QueryDocumentsResponse) GetDocuments() []*ScoredDocument {
 }
 
 type ScoredDocument struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Document      *Document              `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
-	Score         float32                `protobuf:"fixed32,2,opt,name=score,proto3" json:"score,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Document *Document              `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// What the order is by; comparable within one result only.
+	Score float64 `protobuf:"fixed64,2,opt,name=score,proto3" json:"score,omitempty"`
+	// Cosine, where the vectors were looked at and it was among their best.
+	Cosine *float64 `protobuf:"fixed64,3,opt,name=cosine,proto3,oneof" json:"cosine,omitempty"`
+	// Where the words were looked at and it was among their best.
+	Bm25 *float64 `protobuf:"fixed64,4,opt,name=bm25,proto3,oneof" json:"bm25,omitempty"`
+	// Where it was read again.
+	Rerank        *float64   `protobuf:"fixed64,5,opt,name=rerank,proto3,oneof" json:"rerank,omitempty"`
+	Snippets      []*Snippet `protobuf:"bytes,6,rep,name=snippets,proto3" json:"snippets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ScoredDocument) Reset() {
 	*x = ScoredDocument{}
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[5]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +779,7 @@ func (x *ScoredDocument) String() string {
 func (*ScoredDocument) ProtoMessage() {}
 
 func (x *ScoredDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[5]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +792,7 @@ func (x *ScoredDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoredDocument.ProtoReflect.Descriptor instead.
 func (*ScoredDocument) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{5}
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ScoredDocument) GetDocument() *Document {
@@ -430,26 +802,747 @@ func (x *ScoredDocument) GetDocument() *Document {
 	return nil
 }
 
-func (x *ScoredDocument) GetScore() float32 {
+func (x *ScoredDocument) GetScore() float64 {
 	if x != nil {
 		return x.Score
 	}
 	return 0
 }
 
+func (x *ScoredDocument) GetCosine() float64 {
+	if x != nil && x.Cosine != nil {
+		return *x.Cosine
+	}
+	return 0
+}
+
+func (x *ScoredDocument) GetBm25() float64 {
+	if x != nil && x.Bm25 != nil {
+		return *x.Bm25
+	}
+	return 0
+}
+
+func (x *ScoredDocument) GetRerank() float64 {
+	if x != nil && x.Rerank != nil {
+		return *x.Rerank
+	}
+	return 0
+}
+
+func (x *ScoredDocument) GetSnippets() []*Snippet {
+	if x != nil {
+		return x.Snippets
+	}
+	return nil
+}
+
+// A passage of a document, to be cited as (document.id, start, end).
+type Snippet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Text  string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Characters (Unicode code points) of the document's text before it, and up to its end.
+	Start         uint32 `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`
+	End           uint32 `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Snippet) Reset() {
+	*x = Snippet{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Snippet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Snippet) ProtoMessage() {}
+
+func (x *Snippet) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Snippet.ProtoReflect.Descriptor instead.
+func (*Snippet) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Snippet) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Snippet) GetStart() uint32 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *Snippet) GetEnd() uint32 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+// What documents must be like.
+type Filter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*Filter_All
+	//	*Filter_Any
+	//	*Filter_Not
+	//	*Filter_Field
+	Kind          isFilter_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Filter) Reset() {
+	*x = Filter{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Filter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Filter) ProtoMessage() {}
+
+func (x *Filter) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Filter.ProtoReflect.Descriptor instead.
+func (*Filter) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Filter) GetKind() isFilter_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *Filter) GetAll() *FilterList {
+	if x != nil {
+		if x, ok := x.Kind.(*Filter_All); ok {
+			return x.All
+		}
+	}
+	return nil
+}
+
+func (x *Filter) GetAny() *FilterList {
+	if x != nil {
+		if x, ok := x.Kind.(*Filter_Any); ok {
+			return x.Any
+		}
+	}
+	return nil
+}
+
+func (x *Filter) GetNot() *Filter {
+	if x != nil {
+		if x, ok := x.Kind.(*Filter_Not); ok {
+			return x.Not
+		}
+	}
+	return nil
+}
+
+func (x *Filter) GetField() *FieldTest {
+	if x != nil {
+		if x, ok := x.Kind.(*Filter_Field); ok {
+			return x.Field
+		}
+	}
+	return nil
+}
+
+type isFilter_Kind interface {
+	isFilter_Kind()
+}
+
+type Filter_All struct {
+	All *FilterList `protobuf:"bytes,1,opt,name=all,proto3,oneof"`
+}
+
+type Filter_Any struct {
+	Any *FilterList `protobuf:"bytes,2,opt,name=any,proto3,oneof"`
+}
+
+type Filter_Not struct {
+	Not *Filter `protobuf:"bytes,3,opt,name=not,proto3,oneof"`
+}
+
+type Filter_Field struct {
+	Field *FieldTest `protobuf:"bytes,4,opt,name=field,proto3,oneof"`
+}
+
+func (*Filter_All) isFilter_Kind() {}
+
+func (*Filter_Any) isFilter_Kind() {}
+
+func (*Filter_Not) isFilter_Kind() {}
+
+func (*Filter_Field) isFilter_Kind() {}
+
+type FilterList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Filters       []*Filter              `protobuf:"bytes,1,rep,name=filters,proto3" json:"filters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilterList) Reset() {
+	*x = FilterList{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilterList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilterList) ProtoMessage() {}
+
+func (x *FilterList) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilterList.ProtoReflect.Descriptor instead.
+func (*FilterList) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FilterList) GetFilters() []*Filter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+// A test of one field of the metadata.  Of a list, one element that passes is enough; a field that is not there passes
+// no test but `exists: false`.
+type FieldTest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the field; fields of objects in it by dots, as in "author.name".
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// Types that are valid to be assigned to Test:
+	//
+	//	*FieldTest_Equals
+	//	*FieldTest_OneOf
+	//	*FieldTest_Range
+	//	*FieldTest_Exists
+	Test          isFieldTest_Test `protobuf_oneof:"test"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldTest) Reset() {
+	*x = FieldTest{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldTest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldTest) ProtoMessage() {}
+
+func (x *FieldTest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldTest.ProtoReflect.Descriptor instead.
+func (*FieldTest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *FieldTest) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *FieldTest) GetTest() isFieldTest_Test {
+	if x != nil {
+		return x.Test
+	}
+	return nil
+}
+
+func (x *FieldTest) GetEquals() *structpb.Value {
+	if x != nil {
+		if x, ok := x.Test.(*FieldTest_Equals); ok {
+			return x.Equals
+		}
+	}
+	return nil
+}
+
+func (x *FieldTest) GetOneOf() *structpb.ListValue {
+	if x != nil {
+		if x, ok := x.Test.(*FieldTest_OneOf); ok {
+			return x.OneOf
+		}
+	}
+	return nil
+}
+
+func (x *FieldTest) GetRange() *NumberRange {
+	if x != nil {
+		if x, ok := x.Test.(*FieldTest_Range); ok {
+			return x.Range
+		}
+	}
+	return nil
+}
+
+func (x *FieldTest) GetExists() bool {
+	if x != nil {
+		if x, ok := x.Test.(*FieldTest_Exists); ok {
+			return x.Exists
+		}
+	}
+	return false
+}
+
+type isFieldTest_Test interface {
+	isFieldTest_Test()
+}
+
+type FieldTest_Equals struct {
+	// A string, number or truth value.
+	Equals *structpb.Value `protobuf:"bytes,2,opt,name=equals,proto3,oneof"`
+}
+
+type FieldTest_OneOf struct {
+	OneOf *structpb.ListValue `protobuf:"bytes,3,opt,name=one_of,json=oneOf,proto3,oneof"`
+}
+
+type FieldTest_Range struct {
+	Range *NumberRange `protobuf:"bytes,4,opt,name=range,proto3,oneof"`
+}
+
+type FieldTest_Exists struct {
+	Exists bool `protobuf:"varint,5,opt,name=exists,proto3,oneof"`
+}
+
+func (*FieldTest_Equals) isFieldTest_Test() {}
+
+func (*FieldTest_OneOf) isFieldTest_Test() {}
+
+func (*FieldTest_Range) isFieldTest_Test() {}
+
+func (*FieldTest_Exists) isFieldTest_Test() {}
+
+type NumberRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Above         *float64               `protobuf:"fixed64,1,opt,name=above,proto3,oneof" json:"above,omitempty"`
+	AtLeast       *float64               `protobuf:"fixed64,2,opt,name=at_least,json=atLeast,proto3,oneof" json:"at_least,omitempty"`
+	Below         *float64               `protobuf:"fixed64,3,opt,name=below,proto3,oneof" json:"below,omitempty"`
+	AtMost        *float64               `protobuf:"fixed64,4,opt,name=at_most,json=atMost,proto3,oneof" json:"at_most,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NumberRange) Reset() {
+	*x = NumberRange{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NumberRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NumberRange) ProtoMessage() {}
+
+func (x *NumberRange) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NumberRange.ProtoReflect.Descriptor instead.
+func (*NumberRange) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *NumberRange) GetAbove() float64 {
+	if x != nil && x.Above != nil {
+		return *x.Above
+	}
+	return 0
+}
+
+func (x *NumberRange) GetAtLeast() float64 {
+	if x != nil && x.AtLeast != nil {
+		return *x.AtLeast
+	}
+	return 0
+}
+
+func (x *NumberRange) GetBelow() float64 {
+	if x != nil && x.Below != nil {
+		return *x.Below
+	}
+	return 0
+}
+
+func (x *NumberRange) GetAtMost() float64 {
+	if x != nil && x.AtMost != nil {
+		return *x.AtMost
+	}
+	return 0
+}
+
+type GetDocumentsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Route         *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	Namespace     string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Ids           []string               `protobuf:"bytes,4,rep,name=ids,proto3" json:"ids,omitempty"`
+	WithVector    bool                   `protobuf:"varint,5,opt,name=with_vector,json=withVector,proto3" json:"with_vector,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDocumentsRequest) Reset() {
+	*x = GetDocumentsRequest{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDocumentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDocumentsRequest) ProtoMessage() {}
+
+func (x *GetDocumentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDocumentsRequest.ProtoReflect.Descriptor instead.
+func (*GetDocumentsRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetDocumentsRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *GetDocumentsRequest) GetRoute() *RouteHints {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *GetDocumentsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GetDocumentsRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *GetDocumentsRequest) GetWithVector() bool {
+	if x != nil {
+		return x.WithVector
+	}
+	return false
+}
+
+type GetDocumentsResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Served *ServedBy              `protobuf:"bytes,1,opt,name=served,proto3" json:"served,omitempty"`
+	// In the order of the ids.
+	Documents     []*Document `protobuf:"bytes,2,rep,name=documents,proto3" json:"documents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDocumentsResponse) Reset() {
+	*x = GetDocumentsResponse{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDocumentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDocumentsResponse) ProtoMessage() {}
+
+func (x *GetDocumentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDocumentsResponse.ProtoReflect.Descriptor instead.
+func (*GetDocumentsResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *GetDocumentsResponse) GetServed() *ServedBy {
+	if x != nil {
+		return x.Served
+	}
+	return nil
+}
+
+func (x *GetDocumentsResponse) GetDocuments() []*Document {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+type ListDocumentsRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Model     string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Route     *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	Namespace string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Filter    *Filter                `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// 0: 100.
+	PageSize uint32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// As the page before said; empty: the first.
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDocumentsRequest) Reset() {
+	*x = ListDocumentsRequest{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDocumentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDocumentsRequest) ProtoMessage() {}
+
+func (x *ListDocumentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDocumentsRequest.ProtoReflect.Descriptor instead.
+func (*ListDocumentsRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListDocumentsRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ListDocumentsRequest) GetRoute() *RouteHints {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *ListDocumentsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ListDocumentsRequest) GetFilter() *Filter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *ListDocumentsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDocumentsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListDocumentsResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Served    *ServedBy              `protobuf:"bytes,1,opt,name=served,proto3" json:"served,omitempty"`
+	Documents []*Document            `protobuf:"bytes,2,rep,name=documents,proto3" json:"documents,omitempty"`
+	// Empty: this was the last page.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDocumentsResponse) Reset() {
+	*x = ListDocumentsResponse{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDocumentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDocumentsResponse) ProtoMessage() {}
+
+func (x *ListDocumentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDocumentsResponse.ProtoReflect.Descriptor instead.
+func (*ListDocumentsResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListDocumentsResponse) GetServed() *ServedBy {
+	if x != nil {
+		return x.Served
+	}
+	return nil
+}
+
+func (x *ListDocumentsResponse) GetDocuments() []*Document {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+func (x *ListDocumentsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// By one of both.
 type DeleteDocumentsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
 	Route         *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
 	Namespace     string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Ids           []string               `protobuf:"bytes,4,rep,name=ids,proto3" json:"ids,omitempty"`
+	Filter        *Filter                `protobuf:"bytes,5,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteDocumentsRequest) Reset() {
 	*x = DeleteDocumentsRequest{}
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[6]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -461,7 +1554,7 @@ func (x *DeleteDocumentsRequest) String() string {
 func (*DeleteDocumentsRequest) ProtoMessage() {}
 
 func (x *DeleteDocumentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[6]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -474,7 +1567,7 @@ func (x *DeleteDocumentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDocumentsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteDocumentsRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{6}
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteDocumentsRequest) GetModel() string {
@@ -505,16 +1598,24 @@ func (x *DeleteDocumentsRequest) GetIds() []string {
 	return nil
 }
 
+func (x *DeleteDocumentsRequest) GetFilter() *Filter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
 type DeleteDocumentsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Deleted       uint32                 `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Served        *ServedBy              `protobuf:"bytes,1,opt,name=served,proto3" json:"served,omitempty"`
+	Deleted       uint32                 `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteDocumentsResponse) Reset() {
 	*x = DeleteDocumentsResponse{}
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[7]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +1627,7 @@ func (x *DeleteDocumentsResponse) String() string {
 func (*DeleteDocumentsResponse) ProtoMessage() {}
 
 func (x *DeleteDocumentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_retrieve_proto_msgTypes[7]
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,10 +1640,572 @@ func (x *DeleteDocumentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDocumentsResponse.ProtoReflect.Descriptor instead.
 func (*DeleteDocumentsResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{7}
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DeleteDocumentsResponse) GetServed() *ServedBy {
+	if x != nil {
+		return x.Served
+	}
+	return nil
 }
 
 func (x *DeleteDocumentsResponse) GetDeleted() uint32 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+type Namespace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Documents that say nothing themselves are forgotten so long after they were stored; unset: never.
+	Retention *durationpb.Duration `protobuf:"bytes,2,opt,name=retention,proto3" json:"retention,omitempty"`
+	Documents uint64               `protobuf:"varint,3,opt,name=documents,proto3" json:"documents,omitempty"`
+	// Length of its vectors; 0: it has none.
+	Dimensions uint32 `protobuf:"varint,4,opt,name=dimensions,proto3" json:"dimensions,omitempty"`
+	// Bytes on disk and in memory, about.
+	DiskBytes   uint64 `protobuf:"varint,5,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
+	MemoryBytes uint64 `protobuf:"varint,6,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// How its vectors are searched: "exact", "hnsw", …; empty: it has none.
+	Index string `protobuf:"bytes,7,opt,name=index,proto3" json:"index,omitempty"`
+	// Vectors that the index does not have yet; they are found all the same.
+	Unindexed     uint64 `protobuf:"varint,8,opt,name=unindexed,proto3" json:"unindexed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Namespace) Reset() {
+	*x = Namespace{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Namespace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Namespace) ProtoMessage() {}
+
+func (x *Namespace) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Namespace.ProtoReflect.Descriptor instead.
+func (*Namespace) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Namespace) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Namespace) GetRetention() *durationpb.Duration {
+	if x != nil {
+		return x.Retention
+	}
+	return nil
+}
+
+func (x *Namespace) GetDocuments() uint64 {
+	if x != nil {
+		return x.Documents
+	}
+	return 0
+}
+
+func (x *Namespace) GetDimensions() uint32 {
+	if x != nil {
+		return x.Dimensions
+	}
+	return 0
+}
+
+func (x *Namespace) GetDiskBytes() uint64 {
+	if x != nil {
+		return x.DiskBytes
+	}
+	return 0
+}
+
+func (x *Namespace) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Namespace) GetIndex() string {
+	if x != nil {
+		return x.Index
+	}
+	return ""
+}
+
+func (x *Namespace) GetUnindexed() uint64 {
+	if x != nil {
+		return x.Unindexed
+	}
+	return 0
+}
+
+type SetNamespaceRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Model     string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Route     *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	Namespace string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Unset: documents are kept until they are deleted.  A change holds for documents that are there, too.
+	Retention     *durationpb.Duration `protobuf:"bytes,4,opt,name=retention,proto3" json:"retention,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetNamespaceRequest) Reset() {
+	*x = SetNamespaceRequest{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetNamespaceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetNamespaceRequest) ProtoMessage() {}
+
+func (x *SetNamespaceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetNamespaceRequest.ProtoReflect.Descriptor instead.
+func (*SetNamespaceRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SetNamespaceRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *SetNamespaceRequest) GetRoute() *RouteHints {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *SetNamespaceRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *SetNamespaceRequest) GetRetention() *durationpb.Duration {
+	if x != nil {
+		return x.Retention
+	}
+	return nil
+}
+
+type SetNamespaceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Served        *ServedBy              `protobuf:"bytes,1,opt,name=served,proto3" json:"served,omitempty"`
+	Namespace     *Namespace             `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetNamespaceResponse) Reset() {
+	*x = SetNamespaceResponse{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetNamespaceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetNamespaceResponse) ProtoMessage() {}
+
+func (x *SetNamespaceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetNamespaceResponse.ProtoReflect.Descriptor instead.
+func (*SetNamespaceResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SetNamespaceResponse) GetServed() *ServedBy {
+	if x != nil {
+		return x.Served
+	}
+	return nil
+}
+
+func (x *SetNamespaceResponse) GetNamespace() *Namespace {
+	if x != nil {
+		return x.Namespace
+	}
+	return nil
+}
+
+type GetNamespaceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Route         *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	Namespace     string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetNamespaceRequest) Reset() {
+	*x = GetNamespaceRequest{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNamespaceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNamespaceRequest) ProtoMessage() {}
+
+func (x *GetNamespaceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNamespaceRequest.ProtoReflect.Descriptor instead.
+func (*GetNamespaceRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *GetNamespaceRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *GetNamespaceRequest) GetRoute() *RouteHints {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *GetNamespaceRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+type GetNamespaceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Served        *ServedBy              `protobuf:"bytes,1,opt,name=served,proto3" json:"served,omitempty"`
+	Namespace     *Namespace             `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetNamespaceResponse) Reset() {
+	*x = GetNamespaceResponse{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNamespaceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNamespaceResponse) ProtoMessage() {}
+
+func (x *GetNamespaceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNamespaceResponse.ProtoReflect.Descriptor instead.
+func (*GetNamespaceResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GetNamespaceResponse) GetServed() *ServedBy {
+	if x != nil {
+		return x.Served
+	}
+	return nil
+}
+
+func (x *GetNamespaceResponse) GetNamespace() *Namespace {
+	if x != nil {
+		return x.Namespace
+	}
+	return nil
+}
+
+type ListNamespacesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Route         *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNamespacesRequest) Reset() {
+	*x = ListNamespacesRequest{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNamespacesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNamespacesRequest) ProtoMessage() {}
+
+func (x *ListNamespacesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNamespacesRequest.ProtoReflect.Descriptor instead.
+func (*ListNamespacesRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListNamespacesRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ListNamespacesRequest) GetRoute() *RouteHints {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+type ListNamespacesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Served        *ServedBy              `protobuf:"bytes,1,opt,name=served,proto3" json:"served,omitempty"`
+	Namespaces    []*Namespace           `protobuf:"bytes,2,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNamespacesResponse) Reset() {
+	*x = ListNamespacesResponse{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNamespacesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNamespacesResponse) ProtoMessage() {}
+
+func (x *ListNamespacesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNamespacesResponse.ProtoReflect.Descriptor instead.
+func (*ListNamespacesResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListNamespacesResponse) GetServed() *ServedBy {
+	if x != nil {
+		return x.Served
+	}
+	return nil
+}
+
+func (x *ListNamespacesResponse) GetNamespaces() []*Namespace {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
+type DeleteNamespaceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Route         *RouteHints            `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	Namespace     string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteNamespaceRequest) Reset() {
+	*x = DeleteNamespaceRequest{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteNamespaceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteNamespaceRequest) ProtoMessage() {}
+
+func (x *DeleteNamespaceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteNamespaceRequest.ProtoReflect.Descriptor instead.
+func (*DeleteNamespaceRequest) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DeleteNamespaceRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *DeleteNamespaceRequest) GetRoute() *RouteHints {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *DeleteNamespaceRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+type DeleteNamespaceResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Served *ServedBy              `protobuf:"bytes,1,opt,name=served,proto3" json:"served,omitempty"`
+	// Documents that were in it.
+	Deleted       uint64 `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteNamespaceResponse) Reset() {
+	*x = DeleteNamespaceResponse{}
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteNamespaceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteNamespaceResponse) ProtoMessage() {}
+
+func (x *DeleteNamespaceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_retrieve_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteNamespaceResponse.ProtoReflect.Descriptor instead.
+func (*DeleteNamespaceResponse) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_retrieve_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DeleteNamespaceResponse) GetServed() *ServedBy {
+	if x != nil {
+		return x.Served
+	}
+	return nil
+}
+
+func (x *DeleteNamespaceResponse) GetDeleted() uint64 {
 	if x != nil {
 		return x.Deleted
 	}
@@ -554,47 +2217,188 @@ var File_waypost_v1_retrieve_proto protoreflect.FileDescriptor
 const file_waypost_v1_retrieve_proto_rawDesc = "" +
 	"\n" +
 	"\x19waypost/v1/retrieve.proto\x12\n" +
-	"waypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17waypost/v1/common.proto\"c\n" +
+	"waypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17waypost/v1/common.proto\"\xc5\x01\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x123\n" +
-	"\bmetadata\x18\x03 \x01(\v2\x17.google.protobuf.StructR\bmetadata\"\xdb\x01\n" +
+	"\bmetadata\x18\x03 \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12*\n" +
+	"\x06vector\x18\x04 \x01(\v2\x12.waypost.v1.VectorR\x06vector\x124\n" +
+	"\aexpires\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\" \n" +
+	"\x06Vector\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\x02R\x06values\"\x93\x02\n" +
 	"\x16UpsertDocumentsRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
 	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\x12\x1c\n" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x122\n" +
 	"\tdocuments\x18\x04 \x03(\v2\x14.waypost.v1.DocumentR\tdocuments\x12+\n" +
-	"\x03ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\"1\n" +
-	"\x17UpsertDocumentsResponse\x12\x16\n" +
-	"\x06stored\x18\x01 \x01(\rR\x06stored\"\xcf\x01\n" +
+	"\x03ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x126\n" +
+	"\n" +
+	"truncation\x18\x06 \x01(\x0e2\x16.waypost.v1.TruncationR\n" +
+	"truncation\"\xa8\x01\n" +
+	"\x17UpsertDocumentsResponse\x12,\n" +
+	"\x06served\x18\x01 \x01(\v2\x14.waypost.v1.ServedByR\x06served\x12-\n" +
+	"\atimings\x18\x02 \x01(\v2\x13.waypost.v1.TimingsR\atimings\x12\x14\n" +
+	"\x05added\x18\x03 \x01(\rR\x05added\x12\x1a\n" +
+	"\breplaced\x18\x04 \x01(\rR\breplaced\"\\\n" +
+	"\x1cUpsertDocumentsStreamRequest\x12<\n" +
+	"\arequest\x18\x01 \x01(\v2\".waypost.v1.UpsertDocumentsRequestR\arequest\"`\n" +
+	"\x1dUpsertDocumentsStreamResponse\x12?\n" +
+	"\bresponse\x18\x01 \x01(\v2#.waypost.v1.UpsertDocumentsResponseR\bresponse\"\xca\x03\n" +
 	"\x15QueryDocumentsRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
 	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\x12\x1c\n" +
-	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x14\n" +
-	"\x05query\x18\x04 \x01(\tR\x05query\x12\x13\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x123\n" +
+	"\aqueries\x18\x04 \x03(\v2\x19.waypost.v1.DocumentQueryR\aqueries\x12\x13\n" +
 	"\x05top_k\x18\x05 \x01(\rR\x04topK\x12)\n" +
-	"\x04mode\x18\x06 \x01(\x0e2\x15.waypost.v1.QueryModeR\x04mode\"R\n" +
-	"\x16QueryDocumentsResponse\x128\n" +
-	"\tdocuments\x18\x01 \x03(\v2\x1a.waypost.v1.ScoredDocumentR\tdocuments\"X\n" +
+	"\x04mode\x18\x06 \x01(\x0e2\x15.waypost.v1.QueryModeR\x04mode\x12*\n" +
+	"\x06filter\x18\a \x01(\v2\x12.waypost.v1.FilterR\x06filter\x12\x16\n" +
+	"\x06rerank\x18\b \x01(\bR\x06rerank\x12\x1a\n" +
+	"\bsnippets\x18\t \x01(\rR\bsnippets\x12!\n" +
+	"\fwithout_text\x18\n" +
+	" \x01(\bR\vwithoutText\x12\x1f\n" +
+	"\vwith_vector\x18\v \x01(\bR\n" +
+	"withVector\x126\n" +
+	"\n" +
+	"truncation\x18\f \x01(\x0e2\x16.waypost.v1.TruncationR\n" +
+	"truncation\"O\n" +
+	"\rDocumentQuery\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12*\n" +
+	"\x06vector\x18\x02 \x01(\v2\x12.waypost.v1.VectorR\x06vector\"\xa8\x01\n" +
+	"\x16QueryDocumentsResponse\x12,\n" +
+	"\x06served\x18\x01 \x01(\v2\x14.waypost.v1.ServedByR\x06served\x12-\n" +
+	"\atimings\x18\x02 \x01(\v2\x13.waypost.v1.TimingsR\atimings\x121\n" +
+	"\aresults\x18\x03 \x03(\v2\x17.waypost.v1.QueryResultR\aresults\"G\n" +
+	"\vQueryResult\x128\n" +
+	"\tdocuments\x18\x01 \x03(\v2\x1a.waypost.v1.ScoredDocumentR\tdocuments\"\xfb\x01\n" +
 	"\x0eScoredDocument\x120\n" +
 	"\bdocument\x18\x01 \x01(\v2\x14.waypost.v1.DocumentR\bdocument\x12\x14\n" +
-	"\x05score\x18\x02 \x01(\x02R\x05score\"\x8c\x01\n" +
+	"\x05score\x18\x02 \x01(\x01R\x05score\x12\x1b\n" +
+	"\x06cosine\x18\x03 \x01(\x01H\x00R\x06cosine\x88\x01\x01\x12\x17\n" +
+	"\x04bm25\x18\x04 \x01(\x01H\x01R\x04bm25\x88\x01\x01\x12\x1b\n" +
+	"\x06rerank\x18\x05 \x01(\x01H\x02R\x06rerank\x88\x01\x01\x12/\n" +
+	"\bsnippets\x18\x06 \x03(\v2\x13.waypost.v1.SnippetR\bsnippetsB\t\n" +
+	"\a_cosineB\a\n" +
+	"\x05_bm25B\t\n" +
+	"\a_rerank\"E\n" +
+	"\aSnippet\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
+	"\x05start\x18\x02 \x01(\rR\x05start\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\rR\x03end\"\xbf\x01\n" +
+	"\x06Filter\x12*\n" +
+	"\x03all\x18\x01 \x01(\v2\x16.waypost.v1.FilterListH\x00R\x03all\x12*\n" +
+	"\x03any\x18\x02 \x01(\v2\x16.waypost.v1.FilterListH\x00R\x03any\x12&\n" +
+	"\x03not\x18\x03 \x01(\v2\x12.waypost.v1.FilterH\x00R\x03not\x12-\n" +
+	"\x05field\x18\x04 \x01(\v2\x15.waypost.v1.FieldTestH\x00R\x05fieldB\x06\n" +
+	"\x04kind\":\n" +
+	"\n" +
+	"FilterList\x12,\n" +
+	"\afilters\x18\x01 \x03(\v2\x12.waypost.v1.FilterR\afilters\"\xdb\x01\n" +
+	"\tFieldTest\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x120\n" +
+	"\x06equals\x18\x02 \x01(\v2\x16.google.protobuf.ValueH\x00R\x06equals\x123\n" +
+	"\x06one_of\x18\x03 \x01(\v2\x1a.google.protobuf.ListValueH\x00R\x05oneOf\x12/\n" +
+	"\x05range\x18\x04 \x01(\v2\x17.waypost.v1.NumberRangeH\x00R\x05range\x12\x18\n" +
+	"\x06exists\x18\x05 \x01(\bH\x00R\x06existsB\x06\n" +
+	"\x04test\"\xae\x01\n" +
+	"\vNumberRange\x12\x19\n" +
+	"\x05above\x18\x01 \x01(\x01H\x00R\x05above\x88\x01\x01\x12\x1e\n" +
+	"\bat_least\x18\x02 \x01(\x01H\x01R\aatLeast\x88\x01\x01\x12\x19\n" +
+	"\x05below\x18\x03 \x01(\x01H\x02R\x05below\x88\x01\x01\x12\x1c\n" +
+	"\aat_most\x18\x04 \x01(\x01H\x03R\x06atMost\x88\x01\x01B\b\n" +
+	"\x06_aboveB\v\n" +
+	"\t_at_leastB\b\n" +
+	"\x06_belowB\n" +
+	"\n" +
+	"\b_at_most\"\xaa\x01\n" +
+	"\x13GetDocumentsRequest\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
+	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x10\n" +
+	"\x03ids\x18\x04 \x03(\tR\x03ids\x12\x1f\n" +
+	"\vwith_vector\x18\x05 \x01(\bR\n" +
+	"withVector\"x\n" +
+	"\x14GetDocumentsResponse\x12,\n" +
+	"\x06served\x18\x01 \x01(\v2\x14.waypost.v1.ServedByR\x06served\x122\n" +
+	"\tdocuments\x18\x02 \x03(\v2\x14.waypost.v1.DocumentR\tdocuments\"\xe0\x01\n" +
+	"\x14ListDocumentsRequest\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
+	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12*\n" +
+	"\x06filter\x18\x04 \x01(\v2\x12.waypost.v1.FilterR\x06filter\x12\x1b\n" +
+	"\tpage_size\x18\x05 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\"\xa1\x01\n" +
+	"\x15ListDocumentsResponse\x12,\n" +
+	"\x06served\x18\x01 \x01(\v2\x14.waypost.v1.ServedByR\x06served\x122\n" +
+	"\tdocuments\x18\x02 \x03(\v2\x14.waypost.v1.DocumentR\tdocuments\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xb8\x01\n" +
 	"\x16DeleteDocumentsRequest\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
 	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\x12\x1c\n" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x10\n" +
-	"\x03ids\x18\x04 \x03(\tR\x03ids\"3\n" +
-	"\x17DeleteDocumentsResponse\x12\x18\n" +
-	"\adeleted\x18\x01 \x01(\rR\adeleted*i\n" +
+	"\x03ids\x18\x04 \x03(\tR\x03ids\x12*\n" +
+	"\x06filter\x18\x05 \x01(\v2\x12.waypost.v1.FilterR\x06filter\"a\n" +
+	"\x17DeleteDocumentsResponse\x12,\n" +
+	"\x06served\x18\x01 \x01(\v2\x14.waypost.v1.ServedByR\x06served\x12\x18\n" +
+	"\adeleted\x18\x02 \x01(\rR\adeleted\"\x8c\x02\n" +
+	"\tNamespace\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
+	"\tretention\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tretention\x12\x1c\n" +
+	"\tdocuments\x18\x03 \x01(\x04R\tdocuments\x12\x1e\n" +
+	"\n" +
+	"dimensions\x18\x04 \x01(\rR\n" +
+	"dimensions\x12\x1d\n" +
+	"\n" +
+	"disk_bytes\x18\x05 \x01(\x04R\tdiskBytes\x12!\n" +
+	"\fmemory_bytes\x18\x06 \x01(\x04R\vmemoryBytes\x12\x14\n" +
+	"\x05index\x18\a \x01(\tR\x05index\x12\x1c\n" +
+	"\tunindexed\x18\b \x01(\x04R\tunindexed\"\xb0\x01\n" +
+	"\x13SetNamespaceRequest\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
+	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x127\n" +
+	"\tretention\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\tretention\"y\n" +
+	"\x14SetNamespaceResponse\x12,\n" +
+	"\x06served\x18\x01 \x01(\v2\x14.waypost.v1.ServedByR\x06served\x123\n" +
+	"\tnamespace\x18\x02 \x01(\v2\x15.waypost.v1.NamespaceR\tnamespace\"w\n" +
+	"\x13GetNamespaceRequest\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
+	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\"y\n" +
+	"\x14GetNamespaceResponse\x12,\n" +
+	"\x06served\x18\x01 \x01(\v2\x14.waypost.v1.ServedByR\x06served\x123\n" +
+	"\tnamespace\x18\x02 \x01(\v2\x15.waypost.v1.NamespaceR\tnamespace\"[\n" +
+	"\x15ListNamespacesRequest\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
+	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\"}\n" +
+	"\x16ListNamespacesResponse\x12,\n" +
+	"\x06served\x18\x01 \x01(\v2\x14.waypost.v1.ServedByR\x06served\x125\n" +
+	"\n" +
+	"namespaces\x18\x02 \x03(\v2\x15.waypost.v1.NamespaceR\n" +
+	"namespaces\"z\n" +
+	"\x16DeleteNamespaceRequest\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12,\n" +
+	"\x05route\x18\x02 \x01(\v2\x16.waypost.v1.RouteHintsR\x05route\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\"a\n" +
+	"\x17DeleteNamespaceResponse\x12,\n" +
+	"\x06served\x18\x01 \x01(\v2\x14.waypost.v1.ServedByR\x06served\x12\x18\n" +
+	"\adeleted\x18\x02 \x01(\x04R\adeleted*i\n" +
 	"\tQueryMode\x12\x1a\n" +
 	"\x16QUERY_MODE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10QUERY_MODE_DENSE\x10\x01\x12\x13\n" +
 	"\x0fQUERY_MODE_BM25\x10\x02\x12\x15\n" +
-	"\x11QUERY_MODE_HYBRID\x10\x032\xb1\x02\n" +
+	"\x11QUERY_MODE_HYBRID\x10\x032\xca\a\n" +
 	"\x0fRetrieveService\x12_\n" +
-	"\x0fUpsertDocuments\x12\".waypost.v1.UpsertDocumentsRequest\x1a#.waypost.v1.UpsertDocumentsResponse\"\x03\x90\x02\x02\x12\\\n" +
-	"\x0eQueryDocuments\x12!.waypost.v1.QueryDocumentsRequest\x1a\".waypost.v1.QueryDocumentsResponse\"\x03\x90\x02\x01\x12_\n" +
-	"\x0fDeleteDocuments\x12\".waypost.v1.DeleteDocumentsRequest\x1a#.waypost.v1.DeleteDocumentsResponse\"\x03\x90\x02\x02B\x82\x01\n" +
+	"\x0fUpsertDocuments\x12\".waypost.v1.UpsertDocumentsRequest\x1a#.waypost.v1.UpsertDocumentsResponse\"\x03\x90\x02\x02\x12u\n" +
+	"\x15UpsertDocumentsStream\x12(.waypost.v1.UpsertDocumentsStreamRequest\x1a).waypost.v1.UpsertDocumentsStreamResponse\"\x03\x90\x02\x02(\x010\x01\x12\\\n" +
+	"\x0eQueryDocuments\x12!.waypost.v1.QueryDocumentsRequest\x1a\".waypost.v1.QueryDocumentsResponse\"\x03\x90\x02\x01\x12V\n" +
+	"\fGetDocuments\x12\x1f.waypost.v1.GetDocumentsRequest\x1a .waypost.v1.GetDocumentsResponse\"\x03\x90\x02\x01\x12Y\n" +
+	"\rListDocuments\x12 .waypost.v1.ListDocumentsRequest\x1a!.waypost.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12_\n" +
+	"\x0fDeleteDocuments\x12\".waypost.v1.DeleteDocumentsRequest\x1a#.waypost.v1.DeleteDocumentsResponse\"\x03\x90\x02\x02\x12V\n" +
+	"\fSetNamespace\x12\x1f.waypost.v1.SetNamespaceRequest\x1a .waypost.v1.SetNamespaceResponse\"\x03\x90\x02\x02\x12V\n" +
+	"\fGetNamespace\x12\x1f.waypost.v1.GetNamespaceRequest\x1a .waypost.v1.GetNamespaceResponse\"\x03\x90\x02\x01\x12\\\n" +
+	"\x0eListNamespaces\x12!.waypost.v1.ListNamespacesRequest\x1a\".waypost.v1.ListNamespacesResponse\"\x03\x90\x02\x01\x12_\n" +
+	"\x0fDeleteNamespace\x12\".waypost.v1.DeleteNamespaceRequest\x1a#.waypost.v1.DeleteNamespaceResponse\"\x03\x90\x02\x02B\x82\x01\n" +
 	"\x0ecom.waypost.v1B\rRetrieveProtoP\x01Z\x18waypost/client/waypostv1\xa2\x02\x03WXX\xaa\x02\n" +
 	"Waypost.V1\xca\x02\n" +
 	"Waypost\\V1\xe2\x02\x16Waypost\\V1\\GPBMetadata\xea\x02\vWaypost::V1b\x06proto3"
@@ -612,42 +2416,130 @@ func file_waypost_v1_retrieve_proto_rawDescGZIP() []byte {
 }
 
 var file_waypost_v1_retrieve_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_waypost_v1_retrieve_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_waypost_v1_retrieve_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_waypost_v1_retrieve_proto_goTypes = []any{
-	(QueryMode)(0),                  // 0: waypost.v1.QueryMode
-	(*Document)(nil),                // 1: waypost.v1.Document
-	(*UpsertDocumentsRequest)(nil),  // 2: waypost.v1.UpsertDocumentsRequest
-	(*UpsertDocumentsResponse)(nil), // 3: waypost.v1.UpsertDocumentsResponse
-	(*QueryDocumentsRequest)(nil),   // 4: waypost.v1.QueryDocumentsRequest
-	(*QueryDocumentsResponse)(nil),  // 5: waypost.v1.QueryDocumentsResponse
-	(*ScoredDocument)(nil),          // 6: waypost.v1.ScoredDocument
-	(*DeleteDocumentsRequest)(nil),  // 7: waypost.v1.DeleteDocumentsRequest
-	(*DeleteDocumentsResponse)(nil), // 8: waypost.v1.DeleteDocumentsResponse
-	(*structpb.Struct)(nil),         // 9: google.protobuf.Struct
-	(*RouteHints)(nil),              // 10: waypost.v1.RouteHints
-	(*durationpb.Duration)(nil),     // 11: google.protobuf.Duration
+	(QueryMode)(0),                        // 0: waypost.v1.QueryMode
+	(*Document)(nil),                      // 1: waypost.v1.Document
+	(*Vector)(nil),                        // 2: waypost.v1.Vector
+	(*UpsertDocumentsRequest)(nil),        // 3: waypost.v1.UpsertDocumentsRequest
+	(*UpsertDocumentsResponse)(nil),       // 4: waypost.v1.UpsertDocumentsResponse
+	(*UpsertDocumentsStreamRequest)(nil),  // 5: waypost.v1.UpsertDocumentsStreamRequest
+	(*UpsertDocumentsStreamResponse)(nil), // 6: waypost.v1.UpsertDocumentsStreamResponse
+	(*QueryDocumentsRequest)(nil),         // 7: waypost.v1.QueryDocumentsRequest
+	(*DocumentQuery)(nil),                 // 8: waypost.v1.DocumentQuery
+	(*QueryDocumentsResponse)(nil),        // 9: waypost.v1.QueryDocumentsResponse
+	(*QueryResult)(nil),                   // 10: waypost.v1.QueryResult
+	(*ScoredDocument)(nil),                // 11: waypost.v1.ScoredDocument
+	(*Snippet)(nil),                       // 12: waypost.v1.Snippet
+	(*Filter)(nil),                        // 13: waypost.v1.Filter
+	(*FilterList)(nil),                    // 14: waypost.v1.FilterList
+	(*FieldTest)(nil),                     // 15: waypost.v1.FieldTest
+	(*NumberRange)(nil),                   // 16: waypost.v1.NumberRange
+	(*GetDocumentsRequest)(nil),           // 17: waypost.v1.GetDocumentsRequest
+	(*GetDocumentsResponse)(nil),          // 18: waypost.v1.GetDocumentsResponse
+	(*ListDocumentsRequest)(nil),          // 19: waypost.v1.ListDocumentsRequest
+	(*ListDocumentsResponse)(nil),         // 20: waypost.v1.ListDocumentsResponse
+	(*DeleteDocumentsRequest)(nil),        // 21: waypost.v1.DeleteDocumentsRequest
+	(*DeleteDocumentsResponse)(nil),       // 22: waypost.v1.DeleteDocumentsResponse
+	(*Namespace)(nil),                     // 23: waypost.v1.Namespace
+	(*SetNamespaceRequest)(nil),           // 24: waypost.v1.SetNamespaceRequest
+	(*SetNamespaceResponse)(nil),          // 25: waypost.v1.SetNamespaceResponse
+	(*GetNamespaceRequest)(nil),           // 26: waypost.v1.GetNamespaceRequest
+	(*GetNamespaceResponse)(nil),          // 27: waypost.v1.GetNamespaceResponse
+	(*ListNamespacesRequest)(nil),         // 28: waypost.v1.ListNamespacesRequest
+	(*ListNamespacesResponse)(nil),        // 29: waypost.v1.ListNamespacesResponse
+	(*DeleteNamespaceRequest)(nil),        // 30: waypost.v1.DeleteNamespaceRequest
+	(*DeleteNamespaceResponse)(nil),       // 31: waypost.v1.DeleteNamespaceResponse
+	(*structpb.Struct)(nil),               // 32: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),         // 33: google.protobuf.Timestamp
+	(*RouteHints)(nil),                    // 34: waypost.v1.RouteHints
+	(*durationpb.Duration)(nil),           // 35: google.protobuf.Duration
+	(Truncation)(0),                       // 36: waypost.v1.Truncation
+	(*ServedBy)(nil),                      // 37: waypost.v1.ServedBy
+	(*Timings)(nil),                       // 38: waypost.v1.Timings
+	(*structpb.Value)(nil),                // 39: google.protobuf.Value
+	(*structpb.ListValue)(nil),            // 40: google.protobuf.ListValue
 }
 var file_waypost_v1_retrieve_proto_depIdxs = []int32{
-	9,  // 0: waypost.v1.Document.metadata:type_name -> google.protobuf.Struct
-	10, // 1: waypost.v1.UpsertDocumentsRequest.route:type_name -> waypost.v1.RouteHints
-	1,  // 2: waypost.v1.UpsertDocumentsRequest.documents:type_name -> waypost.v1.Document
-	11, // 3: waypost.v1.UpsertDocumentsRequest.ttl:type_name -> google.protobuf.Duration
-	10, // 4: waypost.v1.QueryDocumentsRequest.route:type_name -> waypost.v1.RouteHints
-	0,  // 5: waypost.v1.QueryDocumentsRequest.mode:type_name -> waypost.v1.QueryMode
-	6,  // 6: waypost.v1.QueryDocumentsResponse.documents:type_name -> waypost.v1.ScoredDocument
-	1,  // 7: waypost.v1.ScoredDocument.document:type_name -> waypost.v1.Document
-	10, // 8: waypost.v1.DeleteDocumentsRequest.route:type_name -> waypost.v1.RouteHints
-	2,  // 9: waypost.v1.RetrieveService.UpsertDocuments:input_type -> waypost.v1.UpsertDocumentsRequest
-	4,  // 10: waypost.v1.RetrieveService.QueryDocuments:input_type -> waypost.v1.QueryDocumentsRequest
-	7,  // 11: waypost.v1.RetrieveService.DeleteDocuments:input_type -> waypost.v1.DeleteDocumentsRequest
-	3,  // 12: waypost.v1.RetrieveService.UpsertDocuments:output_type -> waypost.v1.UpsertDocumentsResponse
-	5,  // 13: waypost.v1.RetrieveService.QueryDocuments:output_type -> waypost.v1.QueryDocumentsResponse
-	8,  // 14: waypost.v1.RetrieveService.DeleteDocuments:output_type -> waypost.v1.DeleteDocumentsResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	32, // 0: waypost.v1.Document.metadata:type_name -> google.protobuf.Struct
+	2,  // 1: waypost.v1.Document.vector:type_name -> waypost.v1.Vector
+	33, // 2: waypost.v1.Document.expires:type_name -> google.protobuf.Timestamp
+	34, // 3: waypost.v1.UpsertDocumentsRequest.route:type_name -> waypost.v1.RouteHints
+	1,  // 4: waypost.v1.UpsertDocumentsRequest.documents:type_name -> waypost.v1.Document
+	35, // 5: waypost.v1.UpsertDocumentsRequest.ttl:type_name -> google.protobuf.Duration
+	36, // 6: waypost.v1.UpsertDocumentsRequest.truncation:type_name -> waypost.v1.Truncation
+	37, // 7: waypost.v1.UpsertDocumentsResponse.served:type_name -> waypost.v1.ServedBy
+	38, // 8: waypost.v1.UpsertDocumentsResponse.timings:type_name -> waypost.v1.Timings
+	3,  // 9: waypost.v1.UpsertDocumentsStreamRequest.request:type_name -> waypost.v1.UpsertDocumentsRequest
+	4,  // 10: waypost.v1.UpsertDocumentsStreamResponse.response:type_name -> waypost.v1.UpsertDocumentsResponse
+	34, // 11: waypost.v1.QueryDocumentsRequest.route:type_name -> waypost.v1.RouteHints
+	8,  // 12: waypost.v1.QueryDocumentsRequest.queries:type_name -> waypost.v1.DocumentQuery
+	0,  // 13: waypost.v1.QueryDocumentsRequest.mode:type_name -> waypost.v1.QueryMode
+	13, // 14: waypost.v1.QueryDocumentsRequest.filter:type_name -> waypost.v1.Filter
+	36, // 15: waypost.v1.QueryDocumentsRequest.truncation:type_name -> waypost.v1.Truncation
+	2,  // 16: waypost.v1.DocumentQuery.vector:type_name -> waypost.v1.Vector
+	37, // 17: waypost.v1.QueryDocumentsResponse.served:type_name -> waypost.v1.ServedBy
+	38, // 18: waypost.v1.QueryDocumentsResponse.timings:type_name -> waypost.v1.Timings
+	10, // 19: waypost.v1.QueryDocumentsResponse.results:type_name -> waypost.v1.QueryResult
+	11, // 20: waypost.v1.QueryResult.documents:type_name -> waypost.v1.ScoredDocument
+	1,  // 21: waypost.v1.ScoredDocument.document:type_name -> waypost.v1.Document
+	12, // 22: waypost.v1.ScoredDocument.snippets:type_name -> waypost.v1.Snippet
+	14, // 23: waypost.v1.Filter.all:type_name -> waypost.v1.FilterList
+	14, // 24: waypost.v1.Filter.any:type_name -> waypost.v1.FilterList
+	13, // 25: waypost.v1.Filter.not:type_name -> waypost.v1.Filter
+	15, // 26: waypost.v1.Filter.field:type_name -> waypost.v1.FieldTest
+	13, // 27: waypost.v1.FilterList.filters:type_name -> waypost.v1.Filter
+	39, // 28: waypost.v1.FieldTest.equals:type_name -> google.protobuf.Value
+	40, // 29: waypost.v1.FieldTest.one_of:type_name -> google.protobuf.ListValue
+	16, // 30: waypost.v1.FieldTest.range:type_name -> waypost.v1.NumberRange
+	34, // 31: waypost.v1.GetDocumentsRequest.route:type_name -> waypost.v1.RouteHints
+	37, // 32: waypost.v1.GetDocumentsResponse.served:type_name -> waypost.v1.ServedBy
+	1,  // 33: waypost.v1.GetDocumentsResponse.documents:type_name -> waypost.v1.Document
+	34, // 34: waypost.v1.ListDocumentsRequest.route:type_name -> waypost.v1.RouteHints
+	13, // 35: waypost.v1.ListDocumentsRequest.filter:type_name -> waypost.v1.Filter
+	37, // 36: waypost.v1.ListDocumentsResponse.served:type_name -> waypost.v1.ServedBy
+	1,  // 37: waypost.v1.ListDocumentsResponse.documents:type_name -> waypost.v1.Document
+	34, // 38: waypost.v1.DeleteDocumentsRequest.route:type_name -> waypost.v1.RouteHints
+	13, // 39: waypost.v1.DeleteDocumentsRequest.filter:type_name -> waypost.v1.Filter
+	37, // 40: waypost.v1.DeleteDocumentsResponse.served:type_name -> waypost.v1.ServedBy
+	35, // 41: waypost.v1.Namespace.retention:type_name -> google.protobuf.Duration
+	34, // 42: waypost.v1.SetNamespaceRequest.route:type_name -> waypost.v1.RouteHints
+	35, // 43: waypost.v1.SetNamespaceRequest.retention:type_name -> google.protobuf.Duration
+	37, // 44: waypost.v1.SetNamespaceResponse.served:type_name -> waypost.v1.ServedBy
+	23, // 45: waypost.v1.SetNamespaceResponse.namespace:type_name -> waypost.v1.Namespace
+	34, // 46: waypost.v1.GetNamespaceRequest.route:type_name -> waypost.v1.RouteHints
+	37, // 47: waypost.v1.GetNamespaceResponse.served:type_name -> waypost.v1.ServedBy
+	23, // 48: waypost.v1.GetNamespaceResponse.namespace:type_name -> waypost.v1.Namespace
+	34, // 49: waypost.v1.ListNamespacesRequest.route:type_name -> waypost.v1.RouteHints
+	37, // 50: waypost.v1.ListNamespacesResponse.served:type_name -> waypost.v1.ServedBy
+	23, // 51: waypost.v1.ListNamespacesResponse.namespaces:type_name -> waypost.v1.Namespace
+	34, // 52: waypost.v1.DeleteNamespaceRequest.route:type_name -> waypost.v1.RouteHints
+	37, // 53: waypost.v1.DeleteNamespaceResponse.served:type_name -> waypost.v1.ServedBy
+	3,  // 54: waypost.v1.RetrieveService.UpsertDocuments:input_type -> waypost.v1.UpsertDocumentsRequest
+	5,  // 55: waypost.v1.RetrieveService.UpsertDocumentsStream:input_type -> waypost.v1.UpsertDocumentsStreamRequest
+	7,  // 56: waypost.v1.RetrieveService.QueryDocuments:input_type -> waypost.v1.QueryDocumentsRequest
+	17, // 57: waypost.v1.RetrieveService.GetDocuments:input_type -> waypost.v1.GetDocumentsRequest
+	19, // 58: waypost.v1.RetrieveService.ListDocuments:input_type -> waypost.v1.ListDocumentsRequest
+	21, // 59: waypost.v1.RetrieveService.DeleteDocuments:input_type -> waypost.v1.DeleteDocumentsRequest
+	24, // 60: waypost.v1.RetrieveService.SetNamespace:input_type -> waypost.v1.SetNamespaceRequest
+	26, // 61: waypost.v1.RetrieveService.GetNamespace:input_type -> waypost.v1.GetNamespaceRequest
+	28, // 62: waypost.v1.RetrieveService.ListNamespaces:input_type -> waypost.v1.ListNamespacesRequest
+	30, // 63: waypost.v1.RetrieveService.DeleteNamespace:input_type -> waypost.v1.DeleteNamespaceRequest
+	4,  // 64: waypost.v1.RetrieveService.UpsertDocuments:output_type -> waypost.v1.UpsertDocumentsResponse
+	6,  // 65: waypost.v1.RetrieveService.UpsertDocumentsStream:output_type -> waypost.v1.UpsertDocumentsStreamResponse
+	9,  // 66: waypost.v1.RetrieveService.QueryDocuments:output_type -> waypost.v1.QueryDocumentsResponse
+	18, // 67: waypost.v1.RetrieveService.GetDocuments:output_type -> waypost.v1.GetDocumentsResponse
+	20, // 68: waypost.v1.RetrieveService.ListDocuments:output_type -> waypost.v1.ListDocumentsResponse
+	22, // 69: waypost.v1.RetrieveService.DeleteDocuments:output_type -> waypost.v1.DeleteDocumentsResponse
+	25, // 70: waypost.v1.RetrieveService.SetNamespace:output_type -> waypost.v1.SetNamespaceResponse
+	27, // 71: waypost.v1.RetrieveService.GetNamespace:output_type -> waypost.v1.GetNamespaceResponse
+	29, // 72: waypost.v1.RetrieveService.ListNamespaces:output_type -> waypost.v1.ListNamespacesResponse
+	31, // 73: waypost.v1.RetrieveService.DeleteNamespace:output_type -> waypost.v1.DeleteNamespaceResponse
+	64, // [64:74] is the sub-list for method output_type
+	54, // [54:64] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_waypost_v1_retrieve_proto_init() }
@@ -656,13 +2548,27 @@ func file_waypost_v1_retrieve_proto_init() {
 		return
 	}
 	file_waypost_v1_common_proto_init()
+	file_waypost_v1_retrieve_proto_msgTypes[10].OneofWrappers = []any{}
+	file_waypost_v1_retrieve_proto_msgTypes[12].OneofWrappers = []any{
+		(*Filter_All)(nil),
+		(*Filter_Any)(nil),
+		(*Filter_Not)(nil),
+		(*Filter_Field)(nil),
+	}
+	file_waypost_v1_retrieve_proto_msgTypes[14].OneofWrappers = []any{
+		(*FieldTest_Equals)(nil),
+		(*FieldTest_OneOf)(nil),
+		(*FieldTest_Range)(nil),
+		(*FieldTest_Exists)(nil),
+	}
+	file_waypost_v1_retrieve_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_waypost_v1_retrieve_proto_rawDesc), len(file_waypost_v1_retrieve_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

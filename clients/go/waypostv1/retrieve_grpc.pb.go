@@ -19,23 +19,47 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RetrieveService_UpsertDocuments_FullMethodName = "/waypost.v1.RetrieveService/UpsertDocuments"
-	RetrieveService_QueryDocuments_FullMethodName  = "/waypost.v1.RetrieveService/QueryDocuments"
-	RetrieveService_DeleteDocuments_FullMethodName = "/waypost.v1.RetrieveService/DeleteDocuments"
+	RetrieveService_UpsertDocuments_FullMethodName       = "/waypost.v1.RetrieveService/UpsertDocuments"
+	RetrieveService_UpsertDocumentsStream_FullMethodName = "/waypost.v1.RetrieveService/UpsertDocumentsStream"
+	RetrieveService_QueryDocuments_FullMethodName        = "/waypost.v1.RetrieveService/QueryDocuments"
+	RetrieveService_GetDocuments_FullMethodName          = "/waypost.v1.RetrieveService/GetDocuments"
+	RetrieveService_ListDocuments_FullMethodName         = "/waypost.v1.RetrieveService/ListDocuments"
+	RetrieveService_DeleteDocuments_FullMethodName       = "/waypost.v1.RetrieveService/DeleteDocuments"
+	RetrieveService_SetNamespace_FullMethodName          = "/waypost.v1.RetrieveService/SetNamespace"
+	RetrieveService_GetNamespace_FullMethodName          = "/waypost.v1.RetrieveService/GetNamespace"
+	RetrieveService_ListNamespaces_FullMethodName        = "/waypost.v1.RetrieveService/ListNamespaces"
+	RetrieveService_DeleteNamespace_FullMethodName       = "/waypost.v1.RetrieveService/DeleteNamespace"
 )
 
 // RetrieveServiceClient is the client API for RetrieveService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Namespaces of documents with metadata.
+// Namespaces of documents with metadata, found by meaning, by words, or both.
+//
+// A namespace belongs to the caller's tenant: nobody else sees that it is there.  It is made by the first document that
+// is stored in it, or by SetNamespace.
 type RetrieveServiceClient interface {
-	// Stores documents, replacing those of the same id.
+	// Stores documents, replacing those of the same id; what is answered is kept, and found by queries sent afterwards.
 	UpsertDocuments(ctx context.Context, in *UpsertDocumentsRequest, opts ...grpc.CallOption) (*UpsertDocumentsResponse, error)
-	// Finds documents by meaning, by words, or both.
+	// Stores many: one response per request, in the order of the requests; each is kept when it is answered.
+	UpsertDocumentsStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[UpsertDocumentsStreamRequest, UpsertDocumentsStreamResponse], error)
+	// Finds documents.
 	QueryDocuments(ctx context.Context, in *QueryDocumentsRequest, opts ...grpc.CallOption) (*QueryDocumentsResponse, error)
-	// Removes documents by id.
+	// Documents by id; those that are not there are left out.
+	GetDocuments(ctx context.Context, in *GetDocumentsRequest, opts ...grpc.CallOption) (*GetDocumentsResponse, error)
+	// Documents in the order of their ids, page by page.
+	ListDocuments(ctx context.Context, in *ListDocumentsRequest, opts ...grpc.CallOption) (*ListDocumentsResponse, error)
+	// Removes documents by id, or those that a filter lets through.
 	DeleteDocuments(ctx context.Context, in *DeleteDocumentsRequest, opts ...grpc.CallOption) (*DeleteDocumentsResponse, error)
+	// Makes a namespace, or changes how long it keeps its documents.
+	SetNamespace(ctx context.Context, in *SetNamespaceRequest, opts ...grpc.CallOption) (*SetNamespaceResponse, error)
+	// A namespace and what is in it.
+	GetNamespace(ctx context.Context, in *GetNamespaceRequest, opts ...grpc.CallOption) (*GetNamespaceResponse, error)
+	// The caller's namespaces, by name.
+	ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...grpc.CallOption) (*ListNamespacesResponse, error)
+	// Removes a namespace with all that is in it.
+	DeleteNamespace(ctx context.Context, in *DeleteNamespaceRequest, opts ...grpc.CallOption) (*DeleteNamespaceResponse, error)
 }
 
 type retrieveServiceClient struct {
@@ -56,10 +80,43 @@ func (c *retrieveServiceClient) UpsertDocuments(ctx context.Context, in *UpsertD
 	return out, nil
 }
 
+func (c *retrieveServiceClient) UpsertDocumentsStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[UpsertDocumentsStreamRequest, UpsertDocumentsStreamResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RetrieveService_ServiceDesc.Streams[0], RetrieveService_UpsertDocumentsStream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[UpsertDocumentsStreamRequest, UpsertDocumentsStreamResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RetrieveService_UpsertDocumentsStreamClient = grpc.BidiStreamingClient[UpsertDocumentsStreamRequest, UpsertDocumentsStreamResponse]
+
 func (c *retrieveServiceClient) QueryDocuments(ctx context.Context, in *QueryDocumentsRequest, opts ...grpc.CallOption) (*QueryDocumentsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(QueryDocumentsResponse)
 	err := c.cc.Invoke(ctx, RetrieveService_QueryDocuments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *retrieveServiceClient) GetDocuments(ctx context.Context, in *GetDocumentsRequest, opts ...grpc.CallOption) (*GetDocumentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDocumentsResponse)
+	err := c.cc.Invoke(ctx, RetrieveService_GetDocuments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *retrieveServiceClient) ListDocuments(ctx context.Context, in *ListDocumentsRequest, opts ...grpc.CallOption) (*ListDocumentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDocumentsResponse)
+	err := c.cc.Invoke(ctx, RetrieveService_ListDocuments_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -76,18 +133,75 @@ func (c *retrieveServiceClient) DeleteDocuments(ctx context.Context, in *DeleteD
 	return out, nil
 }
 
+func (c *retrieveServiceClient) SetNamespace(ctx context.Context, in *SetNamespaceRequest, opts ...grpc.CallOption) (*SetNamespaceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetNamespaceResponse)
+	err := c.cc.Invoke(ctx, RetrieveService_SetNamespace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *retrieveServiceClient) GetNamespace(ctx context.Context, in *GetNamespaceRequest, opts ...grpc.CallOption) (*GetNamespaceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetNamespaceResponse)
+	err := c.cc.Invoke(ctx, RetrieveService_GetNamespace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *retrieveServiceClient) ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...grpc.CallOption) (*ListNamespacesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListNamespacesResponse)
+	err := c.cc.Invoke(ctx, RetrieveService_ListNamespaces_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *retrieveServiceClient) DeleteNamespace(ctx context.Context, in *DeleteNamespaceRequest, opts ...grpc.CallOption) (*DeleteNamespaceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteNamespaceResponse)
+	err := c.cc.Invoke(ctx, RetrieveService_DeleteNamespace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RetrieveServiceServer is the server API for RetrieveService service.
 // All implementations must embed UnimplementedRetrieveServiceServer
 // for forward compatibility.
 //
-// Namespaces of documents with metadata.
+// Namespaces of documents with metadata, found by meaning, by words, or both.
+//
+// A namespace belongs to the caller's tenant: nobody else sees that it is there.  It is made by the first document that
+// is stored in it, or by SetNamespace.
 type RetrieveServiceServer interface {
-	// Stores documents, replacing those of the same id.
+	// Stores documents, replacing those of the same id; what is answered is kept, and found by queries sent afterwards.
 	UpsertDocuments(context.Context, *UpsertDocumentsRequest) (*UpsertDocumentsResponse, error)
-	// Finds documents by meaning, by words, or both.
+	// Stores many: one response per request, in the order of the requests; each is kept when it is answered.
+	UpsertDocumentsStream(grpc.BidiStreamingServer[UpsertDocumentsStreamRequest, UpsertDocumentsStreamResponse]) error
+	// Finds documents.
 	QueryDocuments(context.Context, *QueryDocumentsRequest) (*QueryDocumentsResponse, error)
-	// Removes documents by id.
+	// Documents by id; those that are not there are left out.
+	GetDocuments(context.Context, *GetDocumentsRequest) (*GetDocumentsResponse, error)
+	// Documents in the order of their ids, page by page.
+	ListDocuments(context.Context, *ListDocumentsRequest) (*ListDocumentsResponse, error)
+	// Removes documents by id, or those that a filter lets through.
 	DeleteDocuments(context.Context, *DeleteDocumentsRequest) (*DeleteDocumentsResponse, error)
+	// Makes a namespace, or changes how long it keeps its documents.
+	SetNamespace(context.Context, *SetNamespaceRequest) (*SetNamespaceResponse, error)
+	// A namespace and what is in it.
+	GetNamespace(context.Context, *GetNamespaceRequest) (*GetNamespaceResponse, error)
+	// The caller's namespaces, by name.
+	ListNamespaces(context.Context, *ListNamespacesRequest) (*ListNamespacesResponse, error)
+	// Removes a namespace with all that is in it.
+	DeleteNamespace(context.Context, *DeleteNamespaceRequest) (*DeleteNamespaceResponse, error)
 	mustEmbedUnimplementedRetrieveServiceServer()
 }
 
@@ -101,11 +215,32 @@ type UnimplementedRetrieveServiceServer struct{}
 func (UnimplementedRetrieveServiceServer) UpsertDocuments(context.Context, *UpsertDocumentsRequest) (*UpsertDocumentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpsertDocuments not implemented")
 }
+func (UnimplementedRetrieveServiceServer) UpsertDocumentsStream(grpc.BidiStreamingServer[UpsertDocumentsStreamRequest, UpsertDocumentsStreamResponse]) error {
+	return status.Error(codes.Unimplemented, "method UpsertDocumentsStream not implemented")
+}
 func (UnimplementedRetrieveServiceServer) QueryDocuments(context.Context, *QueryDocumentsRequest) (*QueryDocumentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method QueryDocuments not implemented")
 }
+func (UnimplementedRetrieveServiceServer) GetDocuments(context.Context, *GetDocumentsRequest) (*GetDocumentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDocuments not implemented")
+}
+func (UnimplementedRetrieveServiceServer) ListDocuments(context.Context, *ListDocumentsRequest) (*ListDocumentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDocuments not implemented")
+}
 func (UnimplementedRetrieveServiceServer) DeleteDocuments(context.Context, *DeleteDocumentsRequest) (*DeleteDocumentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteDocuments not implemented")
+}
+func (UnimplementedRetrieveServiceServer) SetNamespace(context.Context, *SetNamespaceRequest) (*SetNamespaceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetNamespace not implemented")
+}
+func (UnimplementedRetrieveServiceServer) GetNamespace(context.Context, *GetNamespaceRequest) (*GetNamespaceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetNamespace not implemented")
+}
+func (UnimplementedRetrieveServiceServer) ListNamespaces(context.Context, *ListNamespacesRequest) (*ListNamespacesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListNamespaces not implemented")
+}
+func (UnimplementedRetrieveServiceServer) DeleteNamespace(context.Context, *DeleteNamespaceRequest) (*DeleteNamespaceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteNamespace not implemented")
 }
 func (UnimplementedRetrieveServiceServer) mustEmbedUnimplementedRetrieveServiceServer() {}
 func (UnimplementedRetrieveServiceServer) testEmbeddedByValue()                         {}
@@ -146,6 +281,13 @@ func _RetrieveService_UpsertDocuments_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RetrieveService_UpsertDocumentsStream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(RetrieveServiceServer).UpsertDocumentsStream(&grpc.GenericServerStream[UpsertDocumentsStreamRequest, UpsertDocumentsStreamResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RetrieveService_UpsertDocumentsStreamServer = grpc.BidiStreamingServer[UpsertDocumentsStreamRequest, UpsertDocumentsStreamResponse]
+
 func _RetrieveService_QueryDocuments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(QueryDocumentsRequest)
 	if err := dec(in); err != nil {
@@ -160,6 +302,42 @@ func _RetrieveService_QueryDocuments_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RetrieveServiceServer).QueryDocuments(ctx, req.(*QueryDocumentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RetrieveService_GetDocuments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDocumentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RetrieveServiceServer).GetDocuments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RetrieveService_GetDocuments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RetrieveServiceServer).GetDocuments(ctx, req.(*GetDocumentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RetrieveService_ListDocuments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDocumentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RetrieveServiceServer).ListDocuments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RetrieveService_ListDocuments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RetrieveServiceServer).ListDocuments(ctx, req.(*ListDocumentsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -182,6 +360,78 @@ func _RetrieveService_DeleteDocuments_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RetrieveService_SetNamespace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetNamespaceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RetrieveServiceServer).SetNamespace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RetrieveService_SetNamespace_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RetrieveServiceServer).SetNamespace(ctx, req.(*SetNamespaceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RetrieveService_GetNamespace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetNamespaceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RetrieveServiceServer).GetNamespace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RetrieveService_GetNamespace_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RetrieveServiceServer).GetNamespace(ctx, req.(*GetNamespaceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RetrieveService_ListNamespaces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListNamespacesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RetrieveServiceServer).ListNamespaces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RetrieveService_ListNamespaces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RetrieveServiceServer).ListNamespaces(ctx, req.(*ListNamespacesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RetrieveService_DeleteNamespace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteNamespaceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RetrieveServiceServer).DeleteNamespace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RetrieveService_DeleteNamespace_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RetrieveServiceServer).DeleteNamespace(ctx, req.(*DeleteNamespaceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RetrieveService_ServiceDesc is the grpc.ServiceDesc for RetrieveService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -198,10 +448,41 @@ var RetrieveService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RetrieveService_QueryDocuments_Handler,
 		},
 		{
+			MethodName: "GetDocuments",
+			Handler:    _RetrieveService_GetDocuments_Handler,
+		},
+		{
+			MethodName: "ListDocuments",
+			Handler:    _RetrieveService_ListDocuments_Handler,
+		},
+		{
 			MethodName: "DeleteDocuments",
 			Handler:    _RetrieveService_DeleteDocuments_Handler,
 		},
+		{
+			MethodName: "SetNamespace",
+			Handler:    _RetrieveService_SetNamespace_Handler,
+		},
+		{
+			MethodName: "GetNamespace",
+			Handler:    _RetrieveService_GetNamespace_Handler,
+		},
+		{
+			MethodName: "ListNamespaces",
+			Handler:    _RetrieveService_ListNamespaces_Handler,
+		},
+		{
+			MethodName: "DeleteNamespace",
+			Handler:    _RetrieveService_DeleteNamespace_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "UpsertDocumentsStream",
+			Handler:       _RetrieveService_UpsertDocumentsStream_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "waypost/v1/retrieve.proto",
 }

@@ -14,9 +14,12 @@ use crate::v1::embed_service_client::EmbedServiceClient;
 use crate::v1::generate_service_client::GenerateServiceClient;
 use crate::v1::mesh_service_client::MeshServiceClient;
 use crate::v1::rerank_service_client::RerankServiceClient;
+use crate::v1::retrieve_service_client::RetrieveServiceClient;
 use crate::v1::{
-    ClassifyRequest, ClassifyResponse, EmbedRequest, GenerateRequest, GenerateResponse, GenerateStreamRequest,
-    ListModelsRequest, ModelInfo, RerankRequest, RerankResponse,
+    ClassifyRequest, ClassifyResponse, DeleteDocumentsRequest, DeleteDocumentsResponse, Document, EmbedRequest,
+    GenerateRequest, GenerateResponse, GenerateStreamRequest, GetDocumentsRequest, ListDocumentsRequest,
+    ListDocumentsResponse, ListModelsRequest, ModelInfo, QueryDocumentsRequest, QueryDocumentsResponse, RerankRequest,
+    RerankResponse, UpsertDocumentsRequest, UpsertDocumentsResponse,
 };
 
 /// Largest message sent or received, as in the server.
@@ -102,6 +105,31 @@ impl Client {
         let mut service = over!(GenerateServiceClient, self.channel());
         let pieces = limits.once(request, |request| async move { service.generate_stream(request).await }).await?;
         Ok(GenerateStream::new(pieces, limits.deadline))
+    }
+
+    /// Stores documents, replacing those of the same id; what is answered is kept, and found by queries afterwards.
+    pub async fn upsert_documents(&self, request: UpsertDocumentsRequest) -> Result<UpsertDocumentsResponse, Error> {
+        repeated!(self, RetrieveServiceClient.upsert_documents, request)
+    }
+
+    /// Finds documents by meaning, by words, or both: one result per query.
+    pub async fn query_documents(&self, request: QueryDocumentsRequest) -> Result<QueryDocumentsResponse, Error> {
+        repeated!(self, RetrieveServiceClient.query_documents, request)
+    }
+
+    /// Documents by id; those that are not there are left out.
+    pub async fn get_documents(&self, request: GetDocumentsRequest) -> Result<Vec<Document>, Error> {
+        repeated!(self, RetrieveServiceClient.get_documents, request).map(|response| response.documents)
+    }
+
+    /// One page of a namespace by id; its `next_page_token` goes into the request of the next, until it is empty.
+    pub async fn list_documents(&self, request: ListDocumentsRequest) -> Result<ListDocumentsResponse, Error> {
+        repeated!(self, RetrieveServiceClient.list_documents, request)
+    }
+
+    /// Removes documents by id, or those that a filter lets through.
+    pub async fn delete_documents(&self, request: DeleteDocumentsRequest) -> Result<DeleteDocumentsResponse, Error> {
+        repeated!(self, RetrieveServiceClient.delete_documents, request)
     }
 
     /// The models that can be asked for by name.

@@ -1,4 +1,4 @@
-import type { DescService, MessageInitShape } from "@bufbuild/protobuf";
+import { create, type DescService, type MessageInitShape } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, createClient, type Transport } from "@connectrpc/connect";
 
 import { typedErrors } from "./errors.js";
@@ -24,10 +24,24 @@ import {
 } from "./gen/waypost/v1/generate_pb.js";
 import { type InstanceStatus, MeshService, type ModelInfo } from "./gen/waypost/v1/mesh_pb.js";
 import { type RerankRequestSchema, type RerankResponse, RerankService } from "./gen/waypost/v1/rerank_pb.js";
+import {
+  type DeleteDocumentsRequestSchema,
+  type DeleteDocumentsResponse,
+  type Document,
+  type GetDocumentsRequestSchema,
+  ListDocumentsRequestSchema,
+  type QueryDocumentsRequestSchema,
+  type QueryDocumentsResponse,
+  RetrieveService,
+  type UpsertDocumentsRequestSchema,
+  type UpsertDocumentsResponse,
+} from "./gen/waypost/v1/retrieve_pb.js";
 import { RETRY, retrying, type RetryPolicy } from "./retry.js";
 import { open, type Tls } from "./transport.js";
 
 export const DEFAULT_TIMEOUT_MS = 60_000;
+
+type Many<T> = Iterable<T> | AsyncIterable<T>;
 
 export interface WaypostOptions {
   /** "host:port" or "unix:/path" of a router, or of a single worker. */
@@ -56,6 +70,7 @@ export class Waypost {
   readonly #classify: Client<typeof ClassifyService>;
   readonly #rerank: Client<typeof RerankService>;
   readonly #generate: Client<typeof GenerateService>;
+  readonly #retrieve: Client<typeof RetrieveService>;
   readonly #mesh: Client<typeof MeshService>;
 
   constructor({ address, token, tls, timeoutMs = DEFAULT_TIMEOUT_MS, retry }: WaypostOptions) {
@@ -66,6 +81,7 @@ export class Waypost {
     this.#classify = this.client(ClassifyService);
     this.#rerank = this.client(RerankService);
     this.#generate = this.client(GenerateService);
+    this.#retrieve = this.client(RetrieveService);
     this.#mesh = this.client(MeshService);
   }
 
@@ -86,9 +102,7 @@ export class Waypost {
 
   /** Embeds many requests over one stream: one reply per request, in their order.  Leaving the loop cancels the call. */
   async *embedStream(
-    requests:
-      | Iterable<MessageInitShape<typeof EmbedRequestSchema>>
-      | AsyncIterable<MessageInitShape<typeof EmbedRequestSchema>>,
+    requests: Many<MessageInitShape<typeof EmbedRequestSchema>>,
     options?: CallOptions,
   ): AsyncGenerator<EmbedResponse> {
     for await (const reply of cancelled(options, (own) => this.#embed.embedStream(wrapped(requests), own))) {
@@ -146,6 +160,64 @@ export class Waypost {
     return this.#generate.countTokens(request, options);
   }
 
+  /** Stores documents, replacing those of the same id; what is answered is kept, and found by queries afterwards. */
+  upsertDocuments(
+    request: MessageInitShape<typeof UpsertDocumentsRequestSchema>,
+    options?: CallOptions,
+  ): Promise<UpsertDocumentsResponse> {
+    return this.#retrieve.upsertDocuments(request, options);
+  }
+
+  /** Stores many: one reply per request, in their order, when it is kept.  Leaving the loop cancels the call. */
+  async *upsertDocumentsStream(
+    requests: Many<MessageInitShape<typeof UpsertDocumentsRequestSchema>>,
+    options?: CallOptions,
+  ): AsyncGenerator<UpsertDocumentsResponse> {
+    const start = (own: CallOptions) => this.#retrieve.upsertDocumentsStream(wrapped(requests), own);
+    for await (const reply of cancelled(options, start)) {
+      if (reply.response) {
+        yield reply.response;
+      }
+    }
+  }
+
+  /** Finds documents by meaning, by words, or both: one result per query. */
+  queryDocuments(
+    request: MessageInitShape<typeof QueryDocumentsRequestSchema>,
+    options?: CallOptions,
+  ): Promise<QueryDocumentsResponse> {
+    return this.#retrieve.queryDocuments(request, options);
+  }
+
+  /** Documents by id; those that are not there are left out. */
+  async getDocuments(
+    request: MessageInitShape<typeof GetDocumentsRequestSchema>,
+    options?: CallOptions,
+  ): Promise<Document[]> {
+    return (await this.#retrieve.getDocuments(request, options)).documents;
+  }
+
+  /** All documents, or those that the filter lets through, by id; fetched page by page while the loop goes on. */
+  async *documents(
+    request: MessageInitShape<typeof ListDocumentsRequestSchema>,
+    options?: CallOptions,
+  ): AsyncGenerator<Document> {
+    const page = create(ListDocumentsRequestSchema, request);
+    do {
+      const reply = await this.#retrieve.listDocuments(page, options);
+      yield* reply.documents;
+      page.pageToken = reply.nextPageToken;
+    } while (page.pageToken);
+  }
+
+  /** Removes documents by id, or those that a filter lets through. */
+  deleteDocuments(
+    request: MessageInitShape<typeof DeleteDocumentsRequestSchema>,
+    options?: CallOptions,
+  ): Promise<DeleteDocumentsResponse> {
+    return this.#retrieve.deleteDocuments(request, options);
+  }
+
   /** What can be asked for by name. */
   async models(options?: CallOptions): Promise<ModelInfo[]> {
     return (await this.#mesh.listModels({}, options)).models;
@@ -179,7 +251,7 @@ async function* cancelled<T>(
   }
 }
 
-async function* wrapped<T>(requests: Iterable<T> | AsyncIterable<T>): AsyncGenerator<{ request: T }> {
+async function* wrapped<T>(requests: Many<T>): AsyncGenerator<{ request: T }> {
   for await (const request of requests) {
     yield { request };
   }

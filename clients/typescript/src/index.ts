@@ -1,4 +1,4 @@
-/** The client of a Waypost mesh: embed, classify, rerank and generate. */
+/** The client of a Waypost mesh: embed, classify, rerank, generate, and documents. */
 export { Code, type CallOptions } from "@connectrpc/connect";
 
 export { DEFAULT_TIMEOUT_MS, Waypost, type WaypostOptions } from "./client.js";

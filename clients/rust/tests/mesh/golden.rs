@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use waypost_client::v1::embed_service_client::EmbedServiceClient;
 use waypost_client::v1::retrieve_service_client::RetrieveServiceClient;
-use waypost_client::v1::{ErrorReason, FinishReason, GenerateStreamRequest, ListModelsResponse};
+use waypost_client::v1::{
+    DeleteNamespaceRequest, ErrorReason, FinishReason, GenerateStreamRequest, GetDocumentsResponse,
+    GetNamespaceRequest, ListModelsResponse, ListNamespacesRequest, SetNamespaceRequest,
+};
 use waypost_client::{Client, Code, Error};
 
 use crate::env;
@@ -52,10 +55,27 @@ async fn ask(client: &Client, case: &Value) -> Result<Value, Error> {
         "Rerank" => response("RerankResponse", &client.rerank(read("RerankRequest", request)).await?),
         "Generate" => response("GenerateResponse", &client.generate(read("GenerateRequest", request)).await?),
         "GenerateStream" => return generate_stream(client, read("GenerateStreamRequest", request)).await,
+        "UpsertDocumentsStream" => return upsert_stream(client, &case["requests"]).await,
+        "UpsertDocuments" => {
+            let stored = client.upsert_documents(read("UpsertDocumentsRequest", request)).await?;
+            response("UpsertDocumentsResponse", &stored)
+        }
         "QueryDocuments" => {
-            let request: waypost_client::v1::QueryDocumentsRequest = read("QueryDocumentsRequest", request);
-            let found = RetrieveServiceClient::new(client.channel()).query_documents(request).await?;
-            response("QueryDocumentsResponse", &found.into_inner())
+            response("QueryDocumentsResponse", &client.query_documents(read("QueryDocumentsRequest", request)).await?)
+        }
+        "GetDocuments" => {
+            let documents = client.get_documents(read("GetDocumentsRequest", request)).await?;
+            response("GetDocumentsResponse", &GetDocumentsResponse { documents, ..GetDocumentsResponse::default() })
+        }
+        "ListDocuments" => {
+            response("ListDocumentsResponse", &client.list_documents(read("ListDocumentsRequest", request)).await?)
+        }
+        "DeleteDocuments" => response(
+            "DeleteDocumentsResponse",
+            &client.delete_documents(read("DeleteDocumentsRequest", request)).await?,
+        ),
+        other @ ("SetNamespace" | "GetNamespace" | "ListNamespaces" | "DeleteNamespace") => {
+            return namespaces(client, other, request).await;
         }
         "ListModels" => response("ListModelsResponse", &ListModelsResponse { models: client.models().await? }),
         other => panic!("the test does not know {other}"),
@@ -75,6 +95,39 @@ async fn embed_stream(client: &Client, requests: &Value) -> Result<Value, Error>
         responses.push(write("EmbedStreamResponse", &answer));
     }
     Ok(json!({"responses": responses}))
+}
+
+async fn upsert_stream(client: &Client, requests: &Value) -> Result<Value, Error> {
+    let kind = "UpsertDocumentsStreamRequest";
+    let requests: Vec<_> = requests.as_array().unwrap().iter().map(|one| read(kind, one)).collect();
+    let sent = futures_util::stream::iter(requests);
+    let mut answers = RetrieveServiceClient::new(client.channel()).upsert_documents_stream(sent).await?.into_inner();
+    let mut responses = Vec::new();
+    while let Some(answer) = answers.message().await? {
+        responses.push(write("UpsertDocumentsStreamResponse", &answer));
+    }
+    Ok(json!({"responses": responses}))
+}
+
+/// What the client leaves to the generated one.
+async fn namespaces(client: &Client, method: &str, request: &Value) -> Result<Value, Error> {
+    let mut service = RetrieveServiceClient::new(client.channel());
+    let (sent, kind) = (format!("{method}Request"), format!("{method}Response"));
+    Ok(match method {
+        "SetNamespace" => {
+            response(&kind, &service.set_namespace(read::<SetNamespaceRequest>(&sent, request)).await?.into_inner())
+        }
+        "GetNamespace" => {
+            response(&kind, &service.get_namespace(read::<GetNamespaceRequest>(&sent, request)).await?.into_inner())
+        }
+        "ListNamespaces" => {
+            response(&kind, &service.list_namespaces(read::<ListNamespacesRequest>(&sent, request)).await?.into_inner())
+        }
+        _ => response(
+            &kind,
+            &service.delete_namespace(read::<DeleteNamespaceRequest>(&sent, request)).await?.into_inner(),
+        ),
+    })
 }
 
 async fn generate_stream(client: &Client, request: GenerateStreamRequest) -> Result<Value, Error> {

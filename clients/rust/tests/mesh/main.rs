@@ -1,5 +1,6 @@
 //! The client against a real mesh, which `clients/run.py` starts; it says by the environment where it is.
 
+mod documents;
 mod env;
 mod errors;
 mod example;

@@ -4,9 +4,9 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import type { RouteHints } from "./common_pb.js";
+import type { Duration, ListValue, Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { RouteHints, ServedBy, Timings, Truncation } from "./common_pb.js";
 import { file_waypost_v1_common } from "./common_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
@@ -14,26 +14,46 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file waypost/v1/retrieve.proto.
  */
 export const file_waypost_v1_retrieve: GenFile = /*@__PURE__*/
-  fileDesc("Chl3YXlwb3N0L3YxL3JldHJpZXZlLnByb3RvEgp3YXlwb3N0LnYxIk8KCERvY3VtZW50EgoKAmlkGAEgASgJEgwKBHRleHQYAiABKAkSKQoIbWV0YWRhdGEYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IrIBChZVcHNlcnREb2N1bWVudHNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEiUKBXJvdXRlGAIgASgLMhYud2F5cG9zdC52MS5Sb3V0ZUhpbnRzEhEKCW5hbWVzcGFjZRgDIAEoCRInCglkb2N1bWVudHMYBCADKAsyFC53YXlwb3N0LnYxLkRvY3VtZW50EiYKA3R0bBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIpChdVcHNlcnREb2N1bWVudHNSZXNwb25zZRIOCgZzdG9yZWQYASABKA0iowEKFVF1ZXJ5RG9jdW1lbnRzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIlCgVyb3V0ZRgCIAEoCzIWLndheXBvc3QudjEuUm91dGVIaW50cxIRCgluYW1lc3BhY2UYAyABKAkSDQoFcXVlcnkYBCABKAkSDQoFdG9wX2sYBSABKA0SIwoEbW9kZRgGIAEoDjIVLndheXBvc3QudjEuUXVlcnlNb2RlIkcKFlF1ZXJ5RG9jdW1lbnRzUmVzcG9uc2USLQoJZG9jdW1lbnRzGAEgAygLMhoud2F5cG9zdC52MS5TY29yZWREb2N1bWVudCJHCg5TY29yZWREb2N1bWVudBImCghkb2N1bWVudBgBIAEoCzIULndheXBvc3QudjEuRG9jdW1lbnQSDQoFc2NvcmUYAiABKAIibgoWRGVsZXRlRG9jdW1lbnRzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIlCgVyb3V0ZRgCIAEoCzIWLndheXBvc3QudjEuUm91dGVIaW50cxIRCgluYW1lc3BhY2UYAyABKAkSCwoDaWRzGAQgAygJIioKF0RlbGV0ZURvY3VtZW50c1Jlc3BvbnNlEg8KB2RlbGV0ZWQYASABKA0qaQoJUXVlcnlNb2RlEhoKFlFVRVJZX01PREVfVU5TUEVDSUZJRUQQABIUChBRVUVSWV9NT0RFX0RFTlNFEAESEwoPUVVFUllfTU9ERV9CTTI1EAISFQoRUVVFUllfTU9ERV9IWUJSSUQQAzKxAgoPUmV0cmlldmVTZXJ2aWNlEl8KD1Vwc2VydERvY3VtZW50cxIiLndheXBvc3QudjEuVXBzZXJ0RG9jdW1lbnRzUmVxdWVzdBojLndheXBvc3QudjEuVXBzZXJ0RG9jdW1lbnRzUmVzcG9uc2UiA5ACAhJcCg5RdWVyeURvY3VtZW50cxIhLndheXBvc3QudjEuUXVlcnlEb2N1bWVudHNSZXF1ZXN0GiIud2F5cG9zdC52MS5RdWVyeURvY3VtZW50c1Jlc3BvbnNlIgOQAgESXwoPRGVsZXRlRG9jdW1lbnRzEiIud2F5cG9zdC52MS5EZWxldGVEb2N1bWVudHNSZXF1ZXN0GiMud2F5cG9zdC52MS5EZWxldGVEb2N1bWVudHNSZXNwb25zZSIDkAICYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_waypost_v1_common]);
+  fileDesc("Chl3YXlwb3N0L3YxL3JldHJpZXZlLnByb3RvEgp3YXlwb3N0LnYxIqABCghEb2N1bWVudBIKCgJpZBgBIAEoCRIMCgR0ZXh0GAIgASgJEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIiCgZ2ZWN0b3IYBCABKAsyEi53YXlwb3N0LnYxLlZlY3RvchIrCgdleHBpcmVzGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIYCgZWZWN0b3ISDgoGdmFsdWVzGAEgAygCIt4BChZVcHNlcnREb2N1bWVudHNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEiUKBXJvdXRlGAIgASgLMhYud2F5cG9zdC52MS5Sb3V0ZUhpbnRzEhEKCW5hbWVzcGFjZRgDIAEoCRInCglkb2N1bWVudHMYBCADKAsyFC53YXlwb3N0LnYxLkRvY3VtZW50EiYKA3R0bBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgp0cnVuY2F0aW9uGAYgASgOMhYud2F5cG9zdC52MS5UcnVuY2F0aW9uIoYBChdVcHNlcnREb2N1bWVudHNSZXNwb25zZRIkCgZzZXJ2ZWQYASABKAsyFC53YXlwb3N0LnYxLlNlcnZlZEJ5EiQKB3RpbWluZ3MYAiABKAsyEy53YXlwb3N0LnYxLlRpbWluZ3MSDQoFYWRkZWQYAyABKA0SEAoIcmVwbGFjZWQYBCABKA0iUwocVXBzZXJ0RG9jdW1lbnRzU3RyZWFtUmVxdWVzdBIzCgdyZXF1ZXN0GAEgASgLMiIud2F5cG9zdC52MS5VcHNlcnREb2N1bWVudHNSZXF1ZXN0IlYKHVVwc2VydERvY3VtZW50c1N0cmVhbVJlc3BvbnNlEjUKCHJlc3BvbnNlGAEgASgLMiMud2F5cG9zdC52MS5VcHNlcnREb2N1bWVudHNSZXNwb25zZSLdAgoVUXVlcnlEb2N1bWVudHNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEiUKBXJvdXRlGAIgASgLMhYud2F5cG9zdC52MS5Sb3V0ZUhpbnRzEhEKCW5hbWVzcGFjZRgDIAEoCRIqCgdxdWVyaWVzGAQgAygLMhkud2F5cG9zdC52MS5Eb2N1bWVudFF1ZXJ5Eg0KBXRvcF9rGAUgASgNEiMKBG1vZGUYBiABKA4yFS53YXlwb3N0LnYxLlF1ZXJ5TW9kZRIiCgZmaWx0ZXIYByABKAsyEi53YXlwb3N0LnYxLkZpbHRlchIOCgZyZXJhbmsYCCABKAgSEAoIc25pcHBldHMYCSABKA0SFAoMd2l0aG91dF90ZXh0GAogASgIEhMKC3dpdGhfdmVjdG9yGAsgASgIEioKCnRydW5jYXRpb24YDCABKA4yFi53YXlwb3N0LnYxLlRydW5jYXRpb24iQQoNRG9jdW1lbnRRdWVyeRIMCgR0ZXh0GAEgASgJEiIKBnZlY3RvchgCIAEoCzISLndheXBvc3QudjEuVmVjdG9yIo4BChZRdWVyeURvY3VtZW50c1Jlc3BvbnNlEiQKBnNlcnZlZBgBIAEoCzIULndheXBvc3QudjEuU2VydmVkQnkSJAoHdGltaW5ncxgCIAEoCzITLndheXBvc3QudjEuVGltaW5ncxIoCgdyZXN1bHRzGAMgAygLMhcud2F5cG9zdC52MS5RdWVyeVJlc3VsdCI8CgtRdWVyeVJlc3VsdBItCglkb2N1bWVudHMYASADKAsyGi53YXlwb3N0LnYxLlNjb3JlZERvY3VtZW50IsoBCg5TY29yZWREb2N1bWVudBImCghkb2N1bWVudBgBIAEoCzIULndheXBvc3QudjEuRG9jdW1lbnQSDQoFc2NvcmUYAiABKAESEwoGY29zaW5lGAMgASgBSACIAQESEQoEYm0yNRgEIAEoAUgBiAEBEhMKBnJlcmFuaxgFIAEoAUgCiAEBEiUKCHNuaXBwZXRzGAYgAygLMhMud2F5cG9zdC52MS5TbmlwcGV0QgkKB19jb3NpbmVCBwoFX2JtMjVCCQoHX3JlcmFuayIzCgdTbmlwcGV0EgwKBHRleHQYASABKAkSDQoFc3RhcnQYAiABKA0SCwoDZW5kGAMgASgNIqkBCgZGaWx0ZXISJQoDYWxsGAEgASgLMhYud2F5cG9zdC52MS5GaWx0ZXJMaXN0SAASJQoDYW55GAIgASgLMhYud2F5cG9zdC52MS5GaWx0ZXJMaXN0SAASIQoDbm90GAMgASgLMhIud2F5cG9zdC52MS5GaWx0ZXJIABImCgVmaWVsZBgEIAEoCzIVLndheXBvc3QudjEuRmllbGRUZXN0SABCBgoEa2luZCIxCgpGaWx0ZXJMaXN0EiMKB2ZpbHRlcnMYASADKAsyEi53YXlwb3N0LnYxLkZpbHRlciK2AQoJRmllbGRUZXN0Eg0KBWZpZWxkGAEgASgJEigKBmVxdWFscxgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEiwKBm9uZV9vZhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWVIABIoCgVyYW5nZRgEIAEoCzIXLndheXBvc3QudjEuTnVtYmVyUmFuZ2VIABIQCgZleGlzdHMYBSABKAhIAEIGCgR0ZXN0Io8BCgtOdW1iZXJSYW5nZRISCgVhYm92ZRgBIAEoAUgAiAEBEhUKCGF0X2xlYXN0GAIgASgBSAGIAQESEgoFYmVsb3cYAyABKAFIAogBARIUCgdhdF9tb3N0GAQgASgBSAOIAQFCCAoGX2Fib3ZlQgsKCV9hdF9sZWFzdEIICgZfYmVsb3dCCgoIX2F0X21vc3QigAEKE0dldERvY3VtZW50c1JlcXVlc3QSDQoFbW9kZWwYASABKAkSJQoFcm91dGUYAiABKAsyFi53YXlwb3N0LnYxLlJvdXRlSGludHMSEQoJbmFtZXNwYWNlGAMgASgJEgsKA2lkcxgEIAMoCRITCgt3aXRoX3ZlY3RvchgFIAEoCCJlChRHZXREb2N1bWVudHNSZXNwb25zZRIkCgZzZXJ2ZWQYASABKAsyFC53YXlwb3N0LnYxLlNlcnZlZEJ5EicKCWRvY3VtZW50cxgCIAMoCzIULndheXBvc3QudjEuRG9jdW1lbnQiqgEKFExpc3REb2N1bWVudHNSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEiUKBXJvdXRlGAIgASgLMhYud2F5cG9zdC52MS5Sb3V0ZUhpbnRzEhEKCW5hbWVzcGFjZRgDIAEoCRIiCgZmaWx0ZXIYBCABKAsyEi53YXlwb3N0LnYxLkZpbHRlchIRCglwYWdlX3NpemUYBSABKA0SEgoKcGFnZV90b2tlbhgGIAEoCSJ/ChVMaXN0RG9jdW1lbnRzUmVzcG9uc2USJAoGc2VydmVkGAEgASgLMhQud2F5cG9zdC52MS5TZXJ2ZWRCeRInCglkb2N1bWVudHMYAiADKAsyFC53YXlwb3N0LnYxLkRvY3VtZW50EhcKD25leHRfcGFnZV90b2tlbhgDIAEoCSKSAQoWRGVsZXRlRG9jdW1lbnRzUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIlCgVyb3V0ZRgCIAEoCzIWLndheXBvc3QudjEuUm91dGVIaW50cxIRCgluYW1lc3BhY2UYAyABKAkSCwoDaWRzGAQgAygJEiIKBmZpbHRlchgFIAEoCzISLndheXBvc3QudjEuRmlsdGVyIlAKF0RlbGV0ZURvY3VtZW50c1Jlc3BvbnNlEiQKBnNlcnZlZBgBIAEoCzIULndheXBvc3QudjEuU2VydmVkQnkSDwoHZGVsZXRlZBgCIAEoDSK6AQoJTmFtZXNwYWNlEgwKBG5hbWUYASABKAkSLAoJcmV0ZW50aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCWRvY3VtZW50cxgDIAEoBBISCgpkaW1lbnNpb25zGAQgASgNEhIKCmRpc2tfYnl0ZXMYBSABKAQSFAoMbWVtb3J5X2J5dGVzGAYgASgEEg0KBWluZGV4GAcgASgJEhEKCXVuaW5kZXhlZBgIIAEoBCKMAQoTU2V0TmFtZXNwYWNlUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIlCgVyb3V0ZRgCIAEoCzIWLndheXBvc3QudjEuUm91dGVIaW50cxIRCgluYW1lc3BhY2UYAyABKAkSLAoJcmV0ZW50aW9uGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uImYKFFNldE5hbWVzcGFjZVJlc3BvbnNlEiQKBnNlcnZlZBgBIAEoCzIULndheXBvc3QudjEuU2VydmVkQnkSKAoJbmFtZXNwYWNlGAIgASgLMhUud2F5cG9zdC52MS5OYW1lc3BhY2UiXgoTR2V0TmFtZXNwYWNlUmVxdWVzdBINCgVtb2RlbBgBIAEoCRIlCgVyb3V0ZRgCIAEoCzIWLndheXBvc3QudjEuUm91dGVIaW50cxIRCgluYW1lc3BhY2UYAyABKAkiZgoUR2V0TmFtZXNwYWNlUmVzcG9uc2USJAoGc2VydmVkGAEgASgLMhQud2F5cG9zdC52MS5TZXJ2ZWRCeRIoCgluYW1lc3BhY2UYAiABKAsyFS53YXlwb3N0LnYxLk5hbWVzcGFjZSJNChVMaXN0TmFtZXNwYWNlc1JlcXVlc3QSDQoFbW9kZWwYASABKAkSJQoFcm91dGUYAiABKAsyFi53YXlwb3N0LnYxLlJvdXRlSGludHMiaQoWTGlzdE5hbWVzcGFjZXNSZXNwb25zZRIkCgZzZXJ2ZWQYASABKAsyFC53YXlwb3N0LnYxLlNlcnZlZEJ5EikKCm5hbWVzcGFjZXMYAiADKAsyFS53YXlwb3N0LnYxLk5hbWVzcGFjZSJhChZEZWxldGVOYW1lc3BhY2VSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEiUKBXJvdXRlGAIgASgLMhYud2F5cG9zdC52MS5Sb3V0ZUhpbnRzEhEKCW5hbWVzcGFjZRgDIAEoCSJQChdEZWxldGVOYW1lc3BhY2VSZXNwb25zZRIkCgZzZXJ2ZWQYASABKAsyFC53YXlwb3N0LnYxLlNlcnZlZEJ5Eg8KB2RlbGV0ZWQYAiABKAQqaQoJUXVlcnlNb2RlEhoKFlFVRVJZX01PREVfVU5TUEVDSUZJRUQQABIUChBRVUVSWV9NT0RFX0RFTlNFEAESEwoPUVVFUllfTU9ERV9CTTI1EAISFQoRUVVFUllfTU9ERV9IWUJSSUQQAzLKBwoPUmV0cmlldmVTZXJ2aWNlEl8KD1Vwc2VydERvY3VtZW50cxIiLndheXBvc3QudjEuVXBzZXJ0RG9jdW1lbnRzUmVxdWVzdBojLndheXBvc3QudjEuVXBzZXJ0RG9jdW1lbnRzUmVzcG9uc2UiA5ACAhJ1ChVVcHNlcnREb2N1bWVudHNTdHJlYW0SKC53YXlwb3N0LnYxLlVwc2VydERvY3VtZW50c1N0cmVhbVJlcXVlc3QaKS53YXlwb3N0LnYxLlVwc2VydERvY3VtZW50c1N0cmVhbVJlc3BvbnNlIgOQAgIoATABElwKDlF1ZXJ5RG9jdW1lbnRzEiEud2F5cG9zdC52MS5RdWVyeURvY3VtZW50c1JlcXVlc3QaIi53YXlwb3N0LnYxLlF1ZXJ5RG9jdW1lbnRzUmVzcG9uc2UiA5ACARJWCgxHZXREb2N1bWVudHMSHy53YXlwb3N0LnYxLkdldERvY3VtZW50c1JlcXVlc3QaIC53YXlwb3N0LnYxLkdldERvY3VtZW50c1Jlc3BvbnNlIgOQAgESWQoNTGlzdERvY3VtZW50cxIgLndheXBvc3QudjEuTGlzdERvY3VtZW50c1JlcXVlc3QaIS53YXlwb3N0LnYxLkxpc3REb2N1bWVudHNSZXNwb25zZSIDkAIBEl8KD0RlbGV0ZURvY3VtZW50cxIiLndheXBvc3QudjEuRGVsZXRlRG9jdW1lbnRzUmVxdWVzdBojLndheXBvc3QudjEuRGVsZXRlRG9jdW1lbnRzUmVzcG9uc2UiA5ACAhJWCgxTZXROYW1lc3BhY2USHy53YXlwb3N0LnYxLlNldE5hbWVzcGFjZVJlcXVlc3QaIC53YXlwb3N0LnYxLlNldE5hbWVzcGFjZVJlc3BvbnNlIgOQAgISVgoMR2V0TmFtZXNwYWNlEh8ud2F5cG9zdC52MS5HZXROYW1lc3BhY2VSZXF1ZXN0GiAud2F5cG9zdC52MS5HZXROYW1lc3BhY2VSZXNwb25zZSIDkAIBElwKDkxpc3ROYW1lc3BhY2VzEiEud2F5cG9zdC52MS5MaXN0TmFtZXNwYWNlc1JlcXVlc3QaIi53YXlwb3N0LnYxLkxpc3ROYW1lc3BhY2VzUmVzcG9uc2UiA5ACARJfCg9EZWxldGVOYW1lc3BhY2USIi53YXlwb3N0LnYxLkRlbGV0ZU5hbWVzcGFjZVJlcXVlc3QaIy53YXlwb3N0LnYxLkRlbGV0ZU5hbWVzcGFjZVJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_waypost_v1_common]);
 
 /**
  * @generated from message waypost.v1.Document
  */
 export type Document = Message<"waypost.v1.Document"> & {
   /**
+   * One to 512 bytes, unique in the namespace.
+   *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
+   * Found by its words; embedded, unless a vector is brought along.
+   *
    * @generated from field: string text = 2;
    */
   text: string;
 
   /**
+   * What filters look at, and what is returned with it.
+   *
    * @generated from field: google.protobuf.Struct metadata = 3;
    */
   metadata?: JsonObject | undefined;
+
+  /**
+   * Found by the cosine with a query's; scaled to unit length.  All of a namespace have the same length.
+   *
+   * @generated from field: waypost.v1.Vector vector = 4;
+   */
+  vector?: Vector | undefined;
+
+  /**
+   * It is forgotten then; set by the server where a ttl or the namespace's retention says so.
+   *
+   * @generated from field: google.protobuf.Timestamp expires = 5;
+   */
+  expires?: Timestamp | undefined;
 };
 
 /**
@@ -42,6 +62,23 @@ export type Document = Message<"waypost.v1.Document"> & {
  */
 export const DocumentSchema: GenMessage<Document> = /*@__PURE__*/
   messageDesc(file_waypost_v1_retrieve, 0);
+
+/**
+ * @generated from message waypost.v1.Vector
+ */
+export type Vector = Message<"waypost.v1.Vector"> & {
+  /**
+   * @generated from field: repeated float values = 1;
+   */
+  values: number[];
+};
+
+/**
+ * Describes the message waypost.v1.Vector.
+ * Use `create(VectorSchema)` to create a new message.
+ */
+export const VectorSchema: GenMessage<Vector> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 1);
 
 /**
  * @generated from message waypost.v1.UpsertDocumentsRequest
@@ -68,11 +105,18 @@ export type UpsertDocumentsRequest = Message<"waypost.v1.UpsertDocumentsRequest"
   documents: Document[];
 
   /**
-   * Documents are forgotten after this long; unset: kept by the namespace's retention.
+   * Documents that say nothing themselves are forgotten after this long; unset: the namespace's retention counts.
    *
    * @generated from field: google.protobuf.Duration ttl = 5;
    */
   ttl?: Duration | undefined;
+
+  /**
+   * What to do with texts that are longer than the encoder reads; they are kept and found by words whole.
+   *
+   * @generated from field: waypost.v1.Truncation truncation = 6;
+   */
+  truncation: Truncation;
 };
 
 /**
@@ -80,16 +124,35 @@ export type UpsertDocumentsRequest = Message<"waypost.v1.UpsertDocumentsRequest"
  * Use `create(UpsertDocumentsRequestSchema)` to create a new message.
  */
 export const UpsertDocumentsRequestSchema: GenMessage<UpsertDocumentsRequest> = /*@__PURE__*/
-  messageDesc(file_waypost_v1_retrieve, 1);
+  messageDesc(file_waypost_v1_retrieve, 2);
 
 /**
  * @generated from message waypost.v1.UpsertDocumentsResponse
  */
 export type UpsertDocumentsResponse = Message<"waypost.v1.UpsertDocumentsResponse"> & {
   /**
-   * @generated from field: uint32 stored = 1;
+   * @generated from field: waypost.v1.ServedBy served = 1;
    */
-  stored: number;
+  served?: ServedBy | undefined;
+
+  /**
+   * @generated from field: waypost.v1.Timings timings = 2;
+   */
+  timings?: Timings | undefined;
+
+  /**
+   * Documents whose id was new.
+   *
+   * @generated from field: uint32 added = 3;
+   */
+  added: number;
+
+  /**
+   * Documents that took the place of others.
+   *
+   * @generated from field: uint32 replaced = 4;
+   */
+  replaced: number;
 };
 
 /**
@@ -97,7 +160,41 @@ export type UpsertDocumentsResponse = Message<"waypost.v1.UpsertDocumentsRespons
  * Use `create(UpsertDocumentsResponseSchema)` to create a new message.
  */
 export const UpsertDocumentsResponseSchema: GenMessage<UpsertDocumentsResponse> = /*@__PURE__*/
-  messageDesc(file_waypost_v1_retrieve, 2);
+  messageDesc(file_waypost_v1_retrieve, 3);
+
+/**
+ * @generated from message waypost.v1.UpsertDocumentsStreamRequest
+ */
+export type UpsertDocumentsStreamRequest = Message<"waypost.v1.UpsertDocumentsStreamRequest"> & {
+  /**
+   * @generated from field: waypost.v1.UpsertDocumentsRequest request = 1;
+   */
+  request?: UpsertDocumentsRequest | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.UpsertDocumentsStreamRequest.
+ * Use `create(UpsertDocumentsStreamRequestSchema)` to create a new message.
+ */
+export const UpsertDocumentsStreamRequestSchema: GenMessage<UpsertDocumentsStreamRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 4);
+
+/**
+ * @generated from message waypost.v1.UpsertDocumentsStreamResponse
+ */
+export type UpsertDocumentsStreamResponse = Message<"waypost.v1.UpsertDocumentsStreamResponse"> & {
+  /**
+   * @generated from field: waypost.v1.UpsertDocumentsResponse response = 1;
+   */
+  response?: UpsertDocumentsResponse | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.UpsertDocumentsStreamResponse.
+ * Use `create(UpsertDocumentsStreamResponseSchema)` to create a new message.
+ */
+export const UpsertDocumentsStreamResponseSchema: GenMessage<UpsertDocumentsStreamResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 5);
 
 /**
  * @generated from message waypost.v1.QueryDocumentsRequest
@@ -119,11 +216,15 @@ export type QueryDocumentsRequest = Message<"waypost.v1.QueryDocumentsRequest"> 
   namespace: string;
 
   /**
-   * @generated from field: string query = 4;
+   * Each is answered by a result of its own.
+   *
+   * @generated from field: repeated waypost.v1.DocumentQuery queries = 4;
    */
-  query: string;
+  queries: DocumentQuery[];
 
   /**
+   * Most documents of a result; 0: 10.
+   *
    * @generated from field: uint32 top_k = 5;
    */
   topK: number;
@@ -132,6 +233,48 @@ export type QueryDocumentsRequest = Message<"waypost.v1.QueryDocumentsRequest"> 
    * @generated from field: waypost.v1.QueryMode mode = 6;
    */
   mode: QueryMode;
+
+  /**
+   * Only documents it lets through are found.
+   *
+   * @generated from field: waypost.v1.Filter filter = 7;
+   */
+  filter?: Filter | undefined;
+
+  /**
+   * The best are read again by the reranker, which decides their order.
+   *
+   * @generated from field: bool rerank = 8;
+   */
+  rerank: boolean;
+
+  /**
+   * Passages of each text that suit the query best, none by default.
+   *
+   * @generated from field: uint32 snippets = 9;
+   */
+  snippets: number;
+
+  /**
+   * Leave the documents' texts out of the answer.
+   *
+   * @generated from field: bool without_text = 10;
+   */
+  withoutText: boolean;
+
+  /**
+   * Put the documents' vectors in.
+   *
+   * @generated from field: bool with_vector = 11;
+   */
+  withVector: boolean;
+
+  /**
+   * What to do with queries that are longer than the encoder reads.
+   *
+   * @generated from field: waypost.v1.Truncation truncation = 12;
+   */
+  truncation: Truncation;
 };
 
 /**
@@ -139,16 +282,52 @@ export type QueryDocumentsRequest = Message<"waypost.v1.QueryDocumentsRequest"> 
  * Use `create(QueryDocumentsRequestSchema)` to create a new message.
  */
 export const QueryDocumentsRequestSchema: GenMessage<QueryDocumentsRequest> = /*@__PURE__*/
-  messageDesc(file_waypost_v1_retrieve, 3);
+  messageDesc(file_waypost_v1_retrieve, 6);
+
+/**
+ * One of both at least.
+ *
+ * @generated from message waypost.v1.DocumentQuery
+ */
+export type DocumentQuery = Message<"waypost.v1.DocumentQuery"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * @generated from field: waypost.v1.Vector vector = 2;
+   */
+  vector?: Vector | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.DocumentQuery.
+ * Use `create(DocumentQuerySchema)` to create a new message.
+ */
+export const DocumentQuerySchema: GenMessage<DocumentQuery> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 7);
 
 /**
  * @generated from message waypost.v1.QueryDocumentsResponse
  */
 export type QueryDocumentsResponse = Message<"waypost.v1.QueryDocumentsResponse"> & {
   /**
-   * @generated from field: repeated waypost.v1.ScoredDocument documents = 1;
+   * @generated from field: waypost.v1.ServedBy served = 1;
    */
-  documents: ScoredDocument[];
+  served?: ServedBy | undefined;
+
+  /**
+   * @generated from field: waypost.v1.Timings timings = 2;
+   */
+  timings?: Timings | undefined;
+
+  /**
+   * In the order of the queries.
+   *
+   * @generated from field: repeated waypost.v1.QueryResult results = 3;
+   */
+  results: QueryResult[];
 };
 
 /**
@@ -156,7 +335,26 @@ export type QueryDocumentsResponse = Message<"waypost.v1.QueryDocumentsResponse"
  * Use `create(QueryDocumentsResponseSchema)` to create a new message.
  */
 export const QueryDocumentsResponseSchema: GenMessage<QueryDocumentsResponse> = /*@__PURE__*/
-  messageDesc(file_waypost_v1_retrieve, 4);
+  messageDesc(file_waypost_v1_retrieve, 8);
+
+/**
+ * @generated from message waypost.v1.QueryResult
+ */
+export type QueryResult = Message<"waypost.v1.QueryResult"> & {
+  /**
+   * Best first.
+   *
+   * @generated from field: repeated waypost.v1.ScoredDocument documents = 1;
+   */
+  documents: ScoredDocument[];
+};
+
+/**
+ * Describes the message waypost.v1.QueryResult.
+ * Use `create(QueryResultSchema)` to create a new message.
+ */
+export const QueryResultSchema: GenMessage<QueryResult> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 9);
 
 /**
  * @generated from message waypost.v1.ScoredDocument
@@ -168,9 +366,37 @@ export type ScoredDocument = Message<"waypost.v1.ScoredDocument"> & {
   document?: Document | undefined;
 
   /**
-   * @generated from field: float score = 2;
+   * What the order is by; comparable within one result only.
+   *
+   * @generated from field: double score = 2;
    */
   score: number;
+
+  /**
+   * Cosine, where the vectors were looked at and it was among their best.
+   *
+   * @generated from field: optional double cosine = 3;
+   */
+  cosine?: number | undefined;
+
+  /**
+   * Where the words were looked at and it was among their best.
+   *
+   * @generated from field: optional double bm25 = 4;
+   */
+  bm25?: number | undefined;
+
+  /**
+   * Where it was read again.
+   *
+   * @generated from field: optional double rerank = 5;
+   */
+  rerank?: number | undefined;
+
+  /**
+   * @generated from field: repeated waypost.v1.Snippet snippets = 6;
+   */
+  snippets: Snippet[];
 };
 
 /**
@@ -178,9 +404,323 @@ export type ScoredDocument = Message<"waypost.v1.ScoredDocument"> & {
  * Use `create(ScoredDocumentSchema)` to create a new message.
  */
 export const ScoredDocumentSchema: GenMessage<ScoredDocument> = /*@__PURE__*/
-  messageDesc(file_waypost_v1_retrieve, 5);
+  messageDesc(file_waypost_v1_retrieve, 10);
 
 /**
+ * A passage of a document, to be cited as (document.id, start, end).
+ *
+ * @generated from message waypost.v1.Snippet
+ */
+export type Snippet = Message<"waypost.v1.Snippet"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Characters (Unicode code points) of the document's text before it, and up to its end.
+   *
+   * @generated from field: uint32 start = 2;
+   */
+  start: number;
+
+  /**
+   * @generated from field: uint32 end = 3;
+   */
+  end: number;
+};
+
+/**
+ * Describes the message waypost.v1.Snippet.
+ * Use `create(SnippetSchema)` to create a new message.
+ */
+export const SnippetSchema: GenMessage<Snippet> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 11);
+
+/**
+ * What documents must be like.
+ *
+ * @generated from message waypost.v1.Filter
+ */
+export type Filter = Message<"waypost.v1.Filter"> & {
+  /**
+   * @generated from oneof waypost.v1.Filter.kind
+   */
+  kind: {
+    /**
+     * @generated from field: waypost.v1.FilterList all = 1;
+     */
+    value: FilterList;
+    case: "all";
+  } | {
+    /**
+     * @generated from field: waypost.v1.FilterList any = 2;
+     */
+    value: FilterList;
+    case: "any";
+  } | {
+    /**
+     * @generated from field: waypost.v1.Filter not = 3;
+     */
+    value: Filter;
+    case: "not";
+  } | {
+    /**
+     * @generated from field: waypost.v1.FieldTest field = 4;
+     */
+    value: FieldTest;
+    case: "field";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message waypost.v1.Filter.
+ * Use `create(FilterSchema)` to create a new message.
+ */
+export const FilterSchema: GenMessage<Filter> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 12);
+
+/**
+ * @generated from message waypost.v1.FilterList
+ */
+export type FilterList = Message<"waypost.v1.FilterList"> & {
+  /**
+   * @generated from field: repeated waypost.v1.Filter filters = 1;
+   */
+  filters: Filter[];
+};
+
+/**
+ * Describes the message waypost.v1.FilterList.
+ * Use `create(FilterListSchema)` to create a new message.
+ */
+export const FilterListSchema: GenMessage<FilterList> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 13);
+
+/**
+ * A test of one field of the metadata.  Of a list, one element that passes is enough; a field that is not there passes
+ * no test but `exists: false`.
+ *
+ * @generated from message waypost.v1.FieldTest
+ */
+export type FieldTest = Message<"waypost.v1.FieldTest"> & {
+  /**
+   * Name of the field; fields of objects in it by dots, as in "author.name".
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * @generated from oneof waypost.v1.FieldTest.test
+   */
+  test: {
+    /**
+     * A string, number or truth value.
+     *
+     * @generated from field: google.protobuf.Value equals = 2;
+     */
+    value: Value;
+    case: "equals";
+  } | {
+    /**
+     * @generated from field: google.protobuf.ListValue one_of = 3;
+     */
+    value: ListValue;
+    case: "oneOf";
+  } | {
+    /**
+     * @generated from field: waypost.v1.NumberRange range = 4;
+     */
+    value: NumberRange;
+    case: "range";
+  } | {
+    /**
+     * @generated from field: bool exists = 5;
+     */
+    value: boolean;
+    case: "exists";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message waypost.v1.FieldTest.
+ * Use `create(FieldTestSchema)` to create a new message.
+ */
+export const FieldTestSchema: GenMessage<FieldTest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 14);
+
+/**
+ * @generated from message waypost.v1.NumberRange
+ */
+export type NumberRange = Message<"waypost.v1.NumberRange"> & {
+  /**
+   * @generated from field: optional double above = 1;
+   */
+  above?: number | undefined;
+
+  /**
+   * @generated from field: optional double at_least = 2;
+   */
+  atLeast?: number | undefined;
+
+  /**
+   * @generated from field: optional double below = 3;
+   */
+  below?: number | undefined;
+
+  /**
+   * @generated from field: optional double at_most = 4;
+   */
+  atMost?: number | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.NumberRange.
+ * Use `create(NumberRangeSchema)` to create a new message.
+ */
+export const NumberRangeSchema: GenMessage<NumberRange> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 15);
+
+/**
+ * @generated from message waypost.v1.GetDocumentsRequest
+ */
+export type GetDocumentsRequest = Message<"waypost.v1.GetDocumentsRequest"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: waypost.v1.RouteHints route = 2;
+   */
+  route?: RouteHints | undefined;
+
+  /**
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: repeated string ids = 4;
+   */
+  ids: string[];
+
+  /**
+   * @generated from field: bool with_vector = 5;
+   */
+  withVector: boolean;
+};
+
+/**
+ * Describes the message waypost.v1.GetDocumentsRequest.
+ * Use `create(GetDocumentsRequestSchema)` to create a new message.
+ */
+export const GetDocumentsRequestSchema: GenMessage<GetDocumentsRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 16);
+
+/**
+ * @generated from message waypost.v1.GetDocumentsResponse
+ */
+export type GetDocumentsResponse = Message<"waypost.v1.GetDocumentsResponse"> & {
+  /**
+   * @generated from field: waypost.v1.ServedBy served = 1;
+   */
+  served?: ServedBy | undefined;
+
+  /**
+   * In the order of the ids.
+   *
+   * @generated from field: repeated waypost.v1.Document documents = 2;
+   */
+  documents: Document[];
+};
+
+/**
+ * Describes the message waypost.v1.GetDocumentsResponse.
+ * Use `create(GetDocumentsResponseSchema)` to create a new message.
+ */
+export const GetDocumentsResponseSchema: GenMessage<GetDocumentsResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 17);
+
+/**
+ * @generated from message waypost.v1.ListDocumentsRequest
+ */
+export type ListDocumentsRequest = Message<"waypost.v1.ListDocumentsRequest"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: waypost.v1.RouteHints route = 2;
+   */
+  route?: RouteHints | undefined;
+
+  /**
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: waypost.v1.Filter filter = 4;
+   */
+  filter?: Filter | undefined;
+
+  /**
+   * 0: 100.
+   *
+   * @generated from field: uint32 page_size = 5;
+   */
+  pageSize: number;
+
+  /**
+   * As the page before said; empty: the first.
+   *
+   * @generated from field: string page_token = 6;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message waypost.v1.ListDocumentsRequest.
+ * Use `create(ListDocumentsRequestSchema)` to create a new message.
+ */
+export const ListDocumentsRequestSchema: GenMessage<ListDocumentsRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 18);
+
+/**
+ * @generated from message waypost.v1.ListDocumentsResponse
+ */
+export type ListDocumentsResponse = Message<"waypost.v1.ListDocumentsResponse"> & {
+  /**
+   * @generated from field: waypost.v1.ServedBy served = 1;
+   */
+  served?: ServedBy | undefined;
+
+  /**
+   * @generated from field: repeated waypost.v1.Document documents = 2;
+   */
+  documents: Document[];
+
+  /**
+   * Empty: this was the last page.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message waypost.v1.ListDocumentsResponse.
+ * Use `create(ListDocumentsResponseSchema)` to create a new message.
+ */
+export const ListDocumentsResponseSchema: GenMessage<ListDocumentsResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 19);
+
+/**
+ * By one of both.
+ *
  * @generated from message waypost.v1.DeleteDocumentsRequest
  */
 export type DeleteDocumentsRequest = Message<"waypost.v1.DeleteDocumentsRequest"> & {
@@ -203,6 +743,11 @@ export type DeleteDocumentsRequest = Message<"waypost.v1.DeleteDocumentsRequest"
    * @generated from field: repeated string ids = 4;
    */
   ids: string[];
+
+  /**
+   * @generated from field: waypost.v1.Filter filter = 5;
+   */
+  filter?: Filter | undefined;
 };
 
 /**
@@ -210,14 +755,19 @@ export type DeleteDocumentsRequest = Message<"waypost.v1.DeleteDocumentsRequest"
  * Use `create(DeleteDocumentsRequestSchema)` to create a new message.
  */
 export const DeleteDocumentsRequestSchema: GenMessage<DeleteDocumentsRequest> = /*@__PURE__*/
-  messageDesc(file_waypost_v1_retrieve, 6);
+  messageDesc(file_waypost_v1_retrieve, 20);
 
 /**
  * @generated from message waypost.v1.DeleteDocumentsResponse
  */
 export type DeleteDocumentsResponse = Message<"waypost.v1.DeleteDocumentsResponse"> & {
   /**
-   * @generated from field: uint32 deleted = 1;
+   * @generated from field: waypost.v1.ServedBy served = 1;
+   */
+  served?: ServedBy | undefined;
+
+  /**
+   * @generated from field: uint32 deleted = 2;
    */
   deleted: number;
 };
@@ -227,30 +777,300 @@ export type DeleteDocumentsResponse = Message<"waypost.v1.DeleteDocumentsRespons
  * Use `create(DeleteDocumentsResponseSchema)` to create a new message.
  */
 export const DeleteDocumentsResponseSchema: GenMessage<DeleteDocumentsResponse> = /*@__PURE__*/
-  messageDesc(file_waypost_v1_retrieve, 7);
+  messageDesc(file_waypost_v1_retrieve, 21);
 
 /**
+ * @generated from message waypost.v1.Namespace
+ */
+export type Namespace = Message<"waypost.v1.Namespace"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Documents that say nothing themselves are forgotten so long after they were stored; unset: never.
+   *
+   * @generated from field: google.protobuf.Duration retention = 2;
+   */
+  retention?: Duration | undefined;
+
+  /**
+   * @generated from field: uint64 documents = 3;
+   */
+  documents: bigint;
+
+  /**
+   * Length of its vectors; 0: it has none.
+   *
+   * @generated from field: uint32 dimensions = 4;
+   */
+  dimensions: number;
+
+  /**
+   * Bytes on disk and in memory, about.
+   *
+   * @generated from field: uint64 disk_bytes = 5;
+   */
+  diskBytes: bigint;
+
+  /**
+   * @generated from field: uint64 memory_bytes = 6;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * How its vectors are searched: "exact", "hnsw", …; empty: it has none.
+   *
+   * @generated from field: string index = 7;
+   */
+  index: string;
+
+  /**
+   * Vectors that the index does not have yet; they are found all the same.
+   *
+   * @generated from field: uint64 unindexed = 8;
+   */
+  unindexed: bigint;
+};
+
+/**
+ * Describes the message waypost.v1.Namespace.
+ * Use `create(NamespaceSchema)` to create a new message.
+ */
+export const NamespaceSchema: GenMessage<Namespace> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 22);
+
+/**
+ * @generated from message waypost.v1.SetNamespaceRequest
+ */
+export type SetNamespaceRequest = Message<"waypost.v1.SetNamespaceRequest"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: waypost.v1.RouteHints route = 2;
+   */
+  route?: RouteHints | undefined;
+
+  /**
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
+
+  /**
+   * Unset: documents are kept until they are deleted.  A change holds for documents that are there, too.
+   *
+   * @generated from field: google.protobuf.Duration retention = 4;
+   */
+  retention?: Duration | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.SetNamespaceRequest.
+ * Use `create(SetNamespaceRequestSchema)` to create a new message.
+ */
+export const SetNamespaceRequestSchema: GenMessage<SetNamespaceRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 23);
+
+/**
+ * @generated from message waypost.v1.SetNamespaceResponse
+ */
+export type SetNamespaceResponse = Message<"waypost.v1.SetNamespaceResponse"> & {
+  /**
+   * @generated from field: waypost.v1.ServedBy served = 1;
+   */
+  served?: ServedBy | undefined;
+
+  /**
+   * @generated from field: waypost.v1.Namespace namespace = 2;
+   */
+  namespace?: Namespace | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.SetNamespaceResponse.
+ * Use `create(SetNamespaceResponseSchema)` to create a new message.
+ */
+export const SetNamespaceResponseSchema: GenMessage<SetNamespaceResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 24);
+
+/**
+ * @generated from message waypost.v1.GetNamespaceRequest
+ */
+export type GetNamespaceRequest = Message<"waypost.v1.GetNamespaceRequest"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: waypost.v1.RouteHints route = 2;
+   */
+  route?: RouteHints | undefined;
+
+  /**
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message waypost.v1.GetNamespaceRequest.
+ * Use `create(GetNamespaceRequestSchema)` to create a new message.
+ */
+export const GetNamespaceRequestSchema: GenMessage<GetNamespaceRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 25);
+
+/**
+ * @generated from message waypost.v1.GetNamespaceResponse
+ */
+export type GetNamespaceResponse = Message<"waypost.v1.GetNamespaceResponse"> & {
+  /**
+   * @generated from field: waypost.v1.ServedBy served = 1;
+   */
+  served?: ServedBy | undefined;
+
+  /**
+   * @generated from field: waypost.v1.Namespace namespace = 2;
+   */
+  namespace?: Namespace | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.GetNamespaceResponse.
+ * Use `create(GetNamespaceResponseSchema)` to create a new message.
+ */
+export const GetNamespaceResponseSchema: GenMessage<GetNamespaceResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 26);
+
+/**
+ * @generated from message waypost.v1.ListNamespacesRequest
+ */
+export type ListNamespacesRequest = Message<"waypost.v1.ListNamespacesRequest"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: waypost.v1.RouteHints route = 2;
+   */
+  route?: RouteHints | undefined;
+};
+
+/**
+ * Describes the message waypost.v1.ListNamespacesRequest.
+ * Use `create(ListNamespacesRequestSchema)` to create a new message.
+ */
+export const ListNamespacesRequestSchema: GenMessage<ListNamespacesRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 27);
+
+/**
+ * @generated from message waypost.v1.ListNamespacesResponse
+ */
+export type ListNamespacesResponse = Message<"waypost.v1.ListNamespacesResponse"> & {
+  /**
+   * @generated from field: waypost.v1.ServedBy served = 1;
+   */
+  served?: ServedBy | undefined;
+
+  /**
+   * @generated from field: repeated waypost.v1.Namespace namespaces = 2;
+   */
+  namespaces: Namespace[];
+};
+
+/**
+ * Describes the message waypost.v1.ListNamespacesResponse.
+ * Use `create(ListNamespacesResponseSchema)` to create a new message.
+ */
+export const ListNamespacesResponseSchema: GenMessage<ListNamespacesResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 28);
+
+/**
+ * @generated from message waypost.v1.DeleteNamespaceRequest
+ */
+export type DeleteNamespaceRequest = Message<"waypost.v1.DeleteNamespaceRequest"> & {
+  /**
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * @generated from field: waypost.v1.RouteHints route = 2;
+   */
+  route?: RouteHints | undefined;
+
+  /**
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message waypost.v1.DeleteNamespaceRequest.
+ * Use `create(DeleteNamespaceRequestSchema)` to create a new message.
+ */
+export const DeleteNamespaceRequestSchema: GenMessage<DeleteNamespaceRequest> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 29);
+
+/**
+ * @generated from message waypost.v1.DeleteNamespaceResponse
+ */
+export type DeleteNamespaceResponse = Message<"waypost.v1.DeleteNamespaceResponse"> & {
+  /**
+   * @generated from field: waypost.v1.ServedBy served = 1;
+   */
+  served?: ServedBy | undefined;
+
+  /**
+   * Documents that were in it.
+   *
+   * @generated from field: uint64 deleted = 2;
+   */
+  deleted: bigint;
+};
+
+/**
+ * Describes the message waypost.v1.DeleteNamespaceResponse.
+ * Use `create(DeleteNamespaceResponseSchema)` to create a new message.
+ */
+export const DeleteNamespaceResponseSchema: GenMessage<DeleteNamespaceResponse> = /*@__PURE__*/
+  messageDesc(file_waypost_v1_retrieve, 30);
+
+/**
+ * How documents are found.
+ *
  * @generated from enum waypost.v1.QueryMode
  */
 export enum QueryMode {
   /**
-   * Served as QUERY_MODE_HYBRID.
+   * Served as QUERY_MODE_HYBRID; of a query without text, or of a namespace without vectors, as what is possible.
    *
    * @generated from enum value: QUERY_MODE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
+   * By the cosine of the vectors.
+   *
    * @generated from enum value: QUERY_MODE_DENSE = 1;
    */
   DENSE = 1,
 
   /**
+   * By the words they share with the query.
+   *
    * @generated from enum value: QUERY_MODE_BM25 = 2;
    */
   BM25 = 2,
 
   /**
+   * Both, fused.
+   *
    * @generated from enum value: QUERY_MODE_HYBRID = 3;
    */
   HYBRID = 3,
@@ -263,13 +1083,16 @@ export const QueryModeSchema: GenEnum<QueryMode> = /*@__PURE__*/
   enumDesc(file_waypost_v1_retrieve, 0);
 
 /**
- * Namespaces of documents with metadata.
+ * Namespaces of documents with metadata, found by meaning, by words, or both.
+ *
+ * A namespace belongs to the caller's tenant: nobody else sees that it is there.  It is made by the first document that
+ * is stored in it, or by SetNamespace.
  *
  * @generated from service waypost.v1.RetrieveService
  */
 export const RetrieveService: GenService<{
   /**
-   * Stores documents, replacing those of the same id.
+   * Stores documents, replacing those of the same id; what is answered is kept, and found by queries sent afterwards.
    *
    * @generated from rpc waypost.v1.RetrieveService.UpsertDocuments
    */
@@ -279,7 +1102,17 @@ export const RetrieveService: GenService<{
     output: typeof UpsertDocumentsResponseSchema;
   },
   /**
-   * Finds documents by meaning, by words, or both.
+   * Stores many: one response per request, in the order of the requests; each is kept when it is answered.
+   *
+   * @generated from rpc waypost.v1.RetrieveService.UpsertDocumentsStream
+   */
+  upsertDocumentsStream: {
+    methodKind: "bidi_streaming";
+    input: typeof UpsertDocumentsStreamRequestSchema;
+    output: typeof UpsertDocumentsStreamResponseSchema;
+  },
+  /**
+   * Finds documents.
    *
    * @generated from rpc waypost.v1.RetrieveService.QueryDocuments
    */
@@ -289,7 +1122,27 @@ export const RetrieveService: GenService<{
     output: typeof QueryDocumentsResponseSchema;
   },
   /**
-   * Removes documents by id.
+   * Documents by id; those that are not there are left out.
+   *
+   * @generated from rpc waypost.v1.RetrieveService.GetDocuments
+   */
+  getDocuments: {
+    methodKind: "unary";
+    input: typeof GetDocumentsRequestSchema;
+    output: typeof GetDocumentsResponseSchema;
+  },
+  /**
+   * Documents in the order of their ids, page by page.
+   *
+   * @generated from rpc waypost.v1.RetrieveService.ListDocuments
+   */
+  listDocuments: {
+    methodKind: "unary";
+    input: typeof ListDocumentsRequestSchema;
+    output: typeof ListDocumentsResponseSchema;
+  },
+  /**
+   * Removes documents by id, or those that a filter lets through.
    *
    * @generated from rpc waypost.v1.RetrieveService.DeleteDocuments
    */
@@ -297,6 +1150,46 @@ export const RetrieveService: GenService<{
     methodKind: "unary";
     input: typeof DeleteDocumentsRequestSchema;
     output: typeof DeleteDocumentsResponseSchema;
+  },
+  /**
+   * Makes a namespace, or changes how long it keeps its documents.
+   *
+   * @generated from rpc waypost.v1.RetrieveService.SetNamespace
+   */
+  setNamespace: {
+    methodKind: "unary";
+    input: typeof SetNamespaceRequestSchema;
+    output: typeof SetNamespaceResponseSchema;
+  },
+  /**
+   * A namespace and what is in it.
+   *
+   * @generated from rpc waypost.v1.RetrieveService.GetNamespace
+   */
+  getNamespace: {
+    methodKind: "unary";
+    input: typeof GetNamespaceRequestSchema;
+    output: typeof GetNamespaceResponseSchema;
+  },
+  /**
+   * The caller's namespaces, by name.
+   *
+   * @generated from rpc waypost.v1.RetrieveService.ListNamespaces
+   */
+  listNamespaces: {
+    methodKind: "unary";
+    input: typeof ListNamespacesRequestSchema;
+    output: typeof ListNamespacesResponseSchema;
+  },
+  /**
+   * Removes a namespace with all that is in it.
+   *
+   * @generated from rpc waypost.v1.RetrieveService.DeleteNamespace
+   */
+  deleteNamespace: {
+    methodKind: "unary";
+    input: typeof DeleteNamespaceRequestSchema;
+    output: typeof DeleteNamespaceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_waypost_v1_retrieve, 0);

@@ -3,25 +3,39 @@ package dev.waypost;
 import dev.waypost.v1.ClassifyRequest;
 import dev.waypost.v1.ClassifyResponse;
 import dev.waypost.v1.ClassifyServiceGrpc;
+import dev.waypost.v1.DeleteDocumentsRequest;
+import dev.waypost.v1.DeleteDocumentsResponse;
+import dev.waypost.v1.Document;
 import dev.waypost.v1.EmbedRequest;
 import dev.waypost.v1.EmbedServiceGrpc;
 import dev.waypost.v1.GenerateRequest;
 import dev.waypost.v1.GenerateResponse;
 import dev.waypost.v1.GenerateServiceGrpc;
 import dev.waypost.v1.GenerateStreamRequest;
+import dev.waypost.v1.GetDocumentsRequest;
+import dev.waypost.v1.ListDocumentsRequest;
+import dev.waypost.v1.ListDocumentsResponse;
 import dev.waypost.v1.ListModelsRequest;
 import dev.waypost.v1.MeshServiceGrpc;
 import dev.waypost.v1.ModelInfo;
+import dev.waypost.v1.QueryDocumentsRequest;
+import dev.waypost.v1.QueryDocumentsResponse;
 import dev.waypost.v1.RerankRequest;
 import dev.waypost.v1.RerankResponse;
 import dev.waypost.v1.RerankServiceGrpc;
+import dev.waypost.v1.RetrieveServiceGrpc;
+import dev.waypost.v1.RetrieveServiceGrpc.RetrieveServiceBlockingStub;
+import dev.waypost.v1.UpsertDocumentsRequest;
+import dev.waypost.v1.UpsertDocumentsResponse;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /**
  * Calls a router or a single worker; safe to share among threads.
@@ -110,6 +124,32 @@ public final class WaypostClient implements AutoCloseable {
         return new GenerateStream(() -> GenerateServiceGrpc.newBlockingStub(channel).generateStream(wrapped));
     }
 
+    /** Stores documents, replacing those of the same id; what is answered is kept, and found by queries afterwards. */
+    public UpsertDocumentsResponse upsertDocuments(UpsertDocumentsRequest request) {
+        return answer(() -> documentsStub().upsertDocuments(request));
+    }
+
+    /** Finds documents by meaning, by words, or both: one result per query. */
+    public QueryDocumentsResponse queryDocuments(QueryDocumentsRequest request) {
+        return answer(() -> documentsStub().queryDocuments(request));
+    }
+
+    /** Documents by id; those that are not there are left out. */
+    public List<Document> getDocuments(GetDocumentsRequest request) {
+        return answer(() -> documentsStub().getDocuments(request)).getDocumentsList();
+    }
+
+    /** All documents, or those that the filter lets through, by id; fetched page by page as they are looked at. */
+    public Stream<Document> documents(ListDocumentsRequest request) {
+        return Stream.iterate(page(request), Objects::nonNull, page -> following(request, page))
+                .flatMap(page -> page.getDocumentsList().stream());
+    }
+
+    /** Removes documents by id, or those that a filter lets through. */
+    public DeleteDocumentsResponse deleteDocuments(DeleteDocumentsRequest request) {
+        return answer(() -> documentsStub().deleteDocuments(request));
+    }
+
     /** The models that can be asked for by name. */
     public List<ModelInfo> models() {
         var request = ListModelsRequest.getDefaultInstance();
@@ -120,6 +160,19 @@ public final class WaypostClient implements AutoCloseable {
     @Override
     public void close() {
         connection.shutdownNow();
+    }
+
+    private RetrieveServiceBlockingStub documentsStub() {
+        return RetrieveServiceGrpc.newBlockingStub(channel);
+    }
+
+    private ListDocumentsResponse page(ListDocumentsRequest request) {
+        return answer(() -> documentsStub().listDocuments(request));
+    }
+
+    private ListDocumentsResponse following(ListDocumentsRequest request, ListDocumentsResponse page) {
+        var token = page.getNextPageToken();
+        return token.isEmpty() ? null : page(request.toBuilder().setPageToken(token).build());
     }
 
     private static <R> R answer(Supplier<R> call) {

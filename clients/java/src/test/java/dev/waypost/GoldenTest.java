@@ -16,10 +16,14 @@ import dev.waypost.v1.ErrorReason;
 import dev.waypost.v1.GenerateRequest;
 import dev.waypost.v1.GenerateStreamRequest;
 import dev.waypost.v1.ListModelsResponse;
-import dev.waypost.v1.QueryDocumentsRequest;
 import dev.waypost.v1.RerankRequest;
 import dev.waypost.v1.RetrieveServiceGrpc;
+import dev.waypost.v1.UpsertDocumentsStreamRequest;
+import io.grpc.CallOptions;
+import io.grpc.MethodDescriptor;
+import io.grpc.MethodDescriptor.PrototypeMarshaller;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ClientCalls;
 import java.nio.file.Files;
 import java.time.Duration;
 import java.util.Map;
@@ -48,9 +52,7 @@ class GoldenTest {
             "/waypost.v1.GenerateService/Generate",
             (client, one) -> response(client.generate(read(one, GenerateRequest.getDefaultInstance()))),
             "/waypost.v1.GenerateService/GenerateStream", GoldenTest::generateStream,
-            "/waypost.v1.RetrieveService/QueryDocuments",
-            (client, one) -> response(RetrieveServiceGrpc.newBlockingStub(client.channel())
-                    .queryDocuments(read(one, QueryDocumentsRequest.getDefaultInstance()))),
+            "/waypost.v1.RetrieveService/UpsertDocumentsStream", GoldenTest::upsertStream,
             "/waypost.v1.MeshService/ListModels",
             (client, one) -> response(ListModelsResponse.newBuilder().addAllModels(client.models()).build()));
 
@@ -79,7 +81,8 @@ class GoldenTest {
     private static JsonObject answer(JsonObject one) throws Exception {
         var timeout = one.has("timeout_ms") ? Duration.ofMillis(one.get("timeout_ms").getAsLong()) : TIMEOUT;
         try {
-            return CALLS.get(one.get("rpc").getAsString()).answer(CLIENT.withTimeout(timeout), one);
+            return CALLS.getOrDefault(one.get("rpc").getAsString(), GoldenTest::document)
+                    .answer(CLIENT.withTimeout(timeout), one);
         } catch (StatusRuntimeException failure) {
             return error(WaypostException.of(failure));
         } catch (WaypostException failure) {
@@ -98,9 +101,13 @@ class GoldenTest {
     }
 
     private static JsonObject response(Message message) throws Exception {
-        var answer = new JsonObject();
-        answer.add("response", Json.write(message));
-        return answer;
+        return one("response", Json.write(message));
+    }
+
+    private static JsonObject one(String name, JsonElement value) {
+        var made = new JsonObject();
+        made.add(name, value);
+        return made;
     }
 
     private static JsonObject embedStream(WaypostClient client, JsonObject one) throws Exception {
@@ -113,9 +120,32 @@ class GoldenTest {
         while (call.hasNext()) {
             responses.add(Json.write(call.read()));
         }
-        var answer = new JsonObject();
-        answer.add("responses", responses);
-        return answer;
+        return one("responses", responses);
+    }
+
+    private static JsonObject upsertStream(WaypostClient client, JsonObject one) throws Exception {
+        var call = RetrieveServiceGrpc.newBlockingV2Stub(client.channel()).upsertDocumentsStream();
+        for (var request : one.getAsJsonArray("requests")) {
+            call.write(Json.read(request, UpsertDocumentsStreamRequest.getDefaultInstance()));
+        }
+        call.halfClose();
+        var responses = new JsonArray();
+        while (call.hasNext()) {
+            responses.add(Json.write(call.read()));
+        }
+        return one("responses", responses);
+    }
+
+    /** Any unary call of the retriever; those that the client has are tested in DocumentsTest. */
+    @SuppressWarnings("unchecked")
+    private static JsonObject document(WaypostClient client, JsonObject one) throws Exception {
+        var method = RetrieveServiceGrpc.getServiceDescriptor().getMethods().stream()
+                .filter(each -> one.get("rpc").getAsString().equals("/" + each.getFullMethodName()))
+                .map(each -> (MethodDescriptor<Message, Message>) each)
+                .findAny()
+                .orElseThrow();
+        var kind = ((PrototypeMarshaller<Message>) method.getRequestMarshaller()).getMessagePrototype();
+        return response(ClientCalls.blockingUnaryCall(client.channel(), method, CallOptions.DEFAULT, read(one, kind)));
     }
 
     private static JsonObject generateStream(WaypostClient client, JsonObject one) throws Exception {
@@ -143,8 +173,6 @@ class GoldenTest {
         var metadata = new JsonObject();
         failure.metadata().forEach(metadata::addProperty);
         error.add("metadata", metadata);
-        var answer = new JsonObject();
-        answer.add("error", error);
-        return answer;
+        return one("error", error);
     }
 }
