@@ -69,6 +69,9 @@ impl Documents {
         limit: usize,
         question: Question<'_>,
     ) -> Result<Vec<Found>, Error> {
+        if let Some(index) = vectors.rows().into_iter().position(|it| !it.iter().all(|value| value.is_finite())) {
+            return Err(InputError::NotFinite(index).into());
+        }
         let nothing = || vec![Found::default(); vectors.nrows()];
         let Some(space) = self.space(name)? else { return Ok(nothing()) };
         match space.state.read().dimensions.unwrap_or(0) {
@@ -180,7 +183,8 @@ impl Documents {
     /// Notes which index covers which rows; nothing where the namespace is not there.
     pub fn set_graph(&self, name: SpaceName<'_>, graph: Option<Graph>) -> Result<(), Error> {
         let Some(space) = self.space(name)? else { return Ok(()) };
-        self.truth.writer().set_graph(space.id, graph.as_ref())?;
+        let mut writer = self.truth.writer();
+        writer.set_graph(space.id, graph.as_ref())?;
         space.state.write().graph = graph;
         Ok(())
     }

@@ -77,7 +77,7 @@ impl Best {
     fn offer(&mut self, score: f32, row: i64) {
         if score > self.worst && self.limit > 0 {
             self.kept.push((score, row));
-            if self.kept.len() >= 2 * self.limit {
+            if self.kept.len() >= self.limit.saturating_mul(2) {
                 self.cut();
             }
         }

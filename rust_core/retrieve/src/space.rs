@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     Entry, Error, Filter, Found, Millis, Question,
     state::{Arrival, State, View},
-    truth::{Change, Gone, Loaded, SpaceRow, read},
+    truth::{Change, Gone, Loaded, SpaceRow, Writer, read},
     words::Words,
 };
 
@@ -98,9 +98,16 @@ impl Space {
         Ok(texts.iter().map(|text| self.words.search(text, limit, &view)).collect::<Result<_, _>>()?)
     }
 
-    /// Closes gaps, lets idle threads go.
-    pub fn tidy(&self) -> Result<(), Error> {
-        self.state.write().compact();
+    /// Closes gaps, while nobody changes the truth; readers go on meanwhile.
+    pub fn close_gaps(&self, _alone: &Writer) {
+        let compacted = self.state.read().compacted();
+        if let Some(compacted) = compacted {
+            *self.state.write() = compacted;
+        }
+    }
+
+    /// Lets idle threads go.
+    pub fn rest(&self) -> Result<(), Error> {
         Ok(self.words.rest()?)
     }
 

@@ -1,7 +1,7 @@
 //! What is kept in memory of a space: everything but the texts.
 //!
 //! It is a view of the truth and can be made from it at any time.  A document's slot is used once: a document that goes
-//! or is replaced leaves its slot dead until [`State::compact`] closes the gaps.
+//! or is replaced leaves its slot dead until [`State::compacted`] closes the gaps.
 
 use std::{collections::BTreeMap, ops::Bound};
 
@@ -114,16 +114,14 @@ impl State {
         self.blocks.memory() + ids + self.ages.memory() + self.postings.memory() + self.live.serialized_size()
     }
 
-    /// Closes the gaps where a fifth of the slots is dead.
-    pub fn compact(&mut self) {
+    /// The same without gaps, where a fifth of the slots is dead.
+    pub fn compacted(&self) -> Option<Self> {
         let slots = u64::from(self.blocks.len());
         let dead = slots - self.live.len();
-        if dead >= DEAD && dead * 5 > slots {
-            *self = self.compacted();
-        }
+        (dead >= DEAD && dead * 5 > slots).then(|| self.renumbered())
     }
 
-    fn compacted(&self) -> Self {
+    fn renumbered(&self) -> Self {
         let new: BTreeMap<u32, u32> = self.live.iter().zip(0..).collect();
         let renumber = |slot: u32| new.get(&slot).copied();
         let mut blocks = Blocks::default();

@@ -14,7 +14,10 @@ impl Documents {
             expired += count;
         }
         self.truth.writer().erase_traces()?;
-        self.in_memory().iter().try_for_each(|space| space.tidy())?;
+        for space in self.in_memory() {
+            space.close_gaps(&self.truth.writer());
+            space.rest()?;
+        }
         Ok(expired)
     }
 

@@ -6,7 +6,13 @@
 //! Making changes visible costs some milliseconds however few they are.  So the next search does that, and many changes
 //! in a row pay for it once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use tantivy::{
@@ -29,10 +35,8 @@ const HELD: usize = 15_000_000;
 /// What writes into the index: threads and memory that are only held while there are changes.
 struct Pen {
     writer: IndexWriter,
-    /// Changes since the last look.
+    /// There were changes since this was last looked at.
     used: bool,
-    /// Changes that no search sees yet.
-    hidden: bool,
 }
 
 /// The index of a space.
@@ -40,6 +44,8 @@ pub struct Words {
     index: Index,
     reader: IndexReader,
     pen: Mutex<Option<Pen>>,
+    /// There are changes that no search sees yet.  Beside the pen, so that a search without does not wait for it.
+    hidden: AtomicBool,
     row: Field,
     text: Field,
 }
@@ -56,7 +62,7 @@ impl Words {
             Index::create(tantivy::directory::RamDirectory::create(), schema.build(), IndexSettings::default())?;
         index.tokenizers().register(ANALYZER, analyzer());
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { index, reader, pen: Mutex::new(None), row, text })
+        Ok(Self { index, reader, pen: Mutex::new(None), hidden: AtomicBool::new(false), row, text })
     }
 
     /// Takes in texts by their rows; what is asked afterwards sees it.
@@ -84,10 +90,14 @@ impl Words {
 
     /// The rows of the view that have words of the text, best first.
     pub fn search(&self, text: &str, limit: usize, view: &Arc<View>) -> tantivy::Result<Found> {
+        // Room is made for as many as are asked for.
+        let limit = limit.min(view.passing.len() as usize);
         if limit == 0 {
             return Ok(Found::default());
         }
-        self.reveal(&mut self.pen.lock())?;
+        if self.hidden.load(Ordering::Acquire) {
+            self.reveal(&mut self.pen.lock())?;
+        }
         let (query, searcher) = (self.query(text), self.reader.searcher());
         let best = TopDocs::with_limit(limit).order_by_score();
         let found = if view.whole {
@@ -118,16 +128,19 @@ impl Words {
             Some(pen) => pen,
             none => none.insert(self.start()?),
         };
-        (pen.used, pen.hidden) = (true, true);
+        pen.used = true;
+        self.hidden.store(true, Ordering::Release);
         work(&pen.writer)
     }
 
-    /// Lets searches see what was changed.
+    /// Lets searches see what was changed, unless another search just did.
     fn reveal(&self, pen: &mut Option<Pen>) -> tantivy::Result<()> {
-        let Some(pen) = pen.as_mut().filter(|it| it.hidden) else { return Ok(()) };
-        pen.writer.commit()?;
-        pen.hidden = false;
-        self.reader.reload()
+        if let Some(pen) = pen.as_mut().filter(|_| self.hidden.load(Ordering::Acquire)) {
+            pen.writer.commit()?;
+            self.reader.reload()?;
+            self.hidden.store(false, Ordering::Release);
+        }
+        Ok(())
     }
 
     fn start(&self) -> tantivy::Result<Pen> {
@@ -135,7 +148,7 @@ impl Words {
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(0.2);
         writer.set_merge_policy(Box::new(policy));
-        Ok(Pen { writer, used: true, hidden: false })
+        Ok(Pen { writer, used: true })
     }
 
     /// Any of the words; one that is said twice counts twice.

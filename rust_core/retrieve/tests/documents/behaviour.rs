@@ -112,6 +112,8 @@ fn all_vectors_of_a_namespace_have_one_length() {
     assert!(matches!(refused, Err(Error::Input(InputError::Dimensions { expected: 2, got: 1 }))));
     assert!(matches!(store.upsert(SPACE, &[entry("b", "")], NOW), Err(Error::Input(_))));
     assert!(matches!(dense(&store, &[1.0], 1, at(NOW)), Err(Error::Input(_))));
+    assert!(matches!(dense(&store, &[1.0, f32::INFINITY], 1, at(NOW)), Err(Error::Input(_))));
+    assert_eq!(dense(&store, &[1.0, 0.0], usize::MAX, at(NOW)).expect("it answers").rows.len(), 1);
     assert_eq!(ids(&store, at(NOW)), ["a"]);
 }
 
@@ -172,6 +174,8 @@ fn a_query_is_only_words() {
     assert_eq!(words(&store, "NOT (\"unclosed AND text:", at(NOW)), ["a"]);
     assert_eq!(words(&store, "cafe", at(NOW)), ["b"]);
     assert!(words(&store, "?! \"", at(NOW)).is_empty());
+    let found = store.words(SPACE, &["word café"], usize::MAX, at(NOW)).expect("it answers");
+    assert_eq!(found[0].rows.len(), 2);
 }
 
 #[test]
