@@ -18,6 +18,9 @@ use waypost_retrieve::{
     Entry, Error, Filter, Found, Graph, Kept, Millis, OpenError, Question, SpaceName, Stored, Which,
 };
 
+/// Milliseconds that are as good as for ever: some three million years, of which two can be added.
+const FAR: f64 = 1e17;
+
 type FoundArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>);
 type KeptTuple<'py> = (i64, String, String, String, Option<f64>, Option<Bound<'py, PyArray1<f32>>>);
 
@@ -305,7 +308,7 @@ fn read(filter: Option<&str>) -> PyResult<Option<Filter>> {
 
 fn millis(seconds: f64) -> PyResult<Millis> {
     match seconds.is_finite() {
-        true => Ok((seconds * 1000.0).round() as Millis),
+        true => Ok((seconds * 1000.0).round().clamp(-FAR, FAR) as Millis),
         false => Err(PyValueError::new_err(format!("{seconds} is no time"))),
     }
 }
