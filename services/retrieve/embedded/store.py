@@ -53,7 +53,7 @@ class Embedded:
 
     def dense(self, space: Space, vectors: Vectors, limit: int, passing: Filter | None, now: float) -> list[Found]:
         known = self._figures(space, now)
-        if not known or not known["documents"]:
+        if not known or not known["documents"] or not known["dimensions"]:
             return [_NOTHING] * len(vectors)
         checked.comparable(vectors, known["dimensions"])
         graph = self._graphs.of(space, now)
