@@ -262,6 +262,7 @@ def test_the_writer_ends_when_all_is_written(engine: Engine, tmp_path: Path) -> 
     assert waiting(tmp_path / "journal") == {}
 
 
+@pytest.mark.timeout(400)
 def test_a_killed_process_loses_no_line_that_the_journal_took(url: str, tmp_path: Path) -> None:
     """Ten times in the middle of writing: each line that was acknowledged is there, and once."""
     chance, acknowledged = random.Random(8), set[str]()
