@@ -83,6 +83,9 @@ def test_a_ledger_and_keys_are_found_beside_the_file(tmp_path: Path) -> None:
     assert router.tenants[0].key_file == str(tmp_path / "a.key")
     shared = config.load(written(tmp_path, '[router.budget]\nstore = "redis://10.0.0.1:6379/1"\n' + WORKER)).router
     assert shared.budget.store == "redis://10.0.0.1:6379/1"
+    url = "postgresql://waypost:secret@10.0.0.1:5432,[fd00::2]/ledger?sslmode=disable"
+    shared = config.load(written(tmp_path, f'[router.budget]\nstore = "{url}"\n' + WORKER)).router
+    assert shared.budget.store == url
 
 
 def test_a_route_names_its_hops_and_their_conditions(tmp_path: Path) -> None:
@@ -174,9 +177,18 @@ PROBLEMS: list[tuple[str, str]] = [
         '[router.budget]\nstore = "sqlite:"',
         'router.budget.store = "sqlite:": a database without a path; write sqlite:/',
     ),
-    ('[router.budget]\nstore = "redis://"', 'router.budget.store = "redis://": neither a file nor a Redis address'),
+    (
+        '[router.budget]\nstore = "redis://"',
+        'router.budget.store = "redis://": neither a file nor a Redis or PostgreSQL',
+    ),
     ('[router.budget]\nstore = "redis://a:x/0"', 'router.budget.store = "redis://a:…": neither a file'),
     ('[router.budget]\nstore = "redis://a:1/b"', "a Redis address whose database is no number; write"),
+    ('[router.budget]\nstore = "postgresql:///ledger"', "a PostgreSQL address without a good host; write"),
+    ('[router.budget]\nstore = "postgres://a:1,b:x/ledger"', "a PostgreSQL address without a good host; write"),
+    (
+        '[router.budget]\nstore = "postgresql://a/b?sslmode=verify-full"',
+        "asks for TLS, which is not spoken with PostgreSQL; use",
+    ),
     ("[router.budget]\nmonthly_usd = -1", "router.budget.monthly_usd = -1: below 0"),
     (
         SOFT.format(0.5, "high", 0.5, "simple"),
@@ -441,6 +453,8 @@ SECRET = "s3cr3t"
         f'[router.budget]\nstore = "redis://:{SECRET}"',
         f'[router.budget]\nstore = "redis:{SECRET}@10.0.0.1"',
         f'[router.budget]\nstore = "rediss://10.0.0.1/0?password={SECRET}"',
+        f'[router.budget]\nstore = "postgresql://user:{SECRET}@10.0.0.1:x/ledger"',
+        f'[router.budget]\nstore = "postgresql://10.0.0.1/ledger?sslmode=require&password={SECRET}"',
         f'[router.budget]\nstor = "redis://:{SECRET}@10.0.0.1/0"',
         f'[router.bugdet]\nstore = "redis://:{SECRET}@10.0.0.1/0"',
         f'{TENANT}key = "{SECRET}"',

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, Strict, ValidationInfo
 
@@ -49,7 +49,9 @@ Patterns = Annotated[tuple[Pattern, ...], Strict(False)]
 def _checked_store(value: str, info: ValidationInfo) -> str:
     if value.startswith("sqlite:"):
         return f"sqlite:{_database(value.removeprefix('sqlite:'), info)}"
-    if value not in ("file", "memory:"):
+    if value.startswith(("postgresql://", "postgres://")):
+        _check_postgres(value)
+    elif value not in ("file", "memory:"):
         _check_redis(value)
     return value
 
@@ -60,15 +62,35 @@ def _database(path: str, info: ValidationInfo) -> Path:
     return (info.context or {}).get("base", Path.cwd()) / Path(path).expanduser()
 
 
+def _check_postgres(value: str) -> None:
+    """Several hosts are tried in turn: `postgresql://user@a:5432,b:5432/database`."""
+    address, _, parameters = value.partition("?")
+    hosts = address.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    if not all(map(_is_host, hosts.split(","))):
+        raise ValueError('a PostgreSQL address without a good host; write "postgresql://user@host:port/database"')
+    if dict(parse_qsl(parameters)).get("sslmode", "prefer") not in ("disable", "prefer"):
+        raise ValueError(
+            "asks for TLS, which is not spoken with PostgreSQL; use a trusted network or a tunnel, no sslmode"
+        )
+
+
+def _is_host(text: str) -> bool:
+    try:
+        url = urlsplit(f"//{text}")
+        return bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
 def _check_redis(value: str) -> None:
-    fix = 'write "file", "sqlite:/path" or "redis://host:port/0"'
+    fix = 'write "file", "sqlite:/path", "redis://host:port/0" or "postgresql://user@host:port/database"'
     try:
         url = urlsplit(value)
         good = url.scheme == "redis" and bool(url.hostname) and url.port != 0
     except ValueError:
         good = False
     if not good:
-        raise ValueError(f"neither a file nor a Redis address; {fix}")
+        raise ValueError(f"neither a file nor a Redis or PostgreSQL address; {fix}")
     if url.path not in ("", "/") and not url.path.removeprefix("/").isdigit():
         raise ValueError(f"a Redis address whose database is no number; {fix}")
 
@@ -215,7 +237,8 @@ class Budget(Section):
 
     store: Store = "file"
     """Where ledger and rollouts are: "file": SQLite in Waypost's home, for the routers of one machine; "sqlite:/path";
-    "redis://host:port/0", for several machines; "memory:", for trials: forgotten at the next start."""
+    "redis://host:port/0" or "postgresql://user@host:port/database", for several machines; "memory:", for trials:
+    forgotten at the next start."""
     monthly_usd: Amount = 200.0
     """US dollars per calendar month (UTC), over all routers of one store; a call that could pass it fails with
     RESOURCE_EXHAUSTED, QUOTA_EXCEEDED."""

@@ -1,7 +1,7 @@
 //! The arithmetic of a budget: what may still be reserved, and what the end of a call changes.
 //!
-//! Both databases do the same by these rules; SQLite calls them inside its transaction, Redis has them as a script,
-//! and one test compares both with a third, written down in the simplest way.
+//! All databases do the same by these rules; SQLite and PostgreSQL call them inside their transaction, Redis has them as
+//! a script, and one test compares all with another one, written down in the simplest way.
 
 use crate::{Money, error::ReserveError, ticket::Outcome};
 
@@ -82,7 +82,7 @@ impl Totals {
         if cap.0 <= 0 { 1.0 } else { self.used() as f64 / cap.0 as f64 }
     }
 
-    fn plus(self, change: Change) -> Self {
+    pub fn plus(self, change: Change) -> Self {
         Self { spent: Money(self.spent.0 + change.spent), reserved: Money(self.reserved.0 + change.reserved) }
     }
 

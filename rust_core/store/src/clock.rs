@@ -1,4 +1,4 @@
-//! Times as milliseconds since 1970, which both databases keep.
+//! Times as milliseconds since 1970, which all databases keep.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -10,9 +10,10 @@
 //! where nobody waits for what it says.
 //!
 //! One [`Place`] is a SQLite file, which the routers of a machine share: one thread owns the connection and commits
-//! together whatever waits.  The other is a Redis server, for the routers of many machines.  SQLite runs with
-//! `synchronous=NORMAL`: what is committed survives the death of a process, not always a loss of power.  Redis is as
-//! durable as it is configured: run it with `appendonly yes` and `maxmemory-policy noeviction`.
+//! together whatever waits.  Others are a Redis or a PostgreSQL server, for the routers of many machines.  SQLite runs
+//! with `synchronous=NORMAL`: what is committed survives the death of a process, not always a loss of power.  Redis is as
+//! durable as it is configured: run it with `appendonly yes` and `maxmemory-policy noeviction`.  PostgreSQL loses nothing
+//! that was committed.
 //!
 //! A store that does not answer is an error at once: who cannot reserve must not spend.
 #![warn(missing_docs)]
@@ -24,6 +25,7 @@ mod ledger;
 mod money;
 mod month;
 mod place;
+mod postgres;
 mod redis;
 mod sqlite;
 mod store;

@@ -1,4 +1,4 @@
-//! One type before both databases.
+//! One type before all databases.
 
 use std::{
     sync::Arc,
@@ -9,17 +9,17 @@ use tokio::runtime::Handle;
 
 use crate::{
     Ask, Call, Caps, Document, ModelSpend, Money, Month, Outcome, Place, PutError, ReserveError, Standing, StoreError,
-    Ticket, clock, redis::Redis, sqlite::Sqlite, ticket::End,
+    Ticket, clock, postgres::Postgres, redis::Redis, sqlite::Sqlite, ticket::End,
 };
 
 /// What an operator may set.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long Redis may take to answer before it counts as unreachable.
+    /// How long a server may take to answer before it counts as unreachable.
     pub timeout: Duration,
-    /// Operations that may wait for SQLite; beyond it, [`StoreError::Full`].
+    /// Operations that may wait for SQLite or PostgreSQL; beyond it, [`StoreError::Full`].
     pub queue: usize,
-    /// What the names of all Redis keys begin with.
+    /// What the names of all Redis keys begin with; the schema of PostgreSQL's tables.
     pub prefix: String,
     /// About so many calls are kept in Redis' ledger, the newest.
     pub ledger: usize,
@@ -39,6 +39,7 @@ struct Inner {
 enum Database {
     Sqlite(Sqlite),
     Redis(Box<Redis>),
+    Postgres(Box<Postgres>),
 }
 
 /// Calls the same method of whichever database it is.
@@ -47,6 +48,7 @@ macro_rules! either {
         match &$store.0.database {
             Database::Sqlite(database) => database.$method($($argument),*).await,
             Database::Redis(database) => database.$method($($argument),*).await,
+            Database::Postgres(database) => database.$method($($argument),*).await,
         }
     };
 }
@@ -76,6 +78,7 @@ impl Store {
     /// Opens it with other than the usual settings.
     pub async fn open_with(place: &Place, router: &str, settings: Settings) -> Result<Self, StoreError> {
         let database = match place {
+            Place::Postgres(url) => Postgres::open(url, router, settings).map(|it| Database::Postgres(Box::new(it))),
             Place::Redis(url) => Redis::open(url, settings).map(|redis| Database::Redis(Box::new(redis))),
             Place::Sqlite(path) => Sqlite::open(Some(path.clone()), settings.queue).await.map(Database::Sqlite),
             Place::Memory => Sqlite::open(None, settings.queue).await.map(Database::Sqlite),
@@ -113,12 +116,14 @@ impl Store {
 
     /// Settles without waiting for it: cheaper, since it shares a transaction, and possible where a call is dropped.
     ///
-    /// A file has it before what is asked for afterwards; for a server, a task of the runtime is started.  Where the
-    /// process dies in the next milliseconds, the call is lost instead, and so costs all that was held.
+    /// A file or PostgreSQL has it before what is asked for afterwards, PostgreSQL also when it comes back from an
+    /// outage; for Redis, a task of the runtime is started.  Where the process dies in the next milliseconds, the call is
+    /// lost instead, and so costs all that was held.
     pub fn settle_soon(&self, ticket: Ticket, cost: Money, outcome: Outcome) -> Result<(), StoreError> {
         let end = end(cost, outcome)?;
         match &self.0.database {
             Database::Sqlite(database) => database.settle_soon(&self.0.router, &ticket, end),
+            Database::Postgres(database) => database.settle_soon(&self.0.router, &ticket, end),
             Database::Redis(_) => self.spawn_settle(ticket, end),
         }
     }

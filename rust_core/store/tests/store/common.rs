@@ -1,10 +1,12 @@
 //! Every behaviour is shown on every database that can be had here.
 
 use std::{
+    env,
     future::Future,
     io::{self, BufRead, BufReader, Write},
     net::TcpListener,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,6 +15,8 @@ use waypost_store::{Ask, Caps, Money, Month, Place, ReserveError, Settings, Stan
 
 pub const TENANT: &str = "acme";
 pub const MODEL: &str = "gpt";
+/// Names a PostgreSQL server to the tests, as a superuser; `python -m tests.postgres run -- COMMAND` starts one.
+const POSTGRES: &str = "WAYPOST_TEST_POSTGRES";
 
 /// A Redis server of its own, which keeps nothing and ends with this.
 pub struct RedisServer {
@@ -49,7 +53,9 @@ impl RedisServer {
         let arguments = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", "/tmp", "--port"];
         let mut command = Command::new("redis-server");
         let mut process = match command.args(arguments).arg(port.to_string()).stdout(Stdio::piped()).spawn() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return skipped(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return skipped("redis-server is not installed, so nothing was shown of Redis");
+            }
             started => started.expect("redis-server starts"),
         };
         let output = BufReader::new(process.stdout.take().expect("it is piped"));
@@ -66,9 +72,25 @@ impl Drop for RedisServer {
     }
 }
 
+/// The address of a new, empty database of the server that the environment names; where it names none, says so.
+pub fn postgres() -> Option<String> {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let Ok(server) = env::var(POSTGRES) else {
+        return skipped(&format!("{POSTGRES} names no server, so nothing was shown of PostgreSQL"));
+    };
+    let name = format!("store_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+    runtime().block_on(async {
+        let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.expect("it answers");
+        tokio::spawn(connection);
+        client.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("it can make a database");
+    });
+    let (root, _) = server.rsplit_once('/').expect("a database is named");
+    Some(format!("{root}/{name}"))
+}
+
 /// Past the capture of the test harness, so that it is seen of a test that passes.
-fn skipped<T>() -> Option<T> {
-    let _ = writeln!(io::stderr(), "SKIPPED: redis-server is not installed, so nothing was shown of Redis");
+fn skipped<T>(why: &str) -> Option<T> {
+    let _ = writeln!(io::stderr(), "SKIPPED: {why}");
     None
 }
 
@@ -76,7 +98,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port is free").port()
 }
 
-/// Shows the behaviour of an empty SQLite file and of an empty Redis.
+/// Shows the behaviour of an empty SQLite file, of an empty Redis and of an empty database of PostgreSQL.
 pub fn everywhere<F, R>(behaviour: F)
 where
     F: Fn(Place) -> R,
@@ -86,6 +108,9 @@ where
     runtime().block_on(behaviour(Place::Sqlite(folder.path().join("store.db"))));
     if let Some(server) = RedisServer::start() {
         runtime().block_on(behaviour(server.place()));
+    }
+    if let Some(url) = postgres() {
+        runtime().block_on(behaviour(Place::Postgres(url)));
     }
 }
 

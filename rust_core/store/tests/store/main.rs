@@ -7,3 +7,4 @@ mod model;
 mod money;
 mod outage;
 mod processes;
+mod proxy;

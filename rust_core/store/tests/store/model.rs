@@ -1,4 +1,4 @@
-//! Both databases against the rules written down in the simplest way.
+//! All databases against the rules written down in the simplest way.
 
 use std::{cell::Cell, time::Duration};
 
@@ -10,7 +10,7 @@ use proptest::{
 use tokio::runtime::Runtime;
 use waypost_store::{Ask, Caps, Money, Month, Outcome, Place, ReserveError, Settings, Store, Ticket};
 
-use crate::common::{RedisServer, ask, runtime, second};
+use crate::common::{RedisServer, ask, postgres, runtime, second};
 
 const TENANTS: [&str; 2] = ["a", "b"];
 const MODELS: [&str; 2] = ["x", "y"];
@@ -43,8 +43,19 @@ fn a_file_keeps_the_rules() {
 }
 
 #[test]
-fn a_server_keeps_the_rules() {
+fn redis_keeps_the_rules() {
     let Some(server) = RedisServer::start() else { return };
+    check_server(&server.place());
+}
+
+#[test]
+fn postgres_keeps_the_rules() {
+    let Some(url) = postgres() else { return };
+    check_server(&Place::Postgres(url));
+}
+
+/// Each case has its own part of the server.
+fn check_server(place: &Place) {
     let (runtime, cases) = (runtime(), Cell::new(0));
     check(|steps| {
         cases.set(cases.get() + 1);
@@ -53,7 +64,7 @@ fn a_server_keeps_the_rules() {
             timeout: Duration::from_secs(60),
             ..Settings::default()
         };
-        let store = runtime.block_on(Store::open_with(&server.place(), "router", settings)).expect("it opens");
+        let store = runtime.block_on(Store::open_with(place, "router", settings)).expect("it opens");
         follow(&runtime, &store, &steps);
     });
 }

@@ -1,17 +1,29 @@
 //! A store that cannot answer says so at once, and is right again when it can.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use waypost_store::{Money, Outcome, Place, ReserveError, Settings, Store, StoreError};
+use waypost_store::{Ask, Money, Outcome, Place, ReserveError, Settings, Store, StoreError, Ticket};
 
-use crate::common::{RedisServer, ask, money, runtime};
+use crate::{
+    common::{RedisServer, ask, money, postgres, runtime},
+    proxy::{Flow, Proxy},
+};
 
 /// Longer than a server takes, shorter than anybody wants to wait.
 const TIMEOUT: Duration = Duration::from_millis(300);
 
-async fn open(server: &RedisServer) -> Store {
+async fn open(place: &Place) -> Store {
     let settings = Settings { timeout: TIMEOUT, ..Settings::default() };
-    Store::open_with(&server.place(), "router", settings).await.expect("it opens")
+    Store::open_with(place, "router", settings).await.expect("it opens")
+}
+
+/// Once the server has been reached, which takes the first session longer than it may take here on a busy machine.
+async fn reached(place: &Place) -> Store {
+    let store = open(place).await;
+    while store.sweep(SystemTime::UNIX_EPOCH).await.is_err() || store.reserve(ask(0)).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    store
 }
 
 /// Reserves in vain, and not for long.
@@ -28,7 +40,7 @@ async fn assert_unreachable(store: &Store) {
 fn a_server_that_is_gone_is_an_error_until_it_is_back() {
     let Some(server) = RedisServer::start() else { return };
     runtime().block_on(async {
-        let store = open(&server).await;
+        let store = open(&server.place()).await;
         let (ticket, _) = store.reserve(ask(40)).await.expect("it fits");
         server.signal("KILL");
         assert_unreachable(&store).await;
@@ -45,7 +57,7 @@ fn a_server_that_is_gone_is_an_error_until_it_is_back() {
 fn what_a_stalled_server_reserves_too_late_is_given_back() {
     let Some(server) = RedisServer::start() else { return };
     runtime().block_on(async {
-        let store = open(&server).await;
+        let store = open(&server.place()).await;
         store.check().await.expect("it answers");
         server.signal("STOP");
         assert_unreachable(&store).await;
@@ -58,12 +70,104 @@ fn what_a_stalled_server_reserves_too_late_is_given_back() {
 }
 
 #[test]
-fn a_server_that_is_not_there_yet_can_be_named() {
-    let place = Place::parse("redis://127.0.0.1:1/0").expect("it is a place");
+fn postgres_that_is_gone_is_an_error_until_it_is_back() {
+    let Some(url) = postgres() else { return };
     runtime().block_on(async {
-        let store = Store::open(&place, "router").await.expect("it does not connect yet");
-        assert!(matches!(store.check().await, Err(StoreError::Unreachable(_))));
+        let proxy = Proxy::start(&url).await;
+        let store = reached(&proxy.place()).await;
+        let (ticket, _) = store.reserve(ask(40)).await.expect("it fits");
+        proxy.set(Flow::Cut);
+        assert_unreachable(&store).await;
+        assert!(store.check().await.is_err());
+        assert!(matches!(
+            store.settle(ticket.clone(), Money(30), Outcome::Served).await,
+            Err(StoreError::Unreachable(_))
+        ));
+
+        proxy.set(Flow::Open);
+        settle_at_last(&store, ticket).await;
+        assert_eq!(money(&store).await, (30, 0));
     });
+}
+
+/// It may be that the commit arrived and its answer did not: who does not know settles again.
+async fn settle_at_last(store: &Store, ticket: Ticket) {
+    while store.settle(ticket.clone(), Money(30), Outcome::Served).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_is_settled_once_postgres_is_back() {
+    let Some(url) = postgres() else { return };
+    runtime().block_on(async {
+        let proxy = Proxy::start(&url).await;
+        let store = reached(&proxy.place()).await;
+        let (ticket, _) = store.reserve(ask(40)).await.expect("it fits");
+        proxy.set(Flow::Cut);
+        store.settle_soon(ticket, Money(30), Outcome::Served).expect("it is taken");
+        assert_unreachable(&store).await;
+        proxy.set(Flow::Open);
+        wait_for(&store, (30, 0)).await;
+    });
+}
+
+#[test]
+fn what_a_stalled_postgres_reserves_too_late_is_given_back() {
+    let Some(url) = postgres() else { return };
+    runtime().block_on(async {
+        let proxy = Proxy::start(&url).await;
+        let store = reached(&proxy.place()).await;
+        proxy.set(Flow::Stalled);
+        assert_unreachable(&store).await;
+        proxy.set(Flow::Open);
+        wait_for(&store, (0, 0)).await;
+        while store.reserve(ask(40)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// Returns when so much is spent and reserved.
+async fn wait_for(store: &Store, expected: (i64, i64)) {
+    while store.check().await.is_err() || money(store).await != expected {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_text_that_postgres_cannot_keep_is_refused_alone() {
+    let Some(url) = postgres() else { return };
+    runtime().block_on(async {
+        let store = reached(&Place::Postgres(url)).await;
+        let refused = store.reserve(Ask { tenant: "a\0b".into(), ..ask(1) }).await;
+        assert!(matches!(refused, Err(ReserveError::Store(StoreError::Failed(_)))), "{refused:?}");
+    });
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_left_alone() {
+    let Some(url) = postgres() else { return };
+    runtime().block_on(async {
+        let place = Place::Postgres(url.clone());
+        drop(reached(&place).await);
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("it answers");
+        tokio::spawn(connection);
+        client.batch_execute("UPDATE waypost.version SET number = 99").await.expect("it is written");
+        let refused = crate::common::open(&place).await.check().await.expect_err("it is newer");
+        assert!(refused.to_string().contains("schema 99, of a newer version"), "{refused}");
+    });
+}
+
+#[test]
+fn a_server_that_is_not_there_yet_can_be_named() {
+    for place in ["redis://127.0.0.1:1/0", "postgresql://postgres@127.0.0.1:1/postgres"] {
+        let place = Place::parse(place).expect("it is a place");
+        runtime().block_on(async {
+            let store = Store::open(&place, "router").await.expect("it does not connect yet");
+            assert!(matches!(store.check().await, Err(StoreError::Unreachable(_))));
+        });
+    }
 }
 
 #[test]

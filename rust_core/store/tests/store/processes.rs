@@ -97,12 +97,20 @@ impl Router {
         let arguments = ["--exact", "processes::router", "--ignored", "--nocapture"];
         let mut process = command
             .args(arguments)
-            .env(PLACE, place.to_string())
+            .env(PLACE, whole(place))
             .stdout(Stdio::piped())
             .spawn()
             .expect("it can be started again");
         let lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         Self { process, lines }
+    }
+}
+
+/// With the login that a place does not show.
+fn whole(place: &Place) -> String {
+    match place {
+        Place::Postgres(url) => url.clone(),
+        other => other.to_string(),
     }
 }
 

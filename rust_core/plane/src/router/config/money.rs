@@ -55,7 +55,7 @@ pub struct TenantDefault {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Budget {
-    /// Where the ledger is: "sqlite:/path", "redis://…", "memory:".
+    /// Where the ledger is: "sqlite:/path", "redis://…", "postgresql://…", "memory:".
     pub store: String,
     /// US dollars per month over all tenants; none: no limit.
     pub monthly_usd: Option<f64>,
