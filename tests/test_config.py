@@ -171,7 +171,7 @@ PROBLEMS: list[tuple[str, str]] = [
     ('[router.guard]\nmode = "on"', "router.guard.mode = \"on\": not 'off', 'annotate' or 'block'"),
     (
         '[router.budget]\nstore = "ledger.db"',
-        'router.budget.store = "ledger.db": neither a file nor a Redis address; write',
+        'router.budget.store = "ledger.db": neither a file nor a Redis or PostgreSQL address; write',
     ),
     (
         '[router.budget]\nstore = "sqlite:"',
