@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use waypost_client::v1::embed_service_client::EmbedServiceClient;
 use waypost_client::v1::retrieve_service_client::RetrieveServiceClient;
 use waypost_client::v1::{
-    DeleteNamespaceRequest, ErrorReason, FinishReason, GenerateStreamRequest, GetDocumentsResponse,
-    GetNamespaceRequest, ListModelsResponse, ListNamespacesRequest, SetNamespaceRequest,
+    DeleteNamespaceRequest, ErrorReason, FinishReason, GenerateStreamRequest, GetDocumentsRequest, GetNamespaceRequest,
+    ListModelsResponse, ListNamespacesRequest, SetNamespaceRequest,
 };
 use waypost_client::{Client, Code, Error};
 
@@ -63,10 +63,6 @@ async fn ask(client: &Client, case: &Value) -> Result<Value, Error> {
         "QueryDocuments" => {
             response("QueryDocumentsResponse", &client.query_documents(read("QueryDocumentsRequest", request)).await?)
         }
-        "GetDocuments" => {
-            let documents = client.get_documents(read("GetDocumentsRequest", request)).await?;
-            response("GetDocumentsResponse", &GetDocumentsResponse { documents, ..GetDocumentsResponse::default() })
-        }
         "ListDocuments" => {
             response("ListDocumentsResponse", &client.list_documents(read("ListDocumentsRequest", request)).await?)
         }
@@ -74,8 +70,8 @@ async fn ask(client: &Client, case: &Value) -> Result<Value, Error> {
             "DeleteDocumentsResponse",
             &client.delete_documents(read("DeleteDocumentsRequest", request)).await?,
         ),
-        other @ ("SetNamespace" | "GetNamespace" | "ListNamespaces" | "DeleteNamespace") => {
-            return namespaces(client, other, request).await;
+        other @ ("GetDocuments" | "SetNamespace" | "GetNamespace" | "ListNamespaces" | "DeleteNamespace") => {
+            return generated(client, other, request).await;
         }
         "ListModels" => response("ListModelsResponse", &ListModelsResponse { models: client.models().await? }),
         other => panic!("the test does not know {other}"),
@@ -109,11 +105,14 @@ async fn upsert_stream(client: &Client, requests: &Value) -> Result<Value, Error
     Ok(json!({"responses": responses}))
 }
 
-/// What the client leaves to the generated one.
-async fn namespaces(client: &Client, method: &str, request: &Value) -> Result<Value, Error> {
+/// What the client leaves to the generated one, or gives a part of.
+async fn generated(client: &Client, method: &str, request: &Value) -> Result<Value, Error> {
     let mut service = RetrieveServiceClient::new(client.channel());
     let (sent, kind) = (format!("{method}Request"), format!("{method}Response"));
     Ok(match method {
+        "GetDocuments" => {
+            response(&kind, &service.get_documents(read::<GetDocumentsRequest>(&sent, request)).await?.into_inner())
+        }
         "SetNamespace" => {
             response(&kind, &service.set_namespace(read::<SetNamespaceRequest>(&sent, request)).await?.into_inner())
         }
