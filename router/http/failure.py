@@ -100,6 +100,7 @@ TABLE: dict[tuple[Code, str], Row] = {
     (Code.RESOURCE_EXHAUSTED, ""): Row(429, "rate_limit_error", "rate_limit_exceeded"),
     (Code.RESOURCE_EXHAUSTED, "QUEUE_FULL"): Row(429, "rate_limit_error"),
     (Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"): Row(429, "insufficient_quota", "insufficient_quota"),
+    (Code.RESOURCE_EXHAUSTED, "STORE_FULL"): Row(507, SERVER),
     (Code.UNIMPLEMENTED, ""): Row(501, SERVER),
     (Code.UNAVAILABLE, ""): Row(503, SERVER),
     (Code.DEADLINE_EXCEEDED, ""): Row(504, SERVER, "timeout"),
@@ -144,6 +145,7 @@ BLAMED = {
     "MODEL_NOT_FOUND": "model",
     "MODEL_UNLOADED": "model",
     "MODEL_PINNED": "model",
+    "LOAD_FAILED": "model",
     "HEAD_NOT_FOUND": "head",
     "INSTANCE_NOT_FOUND": "instance",
 }
