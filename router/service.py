@@ -62,7 +62,7 @@ def core_config(
     Raises:
         ConfigError: a tenant's key is not there.
     """
-    own = {"drain_s", "instances_file", "decisions", "audit", "store", "insecure"}
+    own = {"drain_s", "instances_file", "decisions", "audit", "store", "life", "insecure"}
     plane = config.model_dump(exclude=own) | {"instances": instances}
     plane |= {"instance": "router", "version": waypost.__version__}
     plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)

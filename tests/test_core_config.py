@@ -34,7 +34,7 @@ def keyed(**key: Any) -> Router:
 def test_the_core_gets_every_section_as_the_file_has_it() -> None:
     """With the keys of the file; what is Python's own stays here."""
     plane = handed(Router())
-    kept = {"drain_s", "instances_file", "decisions", "audit", "store", "insecure"}
+    kept = {"drain_s", "instances_file", "decisions", "audit", "store", "life", "insecure"}
     assert set(Router.model_fields) - set(plane) == kept
     assert plane["tiers"]["shares"] == {"simple": 0.6, "medium": 0.2, "high": 0.15, "premium": 0.05}
     assert plane["instances"] == ["127.0.0.1:1"]

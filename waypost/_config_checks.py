@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from waypost import _config_router_checks, _config_security_checks
+from waypost import _config_life_checks, _config_router_checks, _config_security_checks
 from waypost._config_problems import ABSENT, Problem, Table, duplicates, models, table, tables
 
 
 def cross_problems(raw: Table, base: Path) -> list[Problem]:
     """What is wrong between fields of the parsed file."""
-    checks = (*CHECKS, *_config_router_checks.CHECKS, *_config_security_checks.CHECKS)
+    checks = (*CHECKS, *_config_life_checks.CHECKS, *_config_router_checks.CHECKS, *_config_security_checks.CHECKS)
     return [problem for check in checks for problem in check(raw, base)]
 
 

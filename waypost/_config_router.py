@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from waypost._config_fields import MIB, Address, Amount, Count, NameOrPath, Seconds, Section, Share
+from waypost._config_life import Life
 from waypost._config_policy import (
     Budget,
     Cache,
@@ -48,6 +49,9 @@ class RouterLimits(Section):
     instance_in_flight: Annotated[int, Field(ge=0)] = 0
     """Calls under way at one instance; beyond it others are taken, or the call fails as above; 0: thrice the slots that
     the instance tells."""
+    max_waiting: Count = 256
+    """Calls that wait for one instance that is being started for them; one more fails at once with RESOURCE_EXHAUSTED,
+    QUEUE_FULL."""
     event_ring: Count = 65536
     """Decision events that wait to be written; beyond it they are counted and lost."""
 
@@ -153,6 +157,7 @@ class Router(Section):
     audit: Audit = Audit()
     payloads: Payloads = Payloads()
     store: Store = Store()
+    life: Life = Life()
     tenants: Annotated[tuple[Tenant, ...], Strict(False)] = ()
     tenant_default: TenantDefault = TenantDefault()
     tiers: Tiers = Tiers()

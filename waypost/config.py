@@ -32,6 +32,7 @@ from waypost._config_fields import (
     looks_like_path,
 )
 from waypost._config_http import Http
+from waypost._config_life import Life
 from waypost._config_policy import Tenant
 from waypost._config_privacy import Payloads, TenantPayloads
 from waypost._config_problems import ConfigError, Problem, field_problems
@@ -50,6 +51,7 @@ __all__ = [
     "Decisions",
     "Generate",
     "Http",
+    "Life",
     "Llama",
     "Model",
     "Payloads",
@@ -228,7 +230,19 @@ class Worker(Section):
     name: Name
     """Instances are called `name-0`, `name-1`, …"""
     replicas: Count = 1
-    """Processes of this kind."""
+    """Processes of this kind, at most."""
+    start: Literal["boot", "demand"] = "boot"
+    """ "boot": its processes run from the start on; "demand": the first call for one of its models starts one and waits
+    for it, and it is ended when it is idle, or when others need its memory.  `waypost up` does that, no other."""
+    min_replicas: Annotated[int, Field(ge=0)] | None = None
+    """Processes that run always; absent: all of them, and with `start = "demand"` none."""
+    idle_s: Seconds = 900.0
+    """Seconds without a call after which a process beyond `min_replicas` is ended."""
+    priority: int = 0
+    """Of two processes that could make room for another, the one of the lower priority does."""
+    memory_bytes: Count | None = None
+    """Bytes that a process takes at least; absent: as many as it took the last time, before that a guess from its
+    files."""
     listen: Address | None = None
     """Absent: a Unix socket in the runtime folder."""
     tls: ServerTls | None = None
@@ -245,6 +259,12 @@ class Worker(Section):
     """Seconds the calls under way get to finish at shutdown; then they are cut."""
     limits: WorkerLimits = WorkerLimits()
     models: Annotated[tuple[Model, ...], Strict(False)]
+
+    @property
+    def always(self) -> int:
+        """Processes that run always."""
+        usual = 0 if self.start == "demand" else self.replicas
+        return usual if self.min_replicas is None else self.min_replicas
 
     def instance(self, replica: int) -> str:
         """Name of one of its processes."""

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from router import service
 from router.child import ChildSpec
+from router.life.attendant import Attendant
+from router.life.processes import Plan
+from router.restarts import RestartPolicy
 from router.supervisor import Keeper, Supervisor
 from waypost.aio import AsyncClient
 from waypost.config import Config, Worker
 from waypost.errors import WaypostError
+from waypost.tls import Tls
 
 # -P: a folder called `router` where the command was started must not shadow ours.
 WAYPOST = (sys.executable, "-P", "-m", "waypost")
 
 GRACE_S = 5.0
 """Time to end after the calls under way were drained or cut."""
+
+ON_DEMAND = RestartPolicy(crashes=3, window_s=600.0)
+"""Of what calls wait for: they are told soon that it cannot be started, also where a start takes long."""
 
 POLL_S = 0.05
 """Pause between looks at the router's instances."""
@@ -28,8 +36,14 @@ def supervisor(config: Config, folder: Path) -> Supervisor:
     file = folder / "config.json"
     file.touch(0o600)  # the address of a store may have a password in it
     file.write_text(config.model_dump_json(exclude_unset=True))
-    workers = [_worker(file, worker, replica) for worker in config.workers for replica in range(worker.replicas)]
-    return Supervisor(_router(file, config, workers), [keeper for keeper, _ in workers], _http(file, config))
+    planned = [(worker, _plans(file, worker)) for worker in config.workers]
+    plans = [plan for _, each in planned for plan in each]
+    router, http = _router(file, config, plans), _http(file, config)
+    if not any(worker.always < worker.replicas for worker in config.workers):
+        return Supervisor(router, [plan.make() for plan in plans], http)
+    door = service.operator(config.router, folder)
+    assert door
+    return Supervisor(router, [], http, Attendant(planned, door, config.router.life, _tls(config)))
 
 
 async def connected(router: str, workers: set[str], patience_s: float = 30.0) -> None:
@@ -49,8 +63,8 @@ async def _ready(client: AsyncClient) -> set[str]:
         return set()
 
 
-def _router(file: Path, config: Config, workers: list[tuple[Keeper, str]]) -> Keeper:
-    instances = [argument for _, address in workers for argument in ("--instance", address)]
+def _router(file: Path, config: Config, workers: Sequence[Plan]) -> Keeper:
+    instances = [argument for plan in workers for argument in ("--instance", plan.address)]
     sockets = ("--sockets", str(file.parent))
     command = (*WAYPOST, "router", "--config", str(file), "--json", "--lifeline", *sockets, *instances)
     return Keeper(ChildSpec("router", command, config.router.drain_s + GRACE_S))
@@ -72,9 +86,20 @@ def _http(file: Path, config: Config) -> Keeper | None:
     return Keeper(ChildSpec("http", command, config.http.drain_s + GRACE_S))
 
 
-def _worker(file: Path, worker: Worker, replica: int) -> tuple[Keeper, str]:
+def _plans(file: Path, worker: Worker) -> list[Plan]:
+    return [_plan(file, worker, replica) for replica in range(worker.replicas)]
+
+
+def _plan(file: Path, worker: Worker, replica: int) -> Plan:
     instance = worker.instance(replica)
     address = worker.listen or f"unix:{file.parent}/{instance}.sock"
     which = ("--name", worker.name, "--replica", str(replica), "--listen", address)
     command = (*WAYPOST, "worker", "--config", str(file), "--json", "--lifeline", *which)
-    return Keeper(ChildSpec(instance, command, worker.drain_s + GRACE_S)), address
+    spec = ChildSpec(instance, command, worker.drain_s + GRACE_S)
+    policy = RestartPolicy() if worker.always == worker.replicas else ON_DEMAND
+    return Plan(instance, address, lambda: Keeper(spec, policy=policy))
+
+
+def _tls(config: Config) -> Tls | None:
+    shown = config.router.worker_tls
+    return Tls(shown.ca, shown.cert, shown.key) if shown else None

@@ -117,7 +117,7 @@ async def _announce(mesh: Supervisor, router: Router, folder: Path, json: bool) 
     from waypost.cli.mesh import connected
 
     await mesh.settled()
-    workers = {worker.address: worker.spec.name for worker in mesh.workers if worker.address}
+    workers = mesh.serving()
     if mesh.workers and not workers:
         return
     door = operator(router, folder)
@@ -132,4 +132,5 @@ def _say(mesh: MeshState, instances: list[str], json: bool) -> None:
     if json:
         return show.as_json({"event": "ready", "instances": instances} | dataclasses.asdict(mesh))
     where = f"{mesh.grpc} and {mesh.http}" if mesh.http else mesh.grpc
-    show.console().print(f"[bold]Waypost serves at {where}[/bold] ({', '.join(instances)}); Ctrl-C drains it")
+    who = ", ".join(instances) or "workers start on demand"
+    show.console().print(f"[bold]Waypost serves at {where}[/bold] ({who}); Ctrl-C drains it")

@@ -1,0 +1,161 @@
+"""What is to be done with the processes now.  Pure: members, memory and the time go in, actions come out.
+
+leaving    those who are about to be ended: back, if they are wanted again; ended, when they have nothing left
+wanted     what should run and does not: those that always run, what calls wait for, what nobody knows yet, more
+           replicas of what is busy; `room` says who of them may start
+idle       what nobody has called for its `idle_s`, and replicas that the others can do without
+memory     where the machine has little left: what was not called for long
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from router.life.members import Action, Member, Memory, Rules, Stage, Stay, Stop
+from router.life.room import Room, Want
+from router.life.worth import Worth
+
+SETTLE_S = 0.1
+"""Seconds after which the router has surely heard that it is to send nothing new, and has said what is under way."""
+CALM = 0.5
+"""Share of `busy_per_replica` that the rest would have, at most, when a replica is ended."""
+SCALE_S = 5.0
+"""Seconds between two starts of replicas because the others are busy, at least."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of `router.life`."""
+
+    max_starts: int = 2
+    patience_s: float = 10.0
+    evict_idle_s: float = 21_600.0
+    low_memory: float = 0.2
+    busy_per_replica: float = 8.0
+
+
+class Policy:
+    """Decides, and remembers who has waited for how long and how much each was called."""
+
+    def __init__(self, limits: Limits, worth: Worth | None = None) -> None:
+        self._limits = limits
+        self._worth = worth or Worth()
+        self._wanted: dict[str, float] = {}
+        self._calm: dict[str, float] = {}
+        self._scaled: dict[str, float] = {}
+
+    def decide(self, members: Sequence[Member], memory: Memory, now: float) -> list[Action]:
+        """What is to be done; at most one thing with each."""
+        self._observe(members, now)
+        room = Room(members, memory, now, self._worth, self._limits.patience_s)
+        wants = sorted(self._called(members), key=lambda want: want.since)
+        starts = self._limits.max_starts - sum(member.stage == Stage.WAKING for member in members)
+        room.serve([*_always(members, now), *wants, *_unknown(members, now), *self._more(members, now)], starts)
+        room.shrink()
+        for member in members:
+            if why := _idle(member, room, now):
+                room.leave(member, why)
+        for member in self._spare(members, room, now):
+            room.leave(member, "spare")
+            self._calm[member.rules.worker] = now
+        for member in self._unused(room, memory, now):
+            room.leave(member, "low memory")
+        return [*_left(members, now), *room.actions]
+
+    def is_low(self, memory: Memory) -> bool:
+        """Whether the machine has little memory left."""
+        return memory.free < self._limits.low_memory * memory.total
+
+    def is_held_up(self, members: Sequence[Member]) -> bool:
+        """Whether something waits for the end of another, so that the next look should come soon."""
+        return any(member.stage == Stage.LEAVING or _is_called(member) for member in members)
+
+    def _observe(self, members: Sequence[Member], now: float) -> None:
+        self._worth.observe(members)
+        self._wanted = {each.name: self._wanted.get(each.name, now) for each in members if _is_called(each)}
+        for rules, kind in _kinds(members):
+            if not self._is_calm(kind):
+                self._calm[rules.worker] = now
+
+    def _is_calm(self, kind: Sequence[Member]) -> bool:
+        """Whether one process fewer would do."""
+        others = sum(member.stays for member in kind) - 1
+        load = sum(member.load for member in kind)
+        return others > 0 and load <= CALM * self._limits.busy_per_replica * others
+
+    def _called(self, members: Sequence[Member]) -> Iterator[Want]:
+        return (Want(member, self._wanted[member.name]) for member in members if _is_called(member))
+
+    def _more(self, members: Sequence[Member], now: float) -> Iterator[Want]:
+        """Replicas of those who are busy, one at a time."""
+        for rules, kind in _kinds(members):
+            running, asleep = [each for each in kind if each.stays], _asleep(kind)
+            starting = any(each.stage == Stage.WAKING for each in running)
+            busy = sum(each.load for each in kind) > self._limits.busy_per_replica * len(running)
+            if not (running and asleep and busy) or starting or any(map(_is_called, kind)):
+                continue
+            if now - self._scaled.get(rules.worker, -SCALE_S) >= SCALE_S:
+                self._scaled[rules.worker] = now
+                yield Want(asleep[0], now, may_evict=False)
+
+    def _spare(self, members: Sequence[Member], room: Room, now: float) -> Iterator[Member]:
+        for rules, kind in _kinds(members):
+            if now - self._calm.get(rules.worker, now) < rules.idle_s:
+                continue
+            able = [member for member in kind if room.may_leave(member)]
+            if able and sum(member.stays for member in kind) > 1:
+                yield min(able, key=lambda member: member.load)
+
+    def _unused(self, room: Room, memory: Memory, now: float) -> list[Member]:
+        if not self.is_low(memory):
+            return []
+        idle = [member for member in room.by_worth() if room.is_idle(member)]
+        long = [member for member in idle if now - member.used() >= self._limits.evict_idle_s]
+        is_critical = memory.free < self._limits.low_memory * memory.total / 2
+        return long or (idle[:1] if is_critical else [])
+
+
+def _left(members: Sequence[Member], now: float) -> Iterator[Action]:
+    for member in members:
+        if member.stage != Stage.LEAVING:
+            continue
+        if member.demand.pinned or (member.demand.waiting and not member.forced):
+            yield Stay(member.name)
+        elif not member.demand.in_flight and min(now, member.heard) - member.since >= SETTLE_S:
+            yield Stop(member.name)
+
+
+def _always(members: Sequence[Member], now: float) -> Iterator[Want]:
+    for rules, kind in _kinds(members):
+        missing = rules.least - sum(member.stays for member in kind)
+        yield from (Want(member, now, must=True) for member in _asleep(kind)[: max(0, missing)])
+
+
+def _unknown(members: Sequence[Member], now: float) -> Iterator[Want]:
+    """One of each kind: the others serve the same."""
+    for _, kind in _kinds(members):
+        asleep = [member for member in _asleep(kind) if member.unknown]
+        if asleep and not any(member.runs for member in kind) and not any(map(_is_called, kind)):
+            yield Want(asleep[0], now, may_evict=False)
+
+
+def _idle(member: Member, room: Room, now: float) -> str:
+    """Why it may leave; empty: it may not."""
+    if member.probe and not member.unknown and room.may_leave(member) and member.load == 0:
+        return "learned"
+    return "idle" if room.is_idle(member) and now - member.used() >= member.rules.idle_s else ""
+
+
+def _is_called(member: Member) -> bool:
+    return member.stage == Stage.ASLEEP and member.demand.waiting > 0
+
+
+def _asleep(kind: Sequence[Member]) -> list[Member]:
+    return [member for member in kind if member.stage == Stage.ASLEEP]
+
+
+def _kinds(members: Sequence[Member]) -> Iterator[tuple[Rules, list[Member]]]:
+    """The members by worker; those of one stand together."""
+    return ((rules, list(kind)) for rules, kind in groupby(members, key=lambda member: member.rules))

@@ -1,0 +1,103 @@
+"""What is free, what a process takes, and what is kept of what was learned."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from router.life import memory
+from router.life.learned import BASE_BYTES, FILES, Learned, Notebook, guess, key
+from waypost.config import Model, Worker
+from waypost.v1 import mesh_pb2
+
+NOWHERE = Path("/nowhere")
+GIB = 1 << 30
+
+
+def group(folder: Path, **files: int | str) -> Path:
+    """A folder as the kernel shows a control group."""
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(f"{text}\n")
+    return folder
+
+
+def test_without_a_control_group_it_is_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group that sets no limit is none."""
+    machine = psutil.virtual_memory()
+    found = memory.now(5, NOWHERE, NOWHERE)
+    assert (found.budget, found.total) == (5, machine.total)
+
+
+def test_a_control_group_that_leaves_less_counts(tmp_path: Path) -> None:
+    """Pages of files that nobody uses are free."""
+    v2 = group(tmp_path, memory__max=64 << 20, memory__current=50 << 20, memory__stat=f"inactive_file {20 << 20}")
+    assert memory.group(v2, NOWHERE) == (64 << 20, 30 << 20)
+    assert memory.now(0, v2, NOWHERE) == memory.Memory(0, 34 << 20, 64 << 20)
+
+
+def test_the_first_kind_of_control_groups_counts_as_well(tmp_path: Path) -> None:
+    """Under its own names."""
+    files = {"memory__limit_in_bytes": 64 << 20, "memory__usage_in_bytes": 10 << 20}
+    assert memory.group(NOWHERE, group(tmp_path, **files)) == (64 << 20, 10 << 20)
+    (tmp_path / "unlimited").mkdir()
+    assert memory.group(group(tmp_path / "unlimited", memory__max="max"), NOWHERE) == (None, 0)
+
+
+def test_memory_of_a_process() -> None:
+    """0 where it is gone."""
+    assert memory.of_process(os.getpid()) > 1 << 20
+    assert memory.of_process(1 << 30) == 0
+
+
+def worker(**more: object) -> Worker:
+    return Worker.model_validate({"name": "w", "models": [{"name": "m", "backend": "hash"}]} | more)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Waypost's home."""
+    monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def described() -> mesh_pb2.DescribeInstanceResponse:
+    return mesh_pb2.DescribeInstanceResponse(instance="w-0", version="1")
+
+
+def test_what_was_learned_is_known_the_next_time(home: Path) -> None:
+    """Until the worker serves something else; how it lives does not matter."""
+    book = Notebook(worker())
+    assert book.read() == Learned(BASE_BYTES)
+    book.write(book.read().ran(2.0, 77, described()))
+    known = Notebook(worker(replicas=3, start="demand", idle_s=5.0)).read()
+    assert (known.memory, known.start_s) == (77, 2.0)
+    assert known.description("w-2") == mesh_pb2.DescribeInstanceResponse(instance="w-2", version="1")
+    assert Notebook(worker(vector_cache=7)).read().description("w-0") is None
+    assert Notebook(worker(memory_bytes=500)).read().memory == 500
+
+
+def test_a_broken_file_is_no_obstacle(home: Path) -> None:
+    """It is learned again."""
+    (home / "life").mkdir(parents=True)
+    (home / "life" / f"w-{key(worker())}.json").write_text('{"memory": 3')
+    assert Notebook(worker()).read() == Learned(BASE_BYTES)
+
+
+def test_the_most_that_was_seen_is_kept() -> None:
+    """A guess is not."""
+    first = Learned(1000).ran(2.0, 77, described())
+    assert [first.memory, first.ran(3.0, 60, described()).memory, first.ran(3.0, 90, described()).memory] == [
+        77,
+        77,
+        90,
+    ]
+
+
+def test_a_worker_that_never_ran_takes_what_its_files_let_expect(tmp_path: Path) -> None:
+    """And a base."""
+    (tmp_path / "model.onnx").write_bytes(b"0" * 1000)
+    model = Model.model_validate({"name": "m", "source": str(tmp_path)})
+    assert guess(Worker(name="w", models=(model,))) == BASE_BYTES + int(FILES * 1000)

@@ -1,0 +1,176 @@
+"""A whole mesh whose workers are started when they are wanted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import psutil
+import pytest
+
+from tests.gateway import WAYPOST, Up
+from waypost.client import Client
+from waypost.errors import WaypostError
+from waypost.results import InstanceStatus
+
+T = TypeVar("T")
+
+HEAD = """
+[router]
+listen = "127.0.0.1:0"
+[router.decisions]
+to = "none"
+[router.audit]
+to = "none"
+[router.cache]
+enabled = false
+[router.life]
+memory_bytes = 1000000000
+"""
+WORKER = """
+[[workers]]
+name = "{name}"
+start = "demand"
+memory_bytes = 400000000
+idle_s = {idle_s}
+[[workers.models]]
+name = "{name}-hash"
+backend = "hash"
+dimensions = 16
+"""
+PATIENCE_S = 100.0
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def eventually(look: Callable[[], T | None]) -> T:
+    """What `look` finds, as soon as it finds something."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        threading.Event().wait(0.05)
+    raise AssertionError("it did not come")
+
+
+class Mesh:
+    """A mesh, a client of it, and a look at its processes."""
+
+    def __init__(self, up: Up, client: Client) -> None:
+        self.up = up
+        self.client = client
+
+    def embed(self, name: str) -> str:
+        """Asks the model of a worker; who answered."""
+        return self.client.embed(["hello"], model=f"{name}-hash", timeout=PATIENCE_S).served.instance
+
+    def state(self, name: str) -> str:
+        """Of a worker's process, as the router sees it."""
+        return self.status(name).state
+
+    def status(self, name: str) -> InstanceStatus:
+        """Of a worker's process."""
+        (found,) = [each for each in self.client.instances() if f"/{name}-0.sock" in each.address]
+        return found
+
+    def until(self, name: str, state: str) -> None:
+        """Returns when it is so."""
+        eventually(lambda: self.state(name) == state)
+
+    def pids(self, name: str) -> set[int]:
+        """Process numbers of a worker that runs."""
+        children = psutil.Process(self.up.popen.pid).children()
+        return {each.pid for each in children if ["--name", name] == _named(each)}
+
+    def starts(self, name: str) -> int:
+        """How often its process has begun to serve."""
+        said = map(json.loads, self.up.logged().splitlines())
+        return sum((each["event"], each.get("child")) == ("ready", f"{name}-0") for each in said)
+
+
+def _named(process: psutil.Process) -> list[str]:
+    try:
+        command = process.cmdline()
+    except psutil.Error:
+        return []
+    at = command.index("--name") if "--name" in command else len(command)
+    return command[at : at + 2]
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """Four workers on demand, and memory for two of them; "z" is soon idle."""
+    workers = [WORKER.format(name=name, idle_s=600.0) for name in "abc"] + [WORKER.format(name="z", idle_s=0.5)]
+    with Up(tmp_path_factory.mktemp("mesh"), HEAD + "".join(workers)) as up, Client(up.ready["operator"]) as client:
+        yield Mesh(up, client)
+
+
+def test_nothing_runs_before_it_is_wanted(mesh: Mesh) -> None:
+    """But all models are known, and whoever looks sees who is asleep."""
+    assert mesh.up.ready["instances"] == []
+    assert {model.name for model in mesh.client.models()} == {f"{name}-hash" for name in "abcz"}
+    assert [(mesh.state(name), mesh.pids(name)) for name in "abcz"] == [("asleep", set())] * 4
+    command = (*WAYPOST, "status")
+    told = subprocess.run(command, env=mesh.up.env, stdout=subprocess.PIPE, text=True, check=True, timeout=PATIENCE_S)
+    assert told.stdout.count("asleep") == 4
+
+
+def test_many_first_calls_make_one_start_and_the_next_finds_it_running(mesh: Mesh) -> None:
+    """All are answered."""
+    before = mesh.starts("a")
+    with ThreadPoolExecutor(8) as callers:
+        assert set(callers.map(mesh.embed, "a" * 8)) == {"a-0"}
+    assert mesh.starts("a") == before + 1
+    began = time.monotonic()
+    assert mesh.embed("a") == "a-0"
+    assert time.monotonic() - began < 1.0
+
+
+def test_who_is_idle_is_ended_and_comes_back(mesh: Mesh) -> None:
+    """Its process is gone, and with it its memory."""
+    assert mesh.embed("z") == "z-0"
+    mesh.until("z", "asleep")
+    eventually(lambda: not mesh.pids("z"))
+    assert mesh.embed("z") == "z-0"
+
+
+def test_who_was_not_called_makes_room_and_who_is_pinned_does_not(mesh: Mesh) -> None:
+    """Memory is for two."""
+    mesh.until("z", "asleep")
+    for name in ("a", "b", "b"):
+        mesh.embed(name)
+    mesh.client.pin("a-hash")
+    assert mesh.embed("c") == "c-0"
+    assert [mesh.state(name) for name in "abc"] == ["ready", "asleep", "ready"]
+    mesh.client.pin("a-hash", False)
+    assert mesh.embed("b") == "b-0"
+    assert [mesh.state(name) for name in "abc"].count("asleep") == 1
+
+
+def test_calls_wait_for_a_worker_that_was_killed(mesh: Mesh) -> None:
+    """It is started again, and the next call is answered."""
+    mesh.embed("b")
+    (pid,) = mesh.pids("b")
+    psutil.Process(pid).kill()
+    eventually(lambda: mesh.pids("b") - {pid})
+    assert mesh.embed("b") == "b-0"
+
+
+def test_a_router_that_is_started_anew_is_told_everything(mesh: Mesh) -> None:
+    """What runs goes on, and what is asleep is started."""
+    before = {name: mesh.state(name) for name in "abc"}
+    mesh.up.process("router").kill()
+    eventually(lambda: _states(mesh) == before)
+    assert [mesh.embed(name) for name in "abc"] == ["a-0", "b-0", "c-0"]
+
+
+def _states(mesh: Mesh) -> dict[str, str]:
+    try:
+        return {name: mesh.state(name) for name in "abc"}
+    except (WaypostError, ValueError):
+        return {}
