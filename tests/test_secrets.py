@@ -154,7 +154,7 @@ def mistreated(mesh: Mesh, secret: str) -> Iterator[str]:
 def secrets(left: Aftermath) -> list[str]:
     """Whole and in parts, with the certificate's private key."""
     private = [line for line in (left.mesh.folder / "server.key").read_text().splitlines() if "-----" not in line]
-    return [*left.tokens, *(token.rpartition("_")[2] for token in left.tokens), KEY, private[0]]
+    return [*left.tokens, *(token.split("_", 2)[2] for token in left.tokens), KEY, private[0]]
 
 
 def test_no_secret_is_in_what_is_said(aftermath: Aftermath) -> None:
