@@ -96,10 +96,10 @@ def spelt(ids: NDArray[np.int64]) -> str:
     return "".join(piece[2:] if piece.startswith("##") else f" {piece}" for piece in pieces).strip()
 
 
-def eventually(check: Callable[[], Any]) -> Any:
+def eventually(check: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     """What `check` returns once it is not false: for states that nothing announces."""
     patience = threading.Event()
-    for _ in range(int(PATIENCE_S / 0.01)):
+    for _ in range(int(patience_s / 0.01)):
         if found := check():
             return found
         patience.wait(0.01)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import psutil
 import pytest
 
 from tests.gateway import WAYPOST, Up
+from tests.plane import eventually
 from waypost.client import Client
 from waypost.errors import WaypostError
 from waypost.results import InstanceStatus
-
-T = TypeVar("T")
 
 HEAD = """
 [router]
@@ -48,16 +44,6 @@ PATIENCE_S = 100.0
 pytestmark = pytest.mark.timeout(300)
 
 
-def eventually(look: Callable[[], T | None]) -> T:
-    """What `look` finds, as soon as it finds something."""
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        threading.Event().wait(0.05)
-    raise AssertionError("it did not come")
-
-
 class Mesh:
     """A mesh, a client of it, and a look at its processes."""
 
@@ -80,7 +66,7 @@ class Mesh:
 
     def until(self, name: str, state: str) -> None:
         """Returns when it is so."""
-        eventually(lambda: self.state(name) == state)
+        eventually(lambda: self.state(name) == state, PATIENCE_S)
 
     def pids(self, name: str) -> set[int]:
         """Process numbers of a worker that runs."""
@@ -133,7 +119,7 @@ def test_who_is_idle_is_ended_and_comes_back(mesh: Mesh) -> None:
     """Its process is gone, and with it its memory."""
     assert mesh.embed("z") == "z-0"
     mesh.until("z", "asleep")
-    eventually(lambda: not mesh.pids("z"))
+    eventually(lambda: not mesh.pids("z"), PATIENCE_S)
     assert mesh.embed("z") == "z-0"
 
 
@@ -155,7 +141,7 @@ def test_calls_wait_for_a_worker_that_was_killed(mesh: Mesh) -> None:
     mesh.embed("b")
     (pid,) = mesh.pids("b")
     psutil.Process(pid).kill()
-    eventually(lambda: mesh.pids("b") - {pid})
+    eventually(lambda: mesh.pids("b") - {pid}, PATIENCE_S)
     assert mesh.embed("b") == "b-0"
 
 
@@ -163,7 +149,7 @@ def test_a_router_that_is_started_anew_is_told_everything(mesh: Mesh) -> None:
     """What runs goes on, and what is asleep is started."""
     before = {name: mesh.state(name) for name in "abc"}
     mesh.up.process("router").kill()
-    eventually(lambda: _states(mesh) == before)
+    eventually(lambda: _states(mesh) == before, PATIENCE_S)
     assert [mesh.embed(name) for name in "abc"] == ["a-0", "b-0", "c-0"]
 
 

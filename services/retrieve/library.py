@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from threading import Event
+from typing import Literal
 
 import structlog
 from google.protobuf.message import Message
@@ -33,7 +34,8 @@ log = structlog.get_logger()
 def serve(desk: Desk, store: Store, settings: Retrieve) -> None:
     """Answers until the desk is closed, then closes the store."""
     librarian = Librarian(store)
-    read, change = _lane(desk, librarian.read), _changes(desk, librarian.change)
+    read = _taking(desk, "read", MOST, librarian.read)
+    change = _taking(desk, "change", 1, librarian.change)
     others = [*[read] * (settings.readers - 1), *[change] * settings.writers, _sweeper(store, settings.sweep_s)]
     try:
         with beside(others):
@@ -57,9 +59,10 @@ class Librarian:
             if errand.method != "QueryDocuments":
                 _answer(errand, partial(READS[errand.method], self._store, errand))
 
-    def change(self, errand: Errand) -> None:
-        """Answers one."""
-        _answer(errand, partial(CHANGES[errand.method], self._store, errand))
+    def change(self, errands: Sequence[Errand]) -> None:
+        """Answers some, one after the other."""
+        for errand in errands:
+            _answer(errand, partial(CHANGES[errand.method], self._store, errand))
 
     def _query(self, errands: Sequence[Errand]) -> None:
         asks: list[tuple[Errand, Ask]] = []
@@ -71,14 +74,13 @@ class Librarian:
     def _answer_group(self, group: Sequence[tuple[Errand, Ask]]) -> None:
         """Where they fail together each is asked alone: only the one that is to blame hears of it."""
         errands, asks = zip(*group, strict=True)
+        if len(group) == 1:
+            return _answer(errands[0], lambda: self._search.answers(asks)[0])
         try:
             replies = self._search.answers(asks)
-        except Exception:
-            if len(group) > 1:
-                for each in group:
-                    self._answer_group([each])
-                return
-            _answer(errands[0], lambda: self._search.answers(asks)[0])
+        except Exception:  # whatever it is: whoever is to blame hears of it when asked alone
+            for each in group:
+                self._answer_group([each])
             return
         for errand, reply in zip(errands, replies, strict=True):
             errand.answer(reply.SerializeToString())
@@ -95,18 +97,14 @@ def _grouped(asks: Iterable[tuple[Errand, Ask]]) -> list[list[tuple[Errand, Ask]
     return list(groups.values())
 
 
-def _lane(desk: Desk, answer: Callable[[Sequence[Errand]], None]) -> Callable[[Event], None]:
+def _taking(
+    desk: Desk, lane: Literal["read", "change"], most: int, answer: Callable[[Sequence[Errand]], None]
+) -> Callable[[Event], None]:
+    """Of a lane so many at once, until the desk is closed."""
+
     def work(end: Event) -> None:
-        while errands := desk.take("read", MOST):
+        while errands := desk.take(lane, most):
             answer(errands)
-
-    return work
-
-
-def _changes(desk: Desk, answer: Callable[[Errand], None]) -> Callable[[Event], None]:
-    def work(end: Event) -> None:
-        while errands := desk.take("change", 1):
-            answer(errands[0])
 
     return work
 
