@@ -71,6 +71,19 @@ def test_who_opens_first_makes_the_tables_and_the_others_wait(url: str, engine: 
     assert differences(engine) == []
 
 
+def test_who_connects_to_an_empty_file_at_once_is_not_refused(tmp_path: Path) -> None:
+    """SQLite itself refuses all but one of those who change a file's journal at once."""
+
+    def connected(url: str) -> None:
+        own = database.open_engine(url)
+        own.connect().close()
+        own.dispose()
+
+    with ThreadPoolExecutor(8) as threads:
+        for attempt in range(20):
+            list(threads.map(connected, [f"sqlite:{tmp_path}/{attempt}.db"] * 8))
+
+
 def test_a_database_of_a_later_waypost_is_left_alone(engine: Engine) -> None:
     """Its tables may mean something else."""
     database.upgrade(engine)

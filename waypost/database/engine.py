@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
+from filelock import FileLock
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
@@ -84,23 +86,27 @@ def open_file(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)), json_serializer=_json, json_deserializer=orjson.loads
     )
-    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "connect", partial(_set_up, FileLock(f"{path}.opening")))
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _set_up(connection: Any, record: object) -> None:
-    """Readers beside a writer; each commit is on disk; what is deleted is overwritten, and its room given back."""
+def _set_up(opening: FileLock, connection: Any, record: object) -> None:
+    """Readers beside a writer; each commit is on disk; what is deleted is overwritten, and its room given back.
+
+    One connection at a time: SQLite refuses two that change an empty file's journal at once, instead of waiting.
+    """
     connection.isolation_level = None  # we begin transactions ourselves, so that tables are changed inside of them too
-    for pragma in (
-        f"busy_timeout = {BUSY_MS}",
-        "auto_vacuum = INCREMENTAL",  # only heard while the file is empty
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "secure_delete = ON",
-        "foreign_keys = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}").close()
+    with opening:
+        for pragma in (
+            f"busy_timeout = {BUSY_MS}",
+            "auto_vacuum = INCREMENTAL",  # only heard while the file is empty
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "secure_delete = ON",
+            "foreign_keys = ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin(connection: Connection) -> None:
