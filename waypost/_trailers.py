@@ -24,6 +24,7 @@ def routing(trailers: Iterable[tuple[str, Any]] | None) -> Routing:
         said.get("waypost-guard", ""),
         _number(said.get("waypost-quality")),
         _number(said.get("waypost-waited")),
+        said.get("waypost-policy", ""),
     )
 
 

@@ -58,6 +58,7 @@ class Routing:
         guard: label and score of what the guard remarked.
         quality: how good the answer was found, 0 to 1; None where it was not judged.
         waited: seconds until an instance that was asleep was there; None where none was.
+        policy: the document whose policy was applied; empty: none was near enough.
     """
 
     request_id: str = ""
@@ -73,6 +74,7 @@ class Routing:
     guard: str = ""
     quality: float | None = None
     waited: float | None = None
+    policy: str = ""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ LIFE_STATE_LEAVING: LifeState
 LIFE_STATE_FAILED: LifeState
 
 class ModelInfo(_message.Message):
-    __slots__ = ("name", "version", "backend", "tasks", "tags", "tier", "dimensions", "max_tokens", "heads", "cost_per_1k_tokens_usd", "quality", "adapters", "cost_per_1k_output_tokens_usd", "slots", "default_max_tokens", "unloaded", "pinned")
+    __slots__ = ("name", "version", "backend", "tasks", "tags", "tier", "dimensions", "max_tokens", "heads", "cost_per_1k_tokens_usd", "quality", "adapters", "cost_per_1k_output_tokens_usd", "slots", "default_max_tokens", "unloaded", "pinned", "hot")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +129,7 @@ class ModelInfo(_message.Message):
     DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     UNLOADED_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
+    HOT_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     backend: str
@@ -146,7 +147,8 @@ class ModelInfo(_message.Message):
     default_max_tokens: int
     unloaded: bool
     pinned: bool
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., backend: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., dimensions: _Optional[int] = ..., max_tokens: _Optional[int] = ..., heads: _Optional[_Iterable[_Union[HeadInfo, _Mapping]]] = ..., cost_per_1k_tokens_usd: _Optional[float] = ..., quality: _Optional[float] = ..., adapters: _Optional[_Iterable[str]] = ..., cost_per_1k_output_tokens_usd: _Optional[float] = ..., slots: _Optional[int] = ..., default_max_tokens: _Optional[int] = ..., unloaded: _Optional[bool] = ..., pinned: _Optional[bool] = ...) -> None: ...
+    hot: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., backend: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., tags: _Optional[_Iterable[str]] = ..., tier: _Optional[_Union[_common_pb2.Tier, str]] = ..., dimensions: _Optional[int] = ..., max_tokens: _Optional[int] = ..., heads: _Optional[_Iterable[_Union[HeadInfo, _Mapping]]] = ..., cost_per_1k_tokens_usd: _Optional[float] = ..., quality: _Optional[float] = ..., adapters: _Optional[_Iterable[str]] = ..., cost_per_1k_output_tokens_usd: _Optional[float] = ..., slots: _Optional[int] = ..., default_max_tokens: _Optional[int] = ..., unloaded: _Optional[bool] = ..., pinned: _Optional[bool] = ..., hot: _Optional[bool] = ...) -> None: ...
 
 class HeadInfo(_message.Message):
     __slots__ = ("name", "labels", "experimental")
@@ -245,7 +247,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., route: _Optional[_Union[_common_pb2.RouteHints, _Mapping]] = ..., task: _Optional[_Union[Task, str]] = ..., text: _Optional[str] = ..., head: _Optional[str] = ..., max_tokens: _Optional[int] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("route", "features", "models", "hops", "instances", "cost_usd", "error")
+    __slots__ = ("route", "features", "models", "hops", "instances", "cost_usd", "error", "policy")
     ROUTE_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
@@ -253,6 +255,7 @@ class ExplainResponse(_message.Message):
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
     COST_USD_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     route: str
     features: PromptFeatures
     models: _containers.RepeatedCompositeFieldContainer[ModelCandidate]
@@ -260,7 +263,16 @@ class ExplainResponse(_message.Message):
     instances: _containers.RepeatedCompositeFieldContainer[InstanceCandidate]
     cost_usd: float
     error: str
-    def __init__(self, route: _Optional[str] = ..., features: _Optional[_Union[PromptFeatures, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelCandidate, _Mapping]]] = ..., hops: _Optional[_Iterable[_Union[RouteHop, _Mapping]]] = ..., instances: _Optional[_Iterable[_Union[InstanceCandidate, _Mapping]]] = ..., cost_usd: _Optional[float] = ..., error: _Optional[str] = ...) -> None: ...
+    policy: PolicyMatch
+    def __init__(self, route: _Optional[str] = ..., features: _Optional[_Union[PromptFeatures, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelCandidate, _Mapping]]] = ..., hops: _Optional[_Iterable[_Union[RouteHop, _Mapping]]] = ..., instances: _Optional[_Iterable[_Union[InstanceCandidate, _Mapping]]] = ..., cost_usd: _Optional[float] = ..., error: _Optional[str] = ..., policy: _Optional[_Union[PolicyMatch, _Mapping]] = ...) -> None: ...
+
+class PolicyMatch(_message.Message):
+    __slots__ = ("id", "cosine")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    COSINE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    cosine: float
+    def __init__(self, id: _Optional[str] = ..., cosine: _Optional[float] = ...) -> None: ...
 
 class PromptFeatures(_message.Message):
     __slots__ = ("complexity", "quantile", "tier", "confidence", "coverage", "tier_reason", "tags", "guard", "guard_score")
@@ -601,20 +613,22 @@ class ScoreWeights(_message.Message):
     def __init__(self, latency: _Optional[float] = ..., queue: _Optional[float] = ..., fit: _Optional[float] = ..., health: _Optional[float] = ..., feedback: _Optional[float] = ...) -> None: ...
 
 class CacheStatus(_message.Message):
-    __slots__ = ("hits", "near_hits", "misses", "bytes", "audited", "false_hits")
+    __slots__ = ("hits", "near_hits", "misses", "bytes", "audited", "false_hits", "shared_hits")
     HITS_FIELD_NUMBER: _ClassVar[int]
     NEAR_HITS_FIELD_NUMBER: _ClassVar[int]
     MISSES_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     AUDITED_FIELD_NUMBER: _ClassVar[int]
     FALSE_HITS_FIELD_NUMBER: _ClassVar[int]
+    SHARED_HITS_FIELD_NUMBER: _ClassVar[int]
     hits: int
     near_hits: int
     misses: int
     bytes: int
     audited: int
     false_hits: int
-    def __init__(self, hits: _Optional[int] = ..., near_hits: _Optional[int] = ..., misses: _Optional[int] = ..., bytes: _Optional[int] = ..., audited: _Optional[int] = ..., false_hits: _Optional[int] = ...) -> None: ...
+    shared_hits: int
+    def __init__(self, hits: _Optional[int] = ..., near_hits: _Optional[int] = ..., misses: _Optional[int] = ..., bytes: _Optional[int] = ..., audited: _Optional[int] = ..., false_hits: _Optional[int] = ..., shared_hits: _Optional[int] = ...) -> None: ...
 
 class TierStatus(_message.Message):
     __slots__ = ("tier", "target", "achieved")
@@ -799,17 +813,19 @@ class SuperviseResponse(_message.Message):
     def __init__(self, instances: _Optional[_Iterable[_Union[InstanceDemand, _Mapping]]] = ...) -> None: ...
 
 class InstanceDemand(_message.Message):
-    __slots__ = ("address", "waiting", "in_flight", "calls", "last_call", "pinned")
+    __slots__ = ("address", "waiting", "in_flight", "calls", "last_call", "pinned", "hot")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     LAST_CALL_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
+    HOT_FIELD_NUMBER: _ClassVar[int]
     address: str
     waiting: int
     in_flight: int
     calls: int
     last_call: _timestamp_pb2.Timestamp
     pinned: bool
-    def __init__(self, address: _Optional[str] = ..., waiting: _Optional[int] = ..., in_flight: _Optional[int] = ..., calls: _Optional[int] = ..., last_call: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: _Optional[bool] = ...) -> None: ...
+    hot: bool
+    def __init__(self, address: _Optional[str] = ..., waiting: _Optional[int] = ..., in_flight: _Optional[int] = ..., calls: _Optional[int] = ..., last_call: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: _Optional[bool] = ..., hot: _Optional[bool] = ...) -> None: ...

@@ -471,7 +471,9 @@ type ModelInfo struct {
 	// An operator took it out of service: see MeshService.LoadModel.
 	Unloaded bool `protobuf:"varint,16,opt,name=unloaded,proto3" json:"unloaded,omitempty"`
 	// It cannot be unloaded: see MeshService.PinModel.
-	Pinned        bool `protobuf:"varint,17,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	Pinned bool `protobuf:"varint,17,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	// It is in the hotset: pinned, or called often of late, at any of the routers that share it.
+	Hot           bool `protobuf:"varint,18,opt,name=hot,proto3" json:"hot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -621,6 +623,13 @@ func (x *ModelInfo) GetUnloaded() bool {
 func (x *ModelInfo) GetPinned() bool {
 	if x != nil {
 		return x.Pinned
+	}
+	return false
+}
+
+func (x *ModelInfo) GetHot() bool {
+	if x != nil {
+		return x.Hot
 	}
 	return false
 }
@@ -1217,7 +1226,9 @@ type ExplainResponse struct {
 	// Most the first hop could cost, in US dollars.
 	CostUsd float64 `protobuf:"fixed64,6,opt,name=cost_usd,json=costUsd,proto3" json:"cost_usd,omitempty"`
 	// The error the call would get; empty: none.
-	Error         string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	// The policy that the prompt is nearest to, where one applies.
+	Policy        *PolicyMatch `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1301,6 +1312,68 @@ func (x *ExplainResponse) GetError() string {
 	return ""
 }
 
+func (x *ExplainResponse) GetPolicy() *PolicyMatch {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+// A document of `[router.policies]` that applies to a prompt.
+type PolicyMatch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the document.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// How near the prompt is, -1 to 1.
+	Cosine        float64 `protobuf:"fixed64,2,opt,name=cosine,proto3" json:"cosine,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyMatch) Reset() {
+	*x = PolicyMatch{}
+	mi := &file_waypost_v1_mesh_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyMatch) ProtoMessage() {}
+
+func (x *PolicyMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_waypost_v1_mesh_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyMatch.ProtoReflect.Descriptor instead.
+func (*PolicyMatch) Descriptor() ([]byte, []int) {
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PolicyMatch) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PolicyMatch) GetCosine() float64 {
+	if x != nil {
+		return x.Cosine
+	}
+	return 0
+}
+
 // What the router reads in a prompt.
 type PromptFeatures struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1326,7 +1399,7 @@ type PromptFeatures struct {
 
 func (x *PromptFeatures) Reset() {
 	*x = PromptFeatures{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[11]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1411,7 @@ func (x *PromptFeatures) String() string {
 func (*PromptFeatures) ProtoMessage() {}
 
 func (x *PromptFeatures) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[11]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1424,7 @@ func (x *PromptFeatures) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptFeatures.ProtoReflect.Descriptor instead.
 func (*PromptFeatures) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{11}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PromptFeatures) GetComplexity() float64 {
@@ -1432,7 +1505,7 @@ type ModelCandidate struct {
 
 func (x *ModelCandidate) Reset() {
 	*x = ModelCandidate{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[12]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1517,7 @@ func (x *ModelCandidate) String() string {
 func (*ModelCandidate) ProtoMessage() {}
 
 func (x *ModelCandidate) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[12]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1530,7 @@ func (x *ModelCandidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelCandidate.ProtoReflect.Descriptor instead.
 func (*ModelCandidate) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{12}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ModelCandidate) GetModel() string {
@@ -1511,7 +1584,7 @@ type InstanceCandidate struct {
 
 func (x *InstanceCandidate) Reset() {
 	*x = InstanceCandidate{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[13]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1596,7 @@ func (x *InstanceCandidate) String() string {
 func (*InstanceCandidate) ProtoMessage() {}
 
 func (x *InstanceCandidate) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[13]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1609,7 @@ func (x *InstanceCandidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceCandidate.ProtoReflect.Descriptor instead.
 func (*InstanceCandidate) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{13}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *InstanceCandidate) GetInstance() string {
@@ -1595,7 +1668,7 @@ type ScoreTerms struct {
 
 func (x *ScoreTerms) Reset() {
 	*x = ScoreTerms{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[14]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1680,7 @@ func (x *ScoreTerms) String() string {
 func (*ScoreTerms) ProtoMessage() {}
 
 func (x *ScoreTerms) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[14]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1693,7 @@ func (x *ScoreTerms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreTerms.ProtoReflect.Descriptor instead.
 func (*ScoreTerms) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{14}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ScoreTerms) GetLatency() float64 {
@@ -1669,7 +1742,7 @@ type RouteHop struct {
 
 func (x *RouteHop) Reset() {
 	*x = RouteHop{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[15]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1754,7 @@ func (x *RouteHop) String() string {
 func (*RouteHop) ProtoMessage() {}
 
 func (x *RouteHop) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[15]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1767,7 @@ func (x *RouteHop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteHop.ProtoReflect.Descriptor instead.
 func (*RouteHop) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{15}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RouteHop) GetModel() string {
@@ -1721,7 +1794,7 @@ type GetBudgetRequest struct {
 
 func (x *GetBudgetRequest) Reset() {
 	*x = GetBudgetRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[16]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1806,7 @@ func (x *GetBudgetRequest) String() string {
 func (*GetBudgetRequest) ProtoMessage() {}
 
 func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[16]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +1819,7 @@ func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetRequest.ProtoReflect.Descriptor instead.
 func (*GetBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{16}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetBudgetRequest) GetTenant() string {
@@ -1773,7 +1846,7 @@ type GetBudgetResponse struct {
 
 func (x *GetBudgetResponse) Reset() {
 	*x = GetBudgetResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[17]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +1858,7 @@ func (x *GetBudgetResponse) String() string {
 func (*GetBudgetResponse) ProtoMessage() {}
 
 func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[17]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +1871,7 @@ func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetResponse.ProtoReflect.Descriptor instead.
 func (*GetBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{17}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetBudgetResponse) GetMonth() string {
@@ -1854,7 +1927,7 @@ type ModelSpend struct {
 
 func (x *ModelSpend) Reset() {
 	*x = ModelSpend{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[18]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1866,7 +1939,7 @@ func (x *ModelSpend) String() string {
 func (*ModelSpend) ProtoMessage() {}
 
 func (x *ModelSpend) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[18]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1879,7 +1952,7 @@ func (x *ModelSpend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelSpend.ProtoReflect.Descriptor instead.
 func (*ModelSpend) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{18}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ModelSpend) GetModel() string {
@@ -1915,7 +1988,7 @@ type SendFeedbackRequest struct {
 
 func (x *SendFeedbackRequest) Reset() {
 	*x = SendFeedbackRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[19]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2000,7 @@ func (x *SendFeedbackRequest) String() string {
 func (*SendFeedbackRequest) ProtoMessage() {}
 
 func (x *SendFeedbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[19]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2013,7 @@ func (x *SendFeedbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendFeedbackRequest.ProtoReflect.Descriptor instead.
 func (*SendFeedbackRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{19}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SendFeedbackRequest) GetRequestId() string {
@@ -1967,7 +2040,7 @@ type SendFeedbackResponse struct {
 
 func (x *SendFeedbackResponse) Reset() {
 	*x = SendFeedbackResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[20]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2052,7 @@ func (x *SendFeedbackResponse) String() string {
 func (*SendFeedbackResponse) ProtoMessage() {}
 
 func (x *SendFeedbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[20]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2065,7 @@ func (x *SendFeedbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendFeedbackResponse.ProtoReflect.Descriptor instead.
 func (*SendFeedbackResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{20}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SendFeedbackResponse) GetModel() string {
@@ -2030,7 +2103,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[21]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2115,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[21]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2128,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{21}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Rollout) GetName() string {
@@ -2136,7 +2209,7 @@ type ListRolloutsRequest struct {
 
 func (x *ListRolloutsRequest) Reset() {
 	*x = ListRolloutsRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[22]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2148,7 +2221,7 @@ func (x *ListRolloutsRequest) String() string {
 func (*ListRolloutsRequest) ProtoMessage() {}
 
 func (x *ListRolloutsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[22]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2161,7 +2234,7 @@ func (x *ListRolloutsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolloutsRequest.ProtoReflect.Descriptor instead.
 func (*ListRolloutsRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{22}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{23}
 }
 
 type ListRolloutsResponse struct {
@@ -2173,7 +2246,7 @@ type ListRolloutsResponse struct {
 
 func (x *ListRolloutsResponse) Reset() {
 	*x = ListRolloutsResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[23]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2185,7 +2258,7 @@ func (x *ListRolloutsResponse) String() string {
 func (*ListRolloutsResponse) ProtoMessage() {}
 
 func (x *ListRolloutsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[23]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2198,7 +2271,7 @@ func (x *ListRolloutsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolloutsResponse.ProtoReflect.Descriptor instead.
 func (*ListRolloutsResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{23}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListRolloutsResponse) GetRollouts() []*RolloutStatus {
@@ -2219,7 +2292,7 @@ type RolloutStatus struct {
 
 func (x *RolloutStatus) Reset() {
 	*x = RolloutStatus{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[24]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2231,7 +2304,7 @@ func (x *RolloutStatus) String() string {
 func (*RolloutStatus) ProtoMessage() {}
 
 func (x *RolloutStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[24]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2244,7 +2317,7 @@ func (x *RolloutStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStatus.ProtoReflect.Descriptor instead.
 func (*RolloutStatus) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{24}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RolloutStatus) GetRollout() *Rollout {
@@ -2284,7 +2357,7 @@ type RolloutArm struct {
 
 func (x *RolloutArm) Reset() {
 	*x = RolloutArm{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[25]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2296,7 +2369,7 @@ func (x *RolloutArm) String() string {
 func (*RolloutArm) ProtoMessage() {}
 
 func (x *RolloutArm) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[25]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2309,7 +2382,7 @@ func (x *RolloutArm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutArm.ProtoReflect.Descriptor instead.
 func (*RolloutArm) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{25}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RolloutArm) GetCalls() uint64 {
@@ -2364,7 +2437,7 @@ type SetRolloutRequest struct {
 
 func (x *SetRolloutRequest) Reset() {
 	*x = SetRolloutRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[26]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +2449,7 @@ func (x *SetRolloutRequest) String() string {
 func (*SetRolloutRequest) ProtoMessage() {}
 
 func (x *SetRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[26]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +2462,7 @@ func (x *SetRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRolloutRequest.ProtoReflect.Descriptor instead.
 func (*SetRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{26}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SetRolloutRequest) GetRollout() *Rollout {
@@ -2408,7 +2481,7 @@ type SetRolloutResponse struct {
 
 func (x *SetRolloutResponse) Reset() {
 	*x = SetRolloutResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[27]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2493,7 @@ func (x *SetRolloutResponse) String() string {
 func (*SetRolloutResponse) ProtoMessage() {}
 
 func (x *SetRolloutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[27]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2506,7 @@ func (x *SetRolloutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRolloutResponse.ProtoReflect.Descriptor instead.
 func (*SetRolloutResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{27}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetRolloutResponse) GetRollout() *Rollout {
@@ -2452,7 +2525,7 @@ type LoadModelRequest struct {
 
 func (x *LoadModelRequest) Reset() {
 	*x = LoadModelRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[28]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2537,7 @@ func (x *LoadModelRequest) String() string {
 func (*LoadModelRequest) ProtoMessage() {}
 
 func (x *LoadModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[28]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2550,7 @@ func (x *LoadModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadModelRequest.ProtoReflect.Descriptor instead.
 func (*LoadModelRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{28}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LoadModelRequest) GetModel() string {
@@ -2496,7 +2569,7 @@ type LoadModelResponse struct {
 
 func (x *LoadModelResponse) Reset() {
 	*x = LoadModelResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[29]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2581,7 @@ func (x *LoadModelResponse) String() string {
 func (*LoadModelResponse) ProtoMessage() {}
 
 func (x *LoadModelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[29]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2594,7 @@ func (x *LoadModelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadModelResponse.ProtoReflect.Descriptor instead.
 func (*LoadModelResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{29}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LoadModelResponse) GetModel() *ModelInfo {
@@ -2540,7 +2613,7 @@ type UnloadModelRequest struct {
 
 func (x *UnloadModelRequest) Reset() {
 	*x = UnloadModelRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[30]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2625,7 @@ func (x *UnloadModelRequest) String() string {
 func (*UnloadModelRequest) ProtoMessage() {}
 
 func (x *UnloadModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[30]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2638,7 @@ func (x *UnloadModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnloadModelRequest.ProtoReflect.Descriptor instead.
 func (*UnloadModelRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{30}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UnloadModelRequest) GetModel() string {
@@ -2584,7 +2657,7 @@ type UnloadModelResponse struct {
 
 func (x *UnloadModelResponse) Reset() {
 	*x = UnloadModelResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[31]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2596,7 +2669,7 @@ func (x *UnloadModelResponse) String() string {
 func (*UnloadModelResponse) ProtoMessage() {}
 
 func (x *UnloadModelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[31]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2609,7 +2682,7 @@ func (x *UnloadModelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnloadModelResponse.ProtoReflect.Descriptor instead.
 func (*UnloadModelResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{31}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UnloadModelResponse) GetModel() *ModelInfo {
@@ -2639,7 +2712,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[32]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2651,7 +2724,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[32]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2664,7 +2737,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{32}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Token) GetId() string {
@@ -2731,7 +2804,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[33]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2743,7 +2816,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[33]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2756,7 +2829,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{33}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateTokenRequest) GetTenant() string {
@@ -2798,7 +2871,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[34]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2810,7 +2883,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[34]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2823,7 +2896,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{34}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -2848,7 +2921,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[35]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2860,7 +2933,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[35]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2873,7 +2946,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{35}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{36}
 }
 
 type ListTokensResponse struct {
@@ -2885,7 +2958,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[36]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2897,7 +2970,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[36]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2910,7 +2983,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{36}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -2929,7 +3002,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[37]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2941,7 +3014,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[37]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2954,7 +3027,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{37}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -2973,7 +3046,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[38]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2985,7 +3058,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[38]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2998,7 +3071,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{38}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RevokeTokenResponse) GetToken() *Token {
@@ -3018,7 +3091,7 @@ type GetMetricsRequest struct {
 
 func (x *GetMetricsRequest) Reset() {
 	*x = GetMetricsRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[39]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3030,7 +3103,7 @@ func (x *GetMetricsRequest) String() string {
 func (*GetMetricsRequest) ProtoMessage() {}
 
 func (x *GetMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[39]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3043,7 +3116,7 @@ func (x *GetMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricsRequest.ProtoReflect.Descriptor instead.
 func (*GetMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{39}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetMetricsRequest) GetOwnOnly() bool {
@@ -3062,7 +3135,7 @@ type GetMetricsResponse struct {
 
 func (x *GetMetricsResponse) Reset() {
 	*x = GetMetricsResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[40]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3074,7 +3147,7 @@ func (x *GetMetricsResponse) String() string {
 func (*GetMetricsResponse) ProtoMessage() {}
 
 func (x *GetMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[40]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3087,7 +3160,7 @@ func (x *GetMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetricsResponse.ProtoReflect.Descriptor instead.
 func (*GetMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{40}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetMetricsResponse) GetFamilies() []*MetricFamily {
@@ -3105,7 +3178,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[41]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3117,7 +3190,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[41]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3130,7 +3203,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{41}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{42}
 }
 
 type GetStatusResponse struct {
@@ -3161,7 +3234,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[42]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3173,7 +3246,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[42]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3186,7 +3259,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{42}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetStatusResponse) GetInstance() string {
@@ -3301,7 +3374,7 @@ type ScoreWeights struct {
 
 func (x *ScoreWeights) Reset() {
 	*x = ScoreWeights{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[43]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3313,7 +3386,7 @@ func (x *ScoreWeights) String() string {
 func (*ScoreWeights) ProtoMessage() {}
 
 func (x *ScoreWeights) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[43]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3326,7 +3399,7 @@ func (x *ScoreWeights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreWeights.ProtoReflect.Descriptor instead.
 func (*ScoreWeights) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{43}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ScoreWeights) GetLatency() float64 {
@@ -3374,14 +3447,16 @@ type CacheStatus struct {
 	// Near hits that were asked again to see whether the answer is the same.
 	Audited uint64 `protobuf:"varint,5,opt,name=audited,proto3" json:"audited,omitempty"`
 	// Those of them where it was not.
-	FalseHits     uint64 `protobuf:"varint,6,opt,name=false_hits,json=falseHits,proto3" json:"false_hits,omitempty"`
+	FalseHits uint64 `protobuf:"varint,6,opt,name=false_hits,json=falseHits,proto3" json:"false_hits,omitempty"`
+	// Those of the hits that another router had asked for.
+	SharedHits    uint64 `protobuf:"varint,7,opt,name=shared_hits,json=sharedHits,proto3" json:"shared_hits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CacheStatus) Reset() {
 	*x = CacheStatus{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[44]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3393,7 +3468,7 @@ func (x *CacheStatus) String() string {
 func (*CacheStatus) ProtoMessage() {}
 
 func (x *CacheStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[44]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3406,7 +3481,7 @@ func (x *CacheStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheStatus.ProtoReflect.Descriptor instead.
 func (*CacheStatus) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{44}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CacheStatus) GetHits() uint64 {
@@ -3451,6 +3526,13 @@ func (x *CacheStatus) GetFalseHits() uint64 {
 	return 0
 }
 
+func (x *CacheStatus) GetSharedHits() uint64 {
+	if x != nil {
+		return x.SharedHits
+	}
+	return 0
+}
+
 type TierStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Tier  Tier                   `protobuf:"varint,1,opt,name=tier,proto3,enum=waypost.v1.Tier" json:"tier,omitempty"`
@@ -3464,7 +3546,7 @@ type TierStatus struct {
 
 func (x *TierStatus) Reset() {
 	*x = TierStatus{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[45]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3476,7 +3558,7 @@ func (x *TierStatus) String() string {
 func (*TierStatus) ProtoMessage() {}
 
 func (x *TierStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[45]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3489,7 +3571,7 @@ func (x *TierStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TierStatus.ProtoReflect.Descriptor instead.
 func (*TierStatus) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{45}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TierStatus) GetTier() Tier {
@@ -3523,7 +3605,7 @@ type RouteStatus struct {
 
 func (x *RouteStatus) Reset() {
 	*x = RouteStatus{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[46]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3535,7 +3617,7 @@ func (x *RouteStatus) String() string {
 func (*RouteStatus) ProtoMessage() {}
 
 func (x *RouteStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[46]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3548,7 +3630,7 @@ func (x *RouteStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteStatus.ProtoReflect.Descriptor instead.
 func (*RouteStatus) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{46}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RouteStatus) GetName() string {
@@ -3576,7 +3658,7 @@ type RouteShare struct {
 
 func (x *RouteShare) Reset() {
 	*x = RouteShare{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[47]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3588,7 +3670,7 @@ func (x *RouteShare) String() string {
 func (*RouteShare) ProtoMessage() {}
 
 func (x *RouteShare) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[47]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3601,7 +3683,7 @@ func (x *RouteShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteShare.ProtoReflect.Descriptor instead.
 func (*RouteShare) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{47}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *RouteShare) GetModel() string {
@@ -3628,7 +3710,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[48]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3640,7 +3722,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[48]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3653,7 +3735,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{48}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetHistoryRequest) GetAfter() *timestamppb.Timestamp {
@@ -3674,7 +3756,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[49]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3686,7 +3768,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[49]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3699,7 +3781,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{49}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetHistoryResponse) GetBounds() []float64 {
@@ -3741,7 +3823,7 @@ type HistoryPoint struct {
 
 func (x *HistoryPoint) Reset() {
 	*x = HistoryPoint{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[50]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3753,7 +3835,7 @@ func (x *HistoryPoint) String() string {
 func (*HistoryPoint) ProtoMessage() {}
 
 func (x *HistoryPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[50]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3766,7 +3848,7 @@ func (x *HistoryPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryPoint.ProtoReflect.Descriptor instead.
 func (*HistoryPoint) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{50}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *HistoryPoint) GetTime() *timestamppb.Timestamp {
@@ -3852,7 +3934,7 @@ type InstancePoint struct {
 
 func (x *InstancePoint) Reset() {
 	*x = InstancePoint{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[51]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3864,7 +3946,7 @@ func (x *InstancePoint) String() string {
 func (*InstancePoint) ProtoMessage() {}
 
 func (x *InstancePoint) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[51]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3877,7 +3959,7 @@ func (x *InstancePoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstancePoint.ProtoReflect.Descriptor instead.
 func (*InstancePoint) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{51}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *InstancePoint) GetInstance() string {
@@ -3922,7 +4004,7 @@ type ListDecisionsRequest struct {
 
 func (x *ListDecisionsRequest) Reset() {
 	*x = ListDecisionsRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[52]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3934,7 +4016,7 @@ func (x *ListDecisionsRequest) String() string {
 func (*ListDecisionsRequest) ProtoMessage() {}
 
 func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[52]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3947,7 +4029,7 @@ func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDecisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListDecisionsRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{52}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListDecisionsRequest) GetLimit() uint32 {
@@ -3981,7 +4063,7 @@ type ListDecisionsResponse struct {
 
 func (x *ListDecisionsResponse) Reset() {
 	*x = ListDecisionsResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[53]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3993,7 +4075,7 @@ func (x *ListDecisionsResponse) String() string {
 func (*ListDecisionsResponse) ProtoMessage() {}
 
 func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[53]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4006,7 +4088,7 @@ func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDecisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListDecisionsResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{53}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListDecisionsResponse) GetDecisions() []*Decision {
@@ -4028,7 +4110,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[54]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4040,7 +4122,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[54]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4053,7 +4135,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{54}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Decision) GetNumber() uint64 {
@@ -4081,7 +4163,7 @@ type DrainInstanceRequest struct {
 
 func (x *DrainInstanceRequest) Reset() {
 	*x = DrainInstanceRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[55]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4093,7 +4175,7 @@ func (x *DrainInstanceRequest) String() string {
 func (*DrainInstanceRequest) ProtoMessage() {}
 
 func (x *DrainInstanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[55]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4106,7 +4188,7 @@ func (x *DrainInstanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainInstanceRequest.ProtoReflect.Descriptor instead.
 func (*DrainInstanceRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{55}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DrainInstanceRequest) GetInstance() string {
@@ -4132,7 +4214,7 @@ type DrainInstanceResponse struct {
 
 func (x *DrainInstanceResponse) Reset() {
 	*x = DrainInstanceResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[56]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4144,7 +4226,7 @@ func (x *DrainInstanceResponse) String() string {
 func (*DrainInstanceResponse) ProtoMessage() {}
 
 func (x *DrainInstanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[56]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4157,7 +4239,7 @@ func (x *DrainInstanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainInstanceResponse.ProtoReflect.Descriptor instead.
 func (*DrainInstanceResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{56}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DrainInstanceResponse) GetInstance() *InstanceStatus {
@@ -4177,7 +4259,7 @@ type PinModelRequest struct {
 
 func (x *PinModelRequest) Reset() {
 	*x = PinModelRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[57]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4189,7 +4271,7 @@ func (x *PinModelRequest) String() string {
 func (*PinModelRequest) ProtoMessage() {}
 
 func (x *PinModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[57]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4202,7 +4284,7 @@ func (x *PinModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinModelRequest.ProtoReflect.Descriptor instead.
 func (*PinModelRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{57}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PinModelRequest) GetModel() string {
@@ -4228,7 +4310,7 @@ type PinModelResponse struct {
 
 func (x *PinModelResponse) Reset() {
 	*x = PinModelResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[58]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4240,7 +4322,7 @@ func (x *PinModelResponse) String() string {
 func (*PinModelResponse) ProtoMessage() {}
 
 func (x *PinModelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[58]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4253,7 +4335,7 @@ func (x *PinModelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinModelResponse.ProtoReflect.Descriptor instead.
 func (*PinModelResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{58}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PinModelResponse) GetModel() *ModelInfo {
@@ -4272,7 +4354,7 @@ type SetWeightsRequest struct {
 
 func (x *SetWeightsRequest) Reset() {
 	*x = SetWeightsRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[59]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4284,7 +4366,7 @@ func (x *SetWeightsRequest) String() string {
 func (*SetWeightsRequest) ProtoMessage() {}
 
 func (x *SetWeightsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[59]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4297,7 +4379,7 @@ func (x *SetWeightsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWeightsRequest.ProtoReflect.Descriptor instead.
 func (*SetWeightsRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{59}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *SetWeightsRequest) GetWeights() *ScoreWeights {
@@ -4316,7 +4398,7 @@ type SetWeightsResponse struct {
 
 func (x *SetWeightsResponse) Reset() {
 	*x = SetWeightsResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[60]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4328,7 +4410,7 @@ func (x *SetWeightsResponse) String() string {
 func (*SetWeightsResponse) ProtoMessage() {}
 
 func (x *SetWeightsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[60]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4341,7 +4423,7 @@ func (x *SetWeightsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetWeightsResponse.ProtoReflect.Descriptor instead.
 func (*SetWeightsResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{60}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SetWeightsResponse) GetWeights() *ScoreWeights {
@@ -4362,7 +4444,7 @@ type SetLogLevelRequest struct {
 
 func (x *SetLogLevelRequest) Reset() {
 	*x = SetLogLevelRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[61]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4374,7 +4456,7 @@ func (x *SetLogLevelRequest) String() string {
 func (*SetLogLevelRequest) ProtoMessage() {}
 
 func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[61]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4387,7 +4469,7 @@ func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
 func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{61}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *SetLogLevelRequest) GetLevel() LogLevel {
@@ -4414,7 +4496,7 @@ type SetLogLevelResponse struct {
 
 func (x *SetLogLevelResponse) Reset() {
 	*x = SetLogLevelResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[62]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4426,7 +4508,7 @@ func (x *SetLogLevelResponse) String() string {
 func (*SetLogLevelResponse) ProtoMessage() {}
 
 func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[62]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4439,7 +4521,7 @@ func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelResponse.ProtoReflect.Descriptor instead.
 func (*SetLogLevelResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{62}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *SetLogLevelResponse) GetInstances() []string {
@@ -4459,7 +4541,7 @@ type SuperviseRequest struct {
 
 func (x *SuperviseRequest) Reset() {
 	*x = SuperviseRequest{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[63]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4471,7 +4553,7 @@ func (x *SuperviseRequest) String() string {
 func (*SuperviseRequest) ProtoMessage() {}
 
 func (x *SuperviseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[63]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4484,7 +4566,7 @@ func (x *SuperviseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuperviseRequest.ProtoReflect.Descriptor instead.
 func (*SuperviseRequest) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{63}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *SuperviseRequest) GetInstances() []*InstanceLife {
@@ -4513,7 +4595,7 @@ type InstanceLife struct {
 
 func (x *InstanceLife) Reset() {
 	*x = InstanceLife{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[64]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4525,7 +4607,7 @@ func (x *InstanceLife) String() string {
 func (*InstanceLife) ProtoMessage() {}
 
 func (x *InstanceLife) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[64]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4538,7 +4620,7 @@ func (x *InstanceLife) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceLife.ProtoReflect.Descriptor instead.
 func (*InstanceLife) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{64}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *InstanceLife) GetAddress() string {
@@ -4593,7 +4675,7 @@ type SuperviseResponse struct {
 
 func (x *SuperviseResponse) Reset() {
 	*x = SuperviseResponse{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[65]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4605,7 +4687,7 @@ func (x *SuperviseResponse) String() string {
 func (*SuperviseResponse) ProtoMessage() {}
 
 func (x *SuperviseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[65]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4618,7 +4700,7 @@ func (x *SuperviseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuperviseResponse.ProtoReflect.Descriptor instead.
 func (*SuperviseResponse) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{65}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SuperviseResponse) GetInstances() []*InstanceDemand {
@@ -4641,14 +4723,16 @@ type InstanceDemand struct {
 	// When the last of them came; unset: none did.
 	LastCall *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_call,json=lastCall,proto3" json:"last_call,omitempty"`
 	// One of its models is pinned.
-	Pinned        bool `protobuf:"varint,6,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	Pinned bool `protobuf:"varint,6,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	// One of its models is in the hotset: worth running before anybody asks.
+	Hot           bool `protobuf:"varint,7,opt,name=hot,proto3" json:"hot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InstanceDemand) Reset() {
 	*x = InstanceDemand{}
-	mi := &file_waypost_v1_mesh_proto_msgTypes[66]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4660,7 +4744,7 @@ func (x *InstanceDemand) String() string {
 func (*InstanceDemand) ProtoMessage() {}
 
 func (x *InstanceDemand) ProtoReflect() protoreflect.Message {
-	mi := &file_waypost_v1_mesh_proto_msgTypes[66]
+	mi := &file_waypost_v1_mesh_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4673,7 +4757,7 @@ func (x *InstanceDemand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceDemand.ProtoReflect.Descriptor instead.
 func (*InstanceDemand) Descriptor() ([]byte, []int) {
-	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{66}
+	return file_waypost_v1_mesh_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *InstanceDemand) GetAddress() string {
@@ -4718,12 +4802,19 @@ func (x *InstanceDemand) GetPinned() bool {
 	return false
 }
 
+func (x *InstanceDemand) GetHot() bool {
+	if x != nil {
+		return x.Hot
+	}
+	return false
+}
+
 var File_waypost_v1_mesh_proto protoreflect.FileDescriptor
 
 const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\n" +
 	"\x15waypost/v1/mesh.proto\x12\n" +
-	"waypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17waypost/v1/common.proto\x1a\x18waypost/v1/metrics.proto\"\xc3\x04\n" +
+	"waypost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17waypost/v1/common.proto\x1a\x18waypost/v1/metrics.proto\"\xd5\x04\n" +
 	"\tModelInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
@@ -4745,7 +4836,8 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x05slots\x18\x0e \x01(\rR\x05slots\x12,\n" +
 	"\x12default_max_tokens\x18\x0f \x01(\rR\x10defaultMaxTokens\x12\x1a\n" +
 	"\bunloaded\x18\x10 \x01(\bR\bunloaded\x12\x16\n" +
-	"\x06pinned\x18\x11 \x01(\bR\x06pinned\"Z\n" +
+	"\x06pinned\x18\x11 \x01(\bR\x06pinned\x12\x10\n" +
+	"\x03hot\x18\x12 \x01(\bR\x03hot\"Z\n" +
 	"\bHeadInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06labels\x18\x02 \x03(\tR\x06labels\x12\"\n" +
@@ -4789,7 +4881,7 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12\x12\n" +
 	"\x04head\x18\x05 \x01(\tR\x04head\x12\x1d\n" +
 	"\n" +
-	"max_tokens\x18\x06 \x01(\rR\tmaxTokens\"\xab\x02\n" +
+	"max_tokens\x18\x06 \x01(\rR\tmaxTokens\"\xdc\x02\n" +
 	"\x0fExplainResponse\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x126\n" +
 	"\bfeatures\x18\x02 \x01(\v2\x1a.waypost.v1.PromptFeaturesR\bfeatures\x122\n" +
@@ -4797,7 +4889,11 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x04hops\x18\x04 \x03(\v2\x14.waypost.v1.RouteHopR\x04hops\x12;\n" +
 	"\tinstances\x18\x05 \x03(\v2\x1d.waypost.v1.InstanceCandidateR\tinstances\x12\x19\n" +
 	"\bcost_usd\x18\x06 \x01(\x01R\acostUsd\x12\x14\n" +
-	"\x05error\x18\a \x01(\tR\x05error\"\x9a\x02\n" +
+	"\x05error\x18\a \x01(\tR\x05error\x12/\n" +
+	"\x06policy\x18\b \x01(\v2\x17.waypost.v1.PolicyMatchR\x06policy\"5\n" +
+	"\vPolicyMatch\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06cosine\x18\x02 \x01(\x01R\x06cosine\"\x9a\x02\n" +
 	"\x0ePromptFeatures\x12\x1e\n" +
 	"\n" +
 	"complexity\x18\x01 \x01(\x01R\n" +
@@ -4956,7 +5052,7 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x05queue\x18\x02 \x01(\x01R\x05queue\x12\x10\n" +
 	"\x03fit\x18\x03 \x01(\x01R\x03fit\x12\x16\n" +
 	"\x06health\x18\x04 \x01(\x01R\x06health\x12\x1a\n" +
-	"\bfeedback\x18\x05 \x01(\x01R\bfeedback\"\xa5\x01\n" +
+	"\bfeedback\x18\x05 \x01(\x01R\bfeedback\"\xc6\x01\n" +
 	"\vCacheStatus\x12\x12\n" +
 	"\x04hits\x18\x01 \x01(\x04R\x04hits\x12\x1b\n" +
 	"\tnear_hits\x18\x02 \x01(\x04R\bnearHits\x12\x16\n" +
@@ -4964,7 +5060,9 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x18\n" +
 	"\aaudited\x18\x05 \x01(\x04R\aaudited\x12\x1d\n" +
 	"\n" +
-	"false_hits\x18\x06 \x01(\x04R\tfalseHits\"f\n" +
+	"false_hits\x18\x06 \x01(\x04R\tfalseHits\x12\x1f\n" +
+	"\vshared_hits\x18\a \x01(\x04R\n" +
+	"sharedHits\"f\n" +
 	"\n" +
 	"TierStatus\x12$\n" +
 	"\x04tier\x18\x01 \x01(\x0e2\x10.waypost.v1.TierR\x04tier\x12\x16\n" +
@@ -5039,14 +5137,15 @@ const file_waypost_v1_mesh_proto_rawDesc = "" +
 	"\fmemory_bytes\x18\x05 \x01(\x04R\vmemoryBytes\x12\x14\n" +
 	"\x05error\x18\x06 \x01(\tR\x05error\"M\n" +
 	"\x11SuperviseResponse\x128\n" +
-	"\tinstances\x18\x01 \x03(\v2\x1a.waypost.v1.InstanceDemandR\tinstances\"\xc8\x01\n" +
+	"\tinstances\x18\x01 \x03(\v2\x1a.waypost.v1.InstanceDemandR\tinstances\"\xda\x01\n" +
 	"\x0eInstanceDemand\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x18\n" +
 	"\awaiting\x18\x02 \x01(\rR\awaiting\x12\x1b\n" +
 	"\tin_flight\x18\x03 \x01(\rR\binFlight\x12\x14\n" +
 	"\x05calls\x18\x04 \x01(\x04R\x05calls\x127\n" +
 	"\tlast_call\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\blastCall\x12\x16\n" +
-	"\x06pinned\x18\x06 \x01(\bR\x06pinned*v\n" +
+	"\x06pinned\x18\x06 \x01(\bR\x06pinned\x12\x10\n" +
+	"\x03hot\x18\a \x01(\bR\x03hot*v\n" +
 	"\x04Task\x12\x14\n" +
 	"\x10TASK_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -5141,7 +5240,7 @@ func file_waypost_v1_mesh_proto_rawDescGZIP() []byte {
 }
 
 var file_waypost_v1_mesh_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_waypost_v1_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_waypost_v1_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_waypost_v1_mesh_proto_goTypes = []any{
 	(Task)(0),                        // 0: waypost.v1.Task
 	(InstanceState)(0),               // 1: waypost.v1.InstanceState
@@ -5161,186 +5260,188 @@ var file_waypost_v1_mesh_proto_goTypes = []any{
 	(*InstanceStatus)(nil),           // 15: waypost.v1.InstanceStatus
 	(*ExplainRequest)(nil),           // 16: waypost.v1.ExplainRequest
 	(*ExplainResponse)(nil),          // 17: waypost.v1.ExplainResponse
-	(*PromptFeatures)(nil),           // 18: waypost.v1.PromptFeatures
-	(*ModelCandidate)(nil),           // 19: waypost.v1.ModelCandidate
-	(*InstanceCandidate)(nil),        // 20: waypost.v1.InstanceCandidate
-	(*ScoreTerms)(nil),               // 21: waypost.v1.ScoreTerms
-	(*RouteHop)(nil),                 // 22: waypost.v1.RouteHop
-	(*GetBudgetRequest)(nil),         // 23: waypost.v1.GetBudgetRequest
-	(*GetBudgetResponse)(nil),        // 24: waypost.v1.GetBudgetResponse
-	(*ModelSpend)(nil),               // 25: waypost.v1.ModelSpend
-	(*SendFeedbackRequest)(nil),      // 26: waypost.v1.SendFeedbackRequest
-	(*SendFeedbackResponse)(nil),     // 27: waypost.v1.SendFeedbackResponse
-	(*Rollout)(nil),                  // 28: waypost.v1.Rollout
-	(*ListRolloutsRequest)(nil),      // 29: waypost.v1.ListRolloutsRequest
-	(*ListRolloutsResponse)(nil),     // 30: waypost.v1.ListRolloutsResponse
-	(*RolloutStatus)(nil),            // 31: waypost.v1.RolloutStatus
-	(*RolloutArm)(nil),               // 32: waypost.v1.RolloutArm
-	(*SetRolloutRequest)(nil),        // 33: waypost.v1.SetRolloutRequest
-	(*SetRolloutResponse)(nil),       // 34: waypost.v1.SetRolloutResponse
-	(*LoadModelRequest)(nil),         // 35: waypost.v1.LoadModelRequest
-	(*LoadModelResponse)(nil),        // 36: waypost.v1.LoadModelResponse
-	(*UnloadModelRequest)(nil),       // 37: waypost.v1.UnloadModelRequest
-	(*UnloadModelResponse)(nil),      // 38: waypost.v1.UnloadModelResponse
-	(*Token)(nil),                    // 39: waypost.v1.Token
-	(*CreateTokenRequest)(nil),       // 40: waypost.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),      // 41: waypost.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),        // 42: waypost.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),       // 43: waypost.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),       // 44: waypost.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),      // 45: waypost.v1.RevokeTokenResponse
-	(*GetMetricsRequest)(nil),        // 46: waypost.v1.GetMetricsRequest
-	(*GetMetricsResponse)(nil),       // 47: waypost.v1.GetMetricsResponse
-	(*GetStatusRequest)(nil),         // 48: waypost.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),        // 49: waypost.v1.GetStatusResponse
-	(*ScoreWeights)(nil),             // 50: waypost.v1.ScoreWeights
-	(*CacheStatus)(nil),              // 51: waypost.v1.CacheStatus
-	(*TierStatus)(nil),               // 52: waypost.v1.TierStatus
-	(*RouteStatus)(nil),              // 53: waypost.v1.RouteStatus
-	(*RouteShare)(nil),               // 54: waypost.v1.RouteShare
-	(*GetHistoryRequest)(nil),        // 55: waypost.v1.GetHistoryRequest
-	(*GetHistoryResponse)(nil),       // 56: waypost.v1.GetHistoryResponse
-	(*HistoryPoint)(nil),             // 57: waypost.v1.HistoryPoint
-	(*InstancePoint)(nil),            // 58: waypost.v1.InstancePoint
-	(*ListDecisionsRequest)(nil),     // 59: waypost.v1.ListDecisionsRequest
-	(*ListDecisionsResponse)(nil),    // 60: waypost.v1.ListDecisionsResponse
-	(*Decision)(nil),                 // 61: waypost.v1.Decision
-	(*DrainInstanceRequest)(nil),     // 62: waypost.v1.DrainInstanceRequest
-	(*DrainInstanceResponse)(nil),    // 63: waypost.v1.DrainInstanceResponse
-	(*PinModelRequest)(nil),          // 64: waypost.v1.PinModelRequest
-	(*PinModelResponse)(nil),         // 65: waypost.v1.PinModelResponse
-	(*SetWeightsRequest)(nil),        // 66: waypost.v1.SetWeightsRequest
-	(*SetWeightsResponse)(nil),       // 67: waypost.v1.SetWeightsResponse
-	(*SetLogLevelRequest)(nil),       // 68: waypost.v1.SetLogLevelRequest
-	(*SetLogLevelResponse)(nil),      // 69: waypost.v1.SetLogLevelResponse
-	(*SuperviseRequest)(nil),         // 70: waypost.v1.SuperviseRequest
-	(*InstanceLife)(nil),             // 71: waypost.v1.InstanceLife
-	(*SuperviseResponse)(nil),        // 72: waypost.v1.SuperviseResponse
-	(*InstanceDemand)(nil),           // 73: waypost.v1.InstanceDemand
-	(Tier)(0),                        // 74: waypost.v1.Tier
-	(*durationpb.Duration)(nil),      // 75: google.protobuf.Duration
-	(*RouteHints)(nil),               // 76: waypost.v1.RouteHints
-	(*timestamppb.Timestamp)(nil),    // 77: google.protobuf.Timestamp
-	(*MetricFamily)(nil),             // 78: waypost.v1.MetricFamily
+	(*PolicyMatch)(nil),              // 18: waypost.v1.PolicyMatch
+	(*PromptFeatures)(nil),           // 19: waypost.v1.PromptFeatures
+	(*ModelCandidate)(nil),           // 20: waypost.v1.ModelCandidate
+	(*InstanceCandidate)(nil),        // 21: waypost.v1.InstanceCandidate
+	(*ScoreTerms)(nil),               // 22: waypost.v1.ScoreTerms
+	(*RouteHop)(nil),                 // 23: waypost.v1.RouteHop
+	(*GetBudgetRequest)(nil),         // 24: waypost.v1.GetBudgetRequest
+	(*GetBudgetResponse)(nil),        // 25: waypost.v1.GetBudgetResponse
+	(*ModelSpend)(nil),               // 26: waypost.v1.ModelSpend
+	(*SendFeedbackRequest)(nil),      // 27: waypost.v1.SendFeedbackRequest
+	(*SendFeedbackResponse)(nil),     // 28: waypost.v1.SendFeedbackResponse
+	(*Rollout)(nil),                  // 29: waypost.v1.Rollout
+	(*ListRolloutsRequest)(nil),      // 30: waypost.v1.ListRolloutsRequest
+	(*ListRolloutsResponse)(nil),     // 31: waypost.v1.ListRolloutsResponse
+	(*RolloutStatus)(nil),            // 32: waypost.v1.RolloutStatus
+	(*RolloutArm)(nil),               // 33: waypost.v1.RolloutArm
+	(*SetRolloutRequest)(nil),        // 34: waypost.v1.SetRolloutRequest
+	(*SetRolloutResponse)(nil),       // 35: waypost.v1.SetRolloutResponse
+	(*LoadModelRequest)(nil),         // 36: waypost.v1.LoadModelRequest
+	(*LoadModelResponse)(nil),        // 37: waypost.v1.LoadModelResponse
+	(*UnloadModelRequest)(nil),       // 38: waypost.v1.UnloadModelRequest
+	(*UnloadModelResponse)(nil),      // 39: waypost.v1.UnloadModelResponse
+	(*Token)(nil),                    // 40: waypost.v1.Token
+	(*CreateTokenRequest)(nil),       // 41: waypost.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),      // 42: waypost.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),        // 43: waypost.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),       // 44: waypost.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),       // 45: waypost.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),      // 46: waypost.v1.RevokeTokenResponse
+	(*GetMetricsRequest)(nil),        // 47: waypost.v1.GetMetricsRequest
+	(*GetMetricsResponse)(nil),       // 48: waypost.v1.GetMetricsResponse
+	(*GetStatusRequest)(nil),         // 49: waypost.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),        // 50: waypost.v1.GetStatusResponse
+	(*ScoreWeights)(nil),             // 51: waypost.v1.ScoreWeights
+	(*CacheStatus)(nil),              // 52: waypost.v1.CacheStatus
+	(*TierStatus)(nil),               // 53: waypost.v1.TierStatus
+	(*RouteStatus)(nil),              // 54: waypost.v1.RouteStatus
+	(*RouteShare)(nil),               // 55: waypost.v1.RouteShare
+	(*GetHistoryRequest)(nil),        // 56: waypost.v1.GetHistoryRequest
+	(*GetHistoryResponse)(nil),       // 57: waypost.v1.GetHistoryResponse
+	(*HistoryPoint)(nil),             // 58: waypost.v1.HistoryPoint
+	(*InstancePoint)(nil),            // 59: waypost.v1.InstancePoint
+	(*ListDecisionsRequest)(nil),     // 60: waypost.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil),    // 61: waypost.v1.ListDecisionsResponse
+	(*Decision)(nil),                 // 62: waypost.v1.Decision
+	(*DrainInstanceRequest)(nil),     // 63: waypost.v1.DrainInstanceRequest
+	(*DrainInstanceResponse)(nil),    // 64: waypost.v1.DrainInstanceResponse
+	(*PinModelRequest)(nil),          // 65: waypost.v1.PinModelRequest
+	(*PinModelResponse)(nil),         // 66: waypost.v1.PinModelResponse
+	(*SetWeightsRequest)(nil),        // 67: waypost.v1.SetWeightsRequest
+	(*SetWeightsResponse)(nil),       // 68: waypost.v1.SetWeightsResponse
+	(*SetLogLevelRequest)(nil),       // 69: waypost.v1.SetLogLevelRequest
+	(*SetLogLevelResponse)(nil),      // 70: waypost.v1.SetLogLevelResponse
+	(*SuperviseRequest)(nil),         // 71: waypost.v1.SuperviseRequest
+	(*InstanceLife)(nil),             // 72: waypost.v1.InstanceLife
+	(*SuperviseResponse)(nil),        // 73: waypost.v1.SuperviseResponse
+	(*InstanceDemand)(nil),           // 74: waypost.v1.InstanceDemand
+	(Tier)(0),                        // 75: waypost.v1.Tier
+	(*durationpb.Duration)(nil),      // 76: google.protobuf.Duration
+	(*RouteHints)(nil),               // 77: waypost.v1.RouteHints
+	(*timestamppb.Timestamp)(nil),    // 78: google.protobuf.Timestamp
+	(*MetricFamily)(nil),             // 79: waypost.v1.MetricFamily
 }
 var file_waypost_v1_mesh_proto_depIdxs = []int32{
 	0,  // 0: waypost.v1.ModelInfo.tasks:type_name -> waypost.v1.Task
-	74, // 1: waypost.v1.ModelInfo.tier:type_name -> waypost.v1.Tier
+	75, // 1: waypost.v1.ModelInfo.tier:type_name -> waypost.v1.Tier
 	8,  // 2: waypost.v1.ModelInfo.heads:type_name -> waypost.v1.HeadInfo
 	7,  // 3: waypost.v1.DescribeInstanceResponse.models:type_name -> waypost.v1.ModelInfo
 	7,  // 4: waypost.v1.ListModelsResponse.models:type_name -> waypost.v1.ModelInfo
 	15, // 5: waypost.v1.ListInstancesResponse.instances:type_name -> waypost.v1.InstanceStatus
 	1,  // 6: waypost.v1.InstanceStatus.state:type_name -> waypost.v1.InstanceState
-	75, // 7: waypost.v1.InstanceStatus.latency_ewma:type_name -> google.protobuf.Duration
-	75, // 8: waypost.v1.InstanceStatus.latency_p95:type_name -> google.protobuf.Duration
+	76, // 7: waypost.v1.InstanceStatus.latency_ewma:type_name -> google.protobuf.Duration
+	76, // 8: waypost.v1.InstanceStatus.latency_p95:type_name -> google.protobuf.Duration
 	2,  // 9: waypost.v1.InstanceStatus.breaker:type_name -> waypost.v1.BreakerState
-	76, // 10: waypost.v1.ExplainRequest.route:type_name -> waypost.v1.RouteHints
+	77, // 10: waypost.v1.ExplainRequest.route:type_name -> waypost.v1.RouteHints
 	0,  // 11: waypost.v1.ExplainRequest.task:type_name -> waypost.v1.Task
-	18, // 12: waypost.v1.ExplainResponse.features:type_name -> waypost.v1.PromptFeatures
-	19, // 13: waypost.v1.ExplainResponse.models:type_name -> waypost.v1.ModelCandidate
-	22, // 14: waypost.v1.ExplainResponse.hops:type_name -> waypost.v1.RouteHop
-	20, // 15: waypost.v1.ExplainResponse.instances:type_name -> waypost.v1.InstanceCandidate
-	74, // 16: waypost.v1.PromptFeatures.tier:type_name -> waypost.v1.Tier
-	74, // 17: waypost.v1.ModelCandidate.tier:type_name -> waypost.v1.Tier
-	21, // 18: waypost.v1.ModelCandidate.terms:type_name -> waypost.v1.ScoreTerms
-	21, // 19: waypost.v1.InstanceCandidate.terms:type_name -> waypost.v1.ScoreTerms
-	25, // 20: waypost.v1.GetBudgetResponse.models:type_name -> waypost.v1.ModelSpend
-	75, // 21: waypost.v1.Rollout.step_limit:type_name -> google.protobuf.Duration
-	3,  // 22: waypost.v1.Rollout.state:type_name -> waypost.v1.RolloutState
-	31, // 23: waypost.v1.ListRolloutsResponse.rollouts:type_name -> waypost.v1.RolloutStatus
-	28, // 24: waypost.v1.RolloutStatus.rollout:type_name -> waypost.v1.Rollout
-	32, // 25: waypost.v1.RolloutStatus.stable:type_name -> waypost.v1.RolloutArm
-	32, // 26: waypost.v1.RolloutStatus.canary:type_name -> waypost.v1.RolloutArm
-	75, // 27: waypost.v1.RolloutArm.latency_p50:type_name -> google.protobuf.Duration
-	75, // 28: waypost.v1.RolloutArm.latency_p95:type_name -> google.protobuf.Duration
-	28, // 29: waypost.v1.SetRolloutRequest.rollout:type_name -> waypost.v1.Rollout
-	28, // 30: waypost.v1.SetRolloutResponse.rollout:type_name -> waypost.v1.Rollout
-	7,  // 31: waypost.v1.LoadModelResponse.model:type_name -> waypost.v1.ModelInfo
-	7,  // 32: waypost.v1.UnloadModelResponse.model:type_name -> waypost.v1.ModelInfo
-	4,  // 33: waypost.v1.Token.role:type_name -> waypost.v1.Role
-	77, // 34: waypost.v1.Token.created:type_name -> google.protobuf.Timestamp
-	77, // 35: waypost.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	77, // 36: waypost.v1.Token.revoked:type_name -> google.protobuf.Timestamp
-	4,  // 37: waypost.v1.CreateTokenRequest.role:type_name -> waypost.v1.Role
-	75, // 38: waypost.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
-	39, // 39: waypost.v1.CreateTokenResponse.token:type_name -> waypost.v1.Token
-	39, // 40: waypost.v1.ListTokensResponse.tokens:type_name -> waypost.v1.Token
-	39, // 41: waypost.v1.RevokeTokenResponse.token:type_name -> waypost.v1.Token
-	78, // 42: waypost.v1.GetMetricsResponse.families:type_name -> waypost.v1.MetricFamily
-	77, // 43: waypost.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
-	50, // 44: waypost.v1.GetStatusResponse.weights:type_name -> waypost.v1.ScoreWeights
-	5,  // 45: waypost.v1.GetStatusResponse.log_level:type_name -> waypost.v1.LogLevel
-	51, // 46: waypost.v1.GetStatusResponse.cache:type_name -> waypost.v1.CacheStatus
-	52, // 47: waypost.v1.GetStatusResponse.tiers:type_name -> waypost.v1.TierStatus
-	53, // 48: waypost.v1.GetStatusResponse.routes:type_name -> waypost.v1.RouteStatus
-	4,  // 49: waypost.v1.GetStatusResponse.role:type_name -> waypost.v1.Role
-	74, // 50: waypost.v1.TierStatus.tier:type_name -> waypost.v1.Tier
-	54, // 51: waypost.v1.RouteStatus.shares:type_name -> waypost.v1.RouteShare
-	77, // 52: waypost.v1.GetHistoryRequest.after:type_name -> google.protobuf.Timestamp
-	57, // 53: waypost.v1.GetHistoryResponse.points:type_name -> waypost.v1.HistoryPoint
-	77, // 54: waypost.v1.HistoryPoint.time:type_name -> google.protobuf.Timestamp
-	58, // 55: waypost.v1.HistoryPoint.instances:type_name -> waypost.v1.InstancePoint
-	61, // 56: waypost.v1.ListDecisionsResponse.decisions:type_name -> waypost.v1.Decision
-	15, // 57: waypost.v1.DrainInstanceResponse.instance:type_name -> waypost.v1.InstanceStatus
-	7,  // 58: waypost.v1.PinModelResponse.model:type_name -> waypost.v1.ModelInfo
-	50, // 59: waypost.v1.SetWeightsRequest.weights:type_name -> waypost.v1.ScoreWeights
-	50, // 60: waypost.v1.SetWeightsResponse.weights:type_name -> waypost.v1.ScoreWeights
-	5,  // 61: waypost.v1.SetLogLevelRequest.level:type_name -> waypost.v1.LogLevel
-	71, // 62: waypost.v1.SuperviseRequest.instances:type_name -> waypost.v1.InstanceLife
-	6,  // 63: waypost.v1.InstanceLife.state:type_name -> waypost.v1.LifeState
-	10, // 64: waypost.v1.InstanceLife.described:type_name -> waypost.v1.DescribeInstanceResponse
-	75, // 65: waypost.v1.InstanceLife.start:type_name -> google.protobuf.Duration
-	73, // 66: waypost.v1.SuperviseResponse.instances:type_name -> waypost.v1.InstanceDemand
-	77, // 67: waypost.v1.InstanceDemand.last_call:type_name -> google.protobuf.Timestamp
-	9,  // 68: waypost.v1.MeshService.DescribeInstance:input_type -> waypost.v1.DescribeInstanceRequest
-	11, // 69: waypost.v1.MeshService.ListModels:input_type -> waypost.v1.ListModelsRequest
-	13, // 70: waypost.v1.MeshService.ListInstances:input_type -> waypost.v1.ListInstancesRequest
-	16, // 71: waypost.v1.MeshService.Explain:input_type -> waypost.v1.ExplainRequest
-	23, // 72: waypost.v1.MeshService.GetBudget:input_type -> waypost.v1.GetBudgetRequest
-	26, // 73: waypost.v1.MeshService.SendFeedback:input_type -> waypost.v1.SendFeedbackRequest
-	29, // 74: waypost.v1.MeshService.ListRollouts:input_type -> waypost.v1.ListRolloutsRequest
-	33, // 75: waypost.v1.MeshService.SetRollout:input_type -> waypost.v1.SetRolloutRequest
-	35, // 76: waypost.v1.MeshService.LoadModel:input_type -> waypost.v1.LoadModelRequest
-	37, // 77: waypost.v1.MeshService.UnloadModel:input_type -> waypost.v1.UnloadModelRequest
-	40, // 78: waypost.v1.MeshService.CreateToken:input_type -> waypost.v1.CreateTokenRequest
-	42, // 79: waypost.v1.MeshService.ListTokens:input_type -> waypost.v1.ListTokensRequest
-	44, // 80: waypost.v1.MeshService.RevokeToken:input_type -> waypost.v1.RevokeTokenRequest
-	46, // 81: waypost.v1.MeshService.GetMetrics:input_type -> waypost.v1.GetMetricsRequest
-	48, // 82: waypost.v1.MeshService.GetStatus:input_type -> waypost.v1.GetStatusRequest
-	55, // 83: waypost.v1.MeshService.GetHistory:input_type -> waypost.v1.GetHistoryRequest
-	59, // 84: waypost.v1.MeshService.ListDecisions:input_type -> waypost.v1.ListDecisionsRequest
-	62, // 85: waypost.v1.MeshService.DrainInstance:input_type -> waypost.v1.DrainInstanceRequest
-	64, // 86: waypost.v1.MeshService.PinModel:input_type -> waypost.v1.PinModelRequest
-	66, // 87: waypost.v1.MeshService.SetWeights:input_type -> waypost.v1.SetWeightsRequest
-	68, // 88: waypost.v1.MeshService.SetLogLevel:input_type -> waypost.v1.SetLogLevelRequest
-	70, // 89: waypost.v1.MeshService.Supervise:input_type -> waypost.v1.SuperviseRequest
-	10, // 90: waypost.v1.MeshService.DescribeInstance:output_type -> waypost.v1.DescribeInstanceResponse
-	12, // 91: waypost.v1.MeshService.ListModels:output_type -> waypost.v1.ListModelsResponse
-	14, // 92: waypost.v1.MeshService.ListInstances:output_type -> waypost.v1.ListInstancesResponse
-	17, // 93: waypost.v1.MeshService.Explain:output_type -> waypost.v1.ExplainResponse
-	24, // 94: waypost.v1.MeshService.GetBudget:output_type -> waypost.v1.GetBudgetResponse
-	27, // 95: waypost.v1.MeshService.SendFeedback:output_type -> waypost.v1.SendFeedbackResponse
-	30, // 96: waypost.v1.MeshService.ListRollouts:output_type -> waypost.v1.ListRolloutsResponse
-	34, // 97: waypost.v1.MeshService.SetRollout:output_type -> waypost.v1.SetRolloutResponse
-	36, // 98: waypost.v1.MeshService.LoadModel:output_type -> waypost.v1.LoadModelResponse
-	38, // 99: waypost.v1.MeshService.UnloadModel:output_type -> waypost.v1.UnloadModelResponse
-	41, // 100: waypost.v1.MeshService.CreateToken:output_type -> waypost.v1.CreateTokenResponse
-	43, // 101: waypost.v1.MeshService.ListTokens:output_type -> waypost.v1.ListTokensResponse
-	45, // 102: waypost.v1.MeshService.RevokeToken:output_type -> waypost.v1.RevokeTokenResponse
-	47, // 103: waypost.v1.MeshService.GetMetrics:output_type -> waypost.v1.GetMetricsResponse
-	49, // 104: waypost.v1.MeshService.GetStatus:output_type -> waypost.v1.GetStatusResponse
-	56, // 105: waypost.v1.MeshService.GetHistory:output_type -> waypost.v1.GetHistoryResponse
-	60, // 106: waypost.v1.MeshService.ListDecisions:output_type -> waypost.v1.ListDecisionsResponse
-	63, // 107: waypost.v1.MeshService.DrainInstance:output_type -> waypost.v1.DrainInstanceResponse
-	65, // 108: waypost.v1.MeshService.PinModel:output_type -> waypost.v1.PinModelResponse
-	67, // 109: waypost.v1.MeshService.SetWeights:output_type -> waypost.v1.SetWeightsResponse
-	69, // 110: waypost.v1.MeshService.SetLogLevel:output_type -> waypost.v1.SetLogLevelResponse
-	72, // 111: waypost.v1.MeshService.Supervise:output_type -> waypost.v1.SuperviseResponse
-	90, // [90:112] is the sub-list for method output_type
-	68, // [68:90] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	19, // 12: waypost.v1.ExplainResponse.features:type_name -> waypost.v1.PromptFeatures
+	20, // 13: waypost.v1.ExplainResponse.models:type_name -> waypost.v1.ModelCandidate
+	23, // 14: waypost.v1.ExplainResponse.hops:type_name -> waypost.v1.RouteHop
+	21, // 15: waypost.v1.ExplainResponse.instances:type_name -> waypost.v1.InstanceCandidate
+	18, // 16: waypost.v1.ExplainResponse.policy:type_name -> waypost.v1.PolicyMatch
+	75, // 17: waypost.v1.PromptFeatures.tier:type_name -> waypost.v1.Tier
+	75, // 18: waypost.v1.ModelCandidate.tier:type_name -> waypost.v1.Tier
+	22, // 19: waypost.v1.ModelCandidate.terms:type_name -> waypost.v1.ScoreTerms
+	22, // 20: waypost.v1.InstanceCandidate.terms:type_name -> waypost.v1.ScoreTerms
+	26, // 21: waypost.v1.GetBudgetResponse.models:type_name -> waypost.v1.ModelSpend
+	76, // 22: waypost.v1.Rollout.step_limit:type_name -> google.protobuf.Duration
+	3,  // 23: waypost.v1.Rollout.state:type_name -> waypost.v1.RolloutState
+	32, // 24: waypost.v1.ListRolloutsResponse.rollouts:type_name -> waypost.v1.RolloutStatus
+	29, // 25: waypost.v1.RolloutStatus.rollout:type_name -> waypost.v1.Rollout
+	33, // 26: waypost.v1.RolloutStatus.stable:type_name -> waypost.v1.RolloutArm
+	33, // 27: waypost.v1.RolloutStatus.canary:type_name -> waypost.v1.RolloutArm
+	76, // 28: waypost.v1.RolloutArm.latency_p50:type_name -> google.protobuf.Duration
+	76, // 29: waypost.v1.RolloutArm.latency_p95:type_name -> google.protobuf.Duration
+	29, // 30: waypost.v1.SetRolloutRequest.rollout:type_name -> waypost.v1.Rollout
+	29, // 31: waypost.v1.SetRolloutResponse.rollout:type_name -> waypost.v1.Rollout
+	7,  // 32: waypost.v1.LoadModelResponse.model:type_name -> waypost.v1.ModelInfo
+	7,  // 33: waypost.v1.UnloadModelResponse.model:type_name -> waypost.v1.ModelInfo
+	4,  // 34: waypost.v1.Token.role:type_name -> waypost.v1.Role
+	78, // 35: waypost.v1.Token.created:type_name -> google.protobuf.Timestamp
+	78, // 36: waypost.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	78, // 37: waypost.v1.Token.revoked:type_name -> google.protobuf.Timestamp
+	4,  // 38: waypost.v1.CreateTokenRequest.role:type_name -> waypost.v1.Role
+	76, // 39: waypost.v1.CreateTokenRequest.lifetime:type_name -> google.protobuf.Duration
+	40, // 40: waypost.v1.CreateTokenResponse.token:type_name -> waypost.v1.Token
+	40, // 41: waypost.v1.ListTokensResponse.tokens:type_name -> waypost.v1.Token
+	40, // 42: waypost.v1.RevokeTokenResponse.token:type_name -> waypost.v1.Token
+	79, // 43: waypost.v1.GetMetricsResponse.families:type_name -> waypost.v1.MetricFamily
+	78, // 44: waypost.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
+	51, // 45: waypost.v1.GetStatusResponse.weights:type_name -> waypost.v1.ScoreWeights
+	5,  // 46: waypost.v1.GetStatusResponse.log_level:type_name -> waypost.v1.LogLevel
+	52, // 47: waypost.v1.GetStatusResponse.cache:type_name -> waypost.v1.CacheStatus
+	53, // 48: waypost.v1.GetStatusResponse.tiers:type_name -> waypost.v1.TierStatus
+	54, // 49: waypost.v1.GetStatusResponse.routes:type_name -> waypost.v1.RouteStatus
+	4,  // 50: waypost.v1.GetStatusResponse.role:type_name -> waypost.v1.Role
+	75, // 51: waypost.v1.TierStatus.tier:type_name -> waypost.v1.Tier
+	55, // 52: waypost.v1.RouteStatus.shares:type_name -> waypost.v1.RouteShare
+	78, // 53: waypost.v1.GetHistoryRequest.after:type_name -> google.protobuf.Timestamp
+	58, // 54: waypost.v1.GetHistoryResponse.points:type_name -> waypost.v1.HistoryPoint
+	78, // 55: waypost.v1.HistoryPoint.time:type_name -> google.protobuf.Timestamp
+	59, // 56: waypost.v1.HistoryPoint.instances:type_name -> waypost.v1.InstancePoint
+	62, // 57: waypost.v1.ListDecisionsResponse.decisions:type_name -> waypost.v1.Decision
+	15, // 58: waypost.v1.DrainInstanceResponse.instance:type_name -> waypost.v1.InstanceStatus
+	7,  // 59: waypost.v1.PinModelResponse.model:type_name -> waypost.v1.ModelInfo
+	51, // 60: waypost.v1.SetWeightsRequest.weights:type_name -> waypost.v1.ScoreWeights
+	51, // 61: waypost.v1.SetWeightsResponse.weights:type_name -> waypost.v1.ScoreWeights
+	5,  // 62: waypost.v1.SetLogLevelRequest.level:type_name -> waypost.v1.LogLevel
+	72, // 63: waypost.v1.SuperviseRequest.instances:type_name -> waypost.v1.InstanceLife
+	6,  // 64: waypost.v1.InstanceLife.state:type_name -> waypost.v1.LifeState
+	10, // 65: waypost.v1.InstanceLife.described:type_name -> waypost.v1.DescribeInstanceResponse
+	76, // 66: waypost.v1.InstanceLife.start:type_name -> google.protobuf.Duration
+	74, // 67: waypost.v1.SuperviseResponse.instances:type_name -> waypost.v1.InstanceDemand
+	78, // 68: waypost.v1.InstanceDemand.last_call:type_name -> google.protobuf.Timestamp
+	9,  // 69: waypost.v1.MeshService.DescribeInstance:input_type -> waypost.v1.DescribeInstanceRequest
+	11, // 70: waypost.v1.MeshService.ListModels:input_type -> waypost.v1.ListModelsRequest
+	13, // 71: waypost.v1.MeshService.ListInstances:input_type -> waypost.v1.ListInstancesRequest
+	16, // 72: waypost.v1.MeshService.Explain:input_type -> waypost.v1.ExplainRequest
+	24, // 73: waypost.v1.MeshService.GetBudget:input_type -> waypost.v1.GetBudgetRequest
+	27, // 74: waypost.v1.MeshService.SendFeedback:input_type -> waypost.v1.SendFeedbackRequest
+	30, // 75: waypost.v1.MeshService.ListRollouts:input_type -> waypost.v1.ListRolloutsRequest
+	34, // 76: waypost.v1.MeshService.SetRollout:input_type -> waypost.v1.SetRolloutRequest
+	36, // 77: waypost.v1.MeshService.LoadModel:input_type -> waypost.v1.LoadModelRequest
+	38, // 78: waypost.v1.MeshService.UnloadModel:input_type -> waypost.v1.UnloadModelRequest
+	41, // 79: waypost.v1.MeshService.CreateToken:input_type -> waypost.v1.CreateTokenRequest
+	43, // 80: waypost.v1.MeshService.ListTokens:input_type -> waypost.v1.ListTokensRequest
+	45, // 81: waypost.v1.MeshService.RevokeToken:input_type -> waypost.v1.RevokeTokenRequest
+	47, // 82: waypost.v1.MeshService.GetMetrics:input_type -> waypost.v1.GetMetricsRequest
+	49, // 83: waypost.v1.MeshService.GetStatus:input_type -> waypost.v1.GetStatusRequest
+	56, // 84: waypost.v1.MeshService.GetHistory:input_type -> waypost.v1.GetHistoryRequest
+	60, // 85: waypost.v1.MeshService.ListDecisions:input_type -> waypost.v1.ListDecisionsRequest
+	63, // 86: waypost.v1.MeshService.DrainInstance:input_type -> waypost.v1.DrainInstanceRequest
+	65, // 87: waypost.v1.MeshService.PinModel:input_type -> waypost.v1.PinModelRequest
+	67, // 88: waypost.v1.MeshService.SetWeights:input_type -> waypost.v1.SetWeightsRequest
+	69, // 89: waypost.v1.MeshService.SetLogLevel:input_type -> waypost.v1.SetLogLevelRequest
+	71, // 90: waypost.v1.MeshService.Supervise:input_type -> waypost.v1.SuperviseRequest
+	10, // 91: waypost.v1.MeshService.DescribeInstance:output_type -> waypost.v1.DescribeInstanceResponse
+	12, // 92: waypost.v1.MeshService.ListModels:output_type -> waypost.v1.ListModelsResponse
+	14, // 93: waypost.v1.MeshService.ListInstances:output_type -> waypost.v1.ListInstancesResponse
+	17, // 94: waypost.v1.MeshService.Explain:output_type -> waypost.v1.ExplainResponse
+	25, // 95: waypost.v1.MeshService.GetBudget:output_type -> waypost.v1.GetBudgetResponse
+	28, // 96: waypost.v1.MeshService.SendFeedback:output_type -> waypost.v1.SendFeedbackResponse
+	31, // 97: waypost.v1.MeshService.ListRollouts:output_type -> waypost.v1.ListRolloutsResponse
+	35, // 98: waypost.v1.MeshService.SetRollout:output_type -> waypost.v1.SetRolloutResponse
+	37, // 99: waypost.v1.MeshService.LoadModel:output_type -> waypost.v1.LoadModelResponse
+	39, // 100: waypost.v1.MeshService.UnloadModel:output_type -> waypost.v1.UnloadModelResponse
+	42, // 101: waypost.v1.MeshService.CreateToken:output_type -> waypost.v1.CreateTokenResponse
+	44, // 102: waypost.v1.MeshService.ListTokens:output_type -> waypost.v1.ListTokensResponse
+	46, // 103: waypost.v1.MeshService.RevokeToken:output_type -> waypost.v1.RevokeTokenResponse
+	48, // 104: waypost.v1.MeshService.GetMetrics:output_type -> waypost.v1.GetMetricsResponse
+	50, // 105: waypost.v1.MeshService.GetStatus:output_type -> waypost.v1.GetStatusResponse
+	57, // 106: waypost.v1.MeshService.GetHistory:output_type -> waypost.v1.GetHistoryResponse
+	61, // 107: waypost.v1.MeshService.ListDecisions:output_type -> waypost.v1.ListDecisionsResponse
+	64, // 108: waypost.v1.MeshService.DrainInstance:output_type -> waypost.v1.DrainInstanceResponse
+	66, // 109: waypost.v1.MeshService.PinModel:output_type -> waypost.v1.PinModelResponse
+	68, // 110: waypost.v1.MeshService.SetWeights:output_type -> waypost.v1.SetWeightsResponse
+	70, // 111: waypost.v1.MeshService.SetLogLevel:output_type -> waypost.v1.SetLogLevelResponse
+	73, // 112: waypost.v1.MeshService.Supervise:output_type -> waypost.v1.SuperviseResponse
+	91, // [91:113] is the sub-list for method output_type
+	69, // [69:91] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_waypost_v1_mesh_proto_init() }
@@ -5350,15 +5451,15 @@ func file_waypost_v1_mesh_proto_init() {
 	}
 	file_waypost_v1_common_proto_init()
 	file_waypost_v1_metrics_proto_init()
-	file_waypost_v1_mesh_proto_msgTypes[17].OneofWrappers = []any{}
-	file_waypost_v1_mesh_proto_msgTypes[25].OneofWrappers = []any{}
+	file_waypost_v1_mesh_proto_msgTypes[18].OneofWrappers = []any{}
+	file_waypost_v1_mesh_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_waypost_v1_mesh_proto_rawDesc), len(file_waypost_v1_mesh_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   67,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

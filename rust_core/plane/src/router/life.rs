@@ -126,6 +126,7 @@ pub fn demand(instance: &Instance, pinned: bool) -> InstanceDemand {
         calls: life.calls.load(Relaxed),
         last_call: life.last_call().map(Into::into),
         pinned,
+        ..InstanceDemand::default()
     }
 }
 

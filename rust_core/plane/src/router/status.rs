@@ -53,7 +53,7 @@ pub fn glance(plane: &Plane, role: Role) -> v1::GetStatusResponse {
 fn cache_status(plane: &Plane) -> v1::CacheStatus {
     let (hits, misses) = plane.cache.counts();
     let [near_hits, audited, false_hits] = plane.semantic.as_ref().map(Semantic::counts).unwrap_or_default();
-    v1::CacheStatus { hits, near_hits, misses, bytes: plane.cache.bytes(), audited, false_hits }
+    v1::CacheStatus { hits, near_hits, misses, bytes: plane.cache.bytes(), audited, false_hits, ..Default::default() }
 }
 
 /// Of those that prompts are placed in by targets, cheapest first.
