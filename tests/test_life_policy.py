@@ -38,6 +38,10 @@ def pinned(member: Member) -> Member:
     return replace(member, demand=replace(member.demand, pinned=True))
 
 
+def hot(member: Member) -> Member:
+    return replace(member, demand=replace(member.demand, hot=True))
+
+
 def used(member: Member, at: float, calls: int = 1) -> Member:
     return replace(member, demand=replace(member.demand, last_call=at, calls=calls))
 
@@ -165,6 +169,41 @@ def test_what_nobody_knows_is_started_once_and_ended_when_it_is_known() -> None:
     assert decide(busy(known)) == []
 
 
+def test_what_is_hot_runs_wherever_there_is_memory_for_it() -> None:
+    """One process of it; calls come first, and nobody makes room for it."""
+    kind = [hot(each) for each in replicas(2)]
+    assert decide(*kind) == [Start("w-0")]
+    assert decide(*kind, awake("a", 950)) == []
+    assert decide(*kind, called(asleep("a", 850))) == [Start("a"), Start("w-0")]
+    assert decide(*kind, called(asleep("a", 950))) == [Start("a")]
+    assert decide(*kind, memory=Memory(1000, 150, 1000)) == [], "memory is low"
+
+
+def test_what_is_hot_comes_by_how_much_it_is_called() -> None:
+    """Where there is memory for one."""
+    policy = Policy(LIMITS)
+    seldom, often = (hot(used(awake(name), 1.0, calls)) for name, calls in (("a", 1), ("b", 9)))
+    policy.decide([seldom, often], PLENTY, 2.0)
+    sleeping = [replace(each, stage=Stage.ASLEEP) for each in (seldom, often)]
+    assert policy.decide(sleeping, replace(PLENTY, budget=150), 3.0) == [Start("b")]
+
+
+def test_what_is_hot_is_not_ended_for_idleness() -> None:
+    """The last of its processes, that is; and not after it was started to learn what it is."""
+    assert decide(hot(awake("a", idle_s=50.0))) == []
+    both = [hot(replace(each, stage=Stage.AWAKE)) for each in replicas(2, idle_s=50.0)]
+    assert decide(*both) == [Leave("w-0", "idle")]
+    assert decide(hot(replace(awake("a"), probe=True))) == []
+
+
+def test_what_is_hot_makes_room_by_worth_and_last_among_equals() -> None:
+    """It is no pin."""
+    memory = replace(PLENTY, budget=250)
+    new = called(asleep("new"))
+    assert decide(hot(awake("a")), awake("b"), new, memory=memory) == [Leave("b", "memory")]
+    assert decide(hot(awake("a")), used(awake("b"), 90.0), new, memory=memory) == [Leave("a", "memory")]
+
+
 def test_more_replicas_of_what_is_busy() -> None:
     """One after another, where memory is free; nobody makes room for them."""
     policy = Policy(LIMITS)
@@ -278,7 +317,7 @@ NAMES = "abcdef"
 SIZES = st.lists(st.integers(1, 100), min_size=6, max_size=6)
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["call", "answer", "pin", "unpin"]), st.sampled_from(NAMES)),
+        st.tuples(st.sampled_from(["call", "answer", "pin", "unpin", "heat", "cool"]), st.sampled_from(NAMES)),
         st.tuples(st.just("pass"), st.sampled_from([0.05, 1.0, 12.0, 700.0])),
     ),
     max_size=60,
@@ -300,6 +339,8 @@ def test_whatever_happens(sizes: list[int], budget: int, priorities: list[int], 
                 world.answer(value)
             case "pass":
                 world.pass_time(value)
+            case "heat" | "cool":
+                world.put(value, hot=what == "heat")
             case _:
                 world.put(value, pinned=what == "pin")
         world.look()

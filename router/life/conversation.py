@@ -109,4 +109,4 @@ def _demand(told: mesh_pb2.InstanceDemand) -> Demand:
     """As told, with times of the clock that nobody sets."""
     ago_s = time.time() - told.last_call.ToMicroseconds() / 1e6
     last = time.monotonic() - max(0.0, ago_s) if told.HasField("last_call") else None
-    return Demand(told.waiting, told.in_flight, told.calls, last, told.pinned)
+    return Demand(told.waiting, told.in_flight, told.calls, last, told.pinned, told.hot)

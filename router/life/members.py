@@ -42,6 +42,8 @@ class Demand:
     """Since the router began."""
     last_call: float | None = None
     pinned: bool = False
+    hot: bool = False
+    """Called so often, or pinned, that it should run wherever there is memory for it."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What is to be done with the processes now.  Pure: members, memory and the time go in, actions come out.
 
 leaving    those who are about to be ended: back, if they are wanted again; ended, when they have nothing left
-wanted     what should run and does not: those that always run, what calls wait for, what nobody knows yet, more
-           replicas of what is busy; `room` says who of them may start
-idle       what nobody has called for its `idle_s`, and replicas that the others can do without
+wanted     what should run and does not: those that always run, what calls wait for, what is hot, what nobody knows
+           yet, more replicas of what is busy; `room` says who of them may start
+idle       what nobody has called for its `idle_s`, unless it is hot, and replicas that the others can do without
 memory     where the machine has little left: what was not called for long
 """
 
@@ -52,7 +52,9 @@ class Policy:
         room = Room(members, memory, now, self._worth, self._limits.patience_s)
         wants = sorted(self._called(members), key=lambda want: want.since)
         starts = self._limits.max_starts - sum(member.stage == Stage.WAKING for member in members)
-        room.serve([*_always(members, now), *wants, *_unknown(members, now), *self._more(members, now)], starts)
+        hot = () if self.is_low(memory) else self._hot(members, now)
+        spare = [*hot, *_unknown(members, now), *self._more(members, now)]
+        room.serve([*_always(members, now), *wants, *spare], starts)
         room.shrink()
         for member in members:
             if why := _idle(member, room, now):
@@ -87,6 +89,13 @@ class Policy:
 
     def _called(self, members: Sequence[Member]) -> Iterator[Want]:
         return (Want(member, self._wanted[member.name]) for member in members if _is_called(member))
+
+    def _hot(self, members: Sequence[Member], now: float) -> Iterator[Want]:
+        """One process of each kind that is hot, those first that are called most; nobody makes room for them."""
+        for _, kind in sorted(_kinds(members), key=lambda kind: -max(map(self._worth.of, kind[1]))):
+            asleep = [member for member in _asleep(kind) if member.demand.hot and not member.unknown]
+            if asleep and not any(member.runs for member in kind) and not any(map(_is_called, kind)):
+                yield Want(asleep[0], now, may_evict=False)
 
     def _more(self, members: Sequence[Member], now: float) -> Iterator[Want]:
         """Replicas of those who are busy, one at a time."""
@@ -143,6 +152,8 @@ def _unknown(members: Sequence[Member], now: float) -> Iterator[Want]:
 
 def _idle(member: Member, room: Room, now: float) -> str:
     """Why it may leave; empty: it may not."""
+    if member.demand.hot and not room.others(member):
+        return ""
     if member.probe and not member.unknown and room.may_leave(member) and member.load == 0:
         return "learned"
     return "idle" if room.is_idle(member) and now - member.used() >= member.rules.idle_s else ""

@@ -63,14 +63,17 @@ class Room:
 
     def may_leave(self, member: Member) -> bool:
         """Whether `member` may be ended, as far as pins and the least number of its kind go."""
-        running = [each for each in self._members if each.rules == member.rules and each.stays]
-        others = sum(each.name not in self._leaving for each in running)
         return (
             member.stage == Stage.AWAKE
             and member.name not in self._leaving
             and not member.demand.pinned
-            and others > member.rules.least
+            and self.others(member) >= member.rules.least
         )
+
+    def others(self, member: Member) -> int:
+        """Processes of its kind that would stay if it left."""
+        running = (each for each in self._members if each.rules == member.rules and each.stays)
+        return sum(each.name not in self._leaving and each.name != member.name for each in running)
 
     def is_idle(self, member: Member) -> bool:
         """Whether nobody would notice if it left."""
@@ -85,8 +88,11 @@ class Room:
             self.leave(member, "memory")
 
     def by_worth(self) -> list[Member]:
-        """The members, those first who make room first."""
-        return sorted(self._members, key=lambda member: (member.rules.priority, self._worth.of(member)))
+        """The members, those first who make room first; of two who are worth the same, the one that is hot stays."""
+        return sorted(self._members, key=self._rank)
+
+    def _rank(self, member: Member) -> tuple[int, float, bool]:
+        return member.rules.priority, self._worth.of(member), member.demand.hot
 
     def _serve(self, want: Want) -> bool:
         """Whether a start was used up, or will be."""

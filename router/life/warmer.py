@@ -1,4 +1,4 @@
-"""The shortest of requests to what runs and was called lately, so that what it needs is not swapped or paged out.
+"""The shortest of requests to what runs and is hot or was called lately, so that it is not swapped or paged out.
 
 They go to the process itself and not through the router, where they would count as calls.
 """
@@ -32,11 +32,11 @@ class Warmer:
         self._tls = tls
 
     async def keep(self, processes: Callable[[], Sequence[Attended]]) -> None:
-        """Keeps the hot ones of `processes` warm, until it is cancelled."""
+        """Keeps those of `processes` warm that should be, until it is cancelled."""
         while self._every_s:
             await asyncio.sleep(self._every_s)
             for process in processes():
-                if is_hot(process, time.monotonic()):
+                if cools(process, time.monotonic()):
                     await self._warm(process)
 
     async def _warm(self, process: Attended) -> None:
@@ -48,11 +48,12 @@ class Warmer:
             log.debug("not warmed", child=process.plan.name, error=str(error))
 
 
-def is_hot(process: Attended, now: float) -> bool:
-    """Whether a process runs, was called lately, and has nothing to do at the moment."""
-    last = process.demand.last_call
-    is_free = process.stage == Stage.AWAKE and not process.demand.in_flight
-    return is_free and (process.demand.pinned or (last is not None and now - last < process.rules.idle_s))
+def cools(process: Attended, now: float) -> bool:
+    """Whether a process runs, has nothing to do at the moment, and is likely to be called."""
+    demand = process.demand
+    is_free = process.stage == Stage.AWAKE and not demand.in_flight
+    was_called = demand.last_call is not None and now - demand.last_call < process.rules.idle_s
+    return is_free and (demand.pinned or demand.hot or was_called)
 
 
 async def ask(client: AsyncClient, model: ModelInfo) -> None:
