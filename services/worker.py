@@ -14,8 +14,8 @@ from typing import Any
 import waypost
 from services.backend import Generator, Library, Loaded, ModelUnusable, Run
 from services.backends import backend
-from waypost import _core, cpus, places
-from waypost.config import Batching, Config, Model, Telemetry, Worker
+from waypost import _core, places
+from waypost.config import Batching, Model, Telemetry, Worker
 from waypost.life import Stop, beside
 from waypost.telemetry import follow_level
 
@@ -113,11 +113,6 @@ def _server(
         return _core.Worker(configuration, runners, inboxes, desks)
     except ValueError as error:
         raise ModelUnusable(str(error)) from None
-
-
-def sessions(config: Config, worker: Worker) -> int:
-    """Texts that `worker` runs at once: what it says, or its share of the machine's cores."""
-    return worker.sessions or max(1, cpus.available() // sum(each.replicas for each in config.workers))
 
 
 def core_config(

@@ -10,10 +10,11 @@ import pytest
 
 from router.life import memory
 from router.life.learned import BASE_BYTES, FILES, Learned, Notebook, guess, key
+from router.life.members import Memory
 from waypost.config import Model, Worker
 from waypost.v1 import mesh_pb2
 
-NOWHERE = Path("/nowhere")
+NOWHERE: tuple[Path, ...] = ()
 GIB = 1 << 30
 
 
@@ -34,16 +35,26 @@ def test_without_a_control_group_it_is_the_machine(monkeypatch: pytest.MonkeyPat
 def test_a_control_group_that_leaves_less_counts(tmp_path: Path) -> None:
     """Pages of files that nobody uses are free."""
     v2 = group(tmp_path, memory__max=64 << 20, memory__current=50 << 20, memory__stat=f"inactive_file {20 << 20}")
-    assert memory.group(v2, NOWHERE) == (64 << 20, 30 << 20)
-    assert memory.now(0, v2, NOWHERE) == memory.Memory(0, 34 << 20, 64 << 20)
+    assert memory.now(5, [v2], NOWHERE) == Memory(5, 34 << 20, 64 << 20)
+
+
+def test_groups_around_it_count_as_well(tmp_path: Path) -> None:
+    """The one that leaves the least."""
+    inner, outer = tmp_path / "inner", tmp_path
+    inner.mkdir()
+    group(inner, memory__max=64 << 20, memory__current=10 << 20)
+    group(outer, memory__max=128 << 20, memory__current=120 << 20)
+    assert memory.now(0, [inner, outer], NOWHERE) == Memory(0, 8 << 20, 128 << 20)
 
 
 def test_the_first_kind_of_control_groups_counts_as_well(tmp_path: Path) -> None:
-    """Under its own names."""
+    """Under its own names; one without a limit is none."""
     files = {"memory__limit_in_bytes": 64 << 20, "memory__usage_in_bytes": 10 << 20}
-    assert memory.group(NOWHERE, group(tmp_path, **files)) == (64 << 20, 10 << 20)
+    v1 = group(tmp_path, **files)
     (tmp_path / "unlimited").mkdir()
-    assert memory.group(group(tmp_path / "unlimited", memory__max="max"), NOWHERE) == (None, 0)
+    v2 = group(tmp_path / "unlimited", memory__max="max")
+    assert memory.now(0, [v2], [v1]) == Memory(0, 54 << 20, 64 << 20)
+    assert memory.now(0, [v2], NOWHERE).total == psutil.virtual_memory().total
 
 
 def test_memory_of_a_process() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, Strict, ValidationInfo
 
-from waypost import address
+from waypost import address, cpus
 
 MIB = 1024 * 1024
 
@@ -27,6 +27,15 @@ def _checked_address(value: str) -> str:
     return value
 
 
+def _checked_cpus(value: Any) -> int | str:
+    if isinstance(value, str):
+        cpus.parsed(value)
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ValueError('not CPUs; write how many, such as 2, or which, such as "0-3,6"')
+
+
 def looks_like_path(value: str) -> bool:
     """Whether a name in the file means a file or folder: it has a slash."""
     return "/" in value
@@ -37,6 +46,7 @@ Address = Annotated[str, AfterValidator(_checked_address)]
 NameOrPath = Annotated[str, Field(min_length=1), AfterValidator(_resolved)]
 File = Annotated[str, Field(min_length=1), AfterValidator(beside)]
 Count = Annotated[int, Field(ge=1)]
+Cpus = Annotated[int | str, PlainValidator(_checked_cpus)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -1,4 +1,4 @@
-"""What can be wrong between the fields that say how many processes of a worker run."""
+"""What can be wrong between the fields that say how many processes of a worker run, and on what."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from waypost import cpus
 from waypost._config_problems import Placed, Problem, Table, table, tables
 
 
@@ -69,9 +70,27 @@ def _unswept(raw: Table, base: Path) -> Iterator[Problem]:
             yield Problem(f"{place}.{key}", worker.get(key), wrong, "let one always run: min_replicas = 1")
 
 
+def _taken_cpus(raw: Table, base: Path) -> Iterator[Problem]:
+    """CPUs that two workers have for themselves."""
+    owners: dict[int, str] = {}
+    for place, worker in _workers(raw):
+        twice = [cpu for cpu in _listed(worker.get("cpus")) if owners.setdefault(cpu, place) != place]
+        if twice:
+            wrong = f"{cpus.shown(twice)} also listed by {owners[twice[0]]}"
+            yield Problem(f"{place}.cpus", worker["cpus"], wrong, "give each worker its own")
+
+
+def _listed(value: Any) -> tuple[int, ...]:
+    try:
+        return cpus.parsed(value) if isinstance(value, str) else ()
+    except ValueError:
+        return ()
+
+
 CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
     _more_than_most,
     _never_idle,
     _more_than_there_is,
     _unswept,
+    _taken_cpus,
 )

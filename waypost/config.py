@@ -23,6 +23,7 @@ from waypost._config_fields import (
     Address,
     Amount,
     Count,
+    Cpus,
     Name,
     NameOrPath,
     Seconds,
@@ -115,7 +116,7 @@ class Llama(Section):
     context: Annotated[int, Field(ge=64)] = 4096
     """Tokens of one slot, prompt and answer together.  A longer prompt fails with INVALID_ARGUMENT, TEXT_TOO_LONG."""
     threads: Annotated[int, Field(ge=0)] = 0
-    """Cores it computes on; 0 divides the machine's cores among the file's workers."""
+    """Cores it computes on; 0: as many as its worker's `sessions`."""
     weights: Literal["auto", "as_is", "q8_0"] = "auto"
     """ "q8_0": requantised once into Waypost's home; "as_is": the file as it came; "auto": whichever is faster here."""
     kv_type: Literal["auto", "f16", "bf16", "f32", "q8_0"] = "auto"
@@ -250,7 +251,10 @@ class Worker(Section):
     insecure: bool = False
     """Whether plain text may be spoken on other addresses than the machine's own, to anybody who calls."""
     sessions: Annotated[int, Field(ge=0)] = 0
-    """Texts that run at once, one core each; 0 divides the machine's cores among the file's workers."""
+    """Texts that run at once, one core each; 0: as many as the process has cores, see `cpus`."""
+    cpus: Cpus | None = None
+    """CPUs that its processes divide and that no other worker's run on: which, such as "0-3,6", or how many.  Absent:
+    those that no worker has for itself, divided by the processes that run on them."""
     vector_cache: Annotated[int, Field(ge=0)] = 4096
     """Vectors kept per encoder, so that a text seen again is not run again; beyond it the oldest go.  0 keeps none."""
     default_timeout_s: Seconds = 60.0

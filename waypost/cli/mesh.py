@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from router import service
@@ -15,6 +16,7 @@ from router.restarts import RestartPolicy
 from router.supervisor import Keeper, Supervisor
 from waypost.aio import AsyncClient
 from waypost.config import Config, Worker
+from waypost.cores import Cores
 from waypost.errors import WaypostError
 from waypost.tls import Tls
 
@@ -36,7 +38,8 @@ def supervisor(config: Config, folder: Path) -> Supervisor:
     file = folder / "config.json"
     file.touch(0o600)  # the address of a store may have a password in it
     file.write_text(config.model_dump_json(exclude_unset=True))
-    planned = [(worker, _plans(file, worker)) for worker in config.workers]
+    neighbours = Neighbours(Cores(config).least_beside())
+    planned = [(worker, _plans(file, worker, neighbours)) for worker in config.workers]
     plans = [plan for _, each in planned for plan in each]
     router, http = _router(file, config, plans), _http(file, config)
     if not any(worker.always < worker.replicas for worker in config.workers):
@@ -86,18 +89,36 @@ def _http(file: Path, config: Config) -> Keeper | None:
     return Keeper(ChildSpec("http", command, config.http.drain_s + GRACE_S))
 
 
-def _plans(file: Path, worker: Worker) -> list[Plan]:
-    return [_plan(file, worker, replica) for replica in range(worker.replicas)]
+def _plans(file: Path, worker: Worker, neighbours: Neighbours) -> list[Plan]:
+    return [_plan(file, worker, replica, neighbours) for replica in range(worker.replicas)]
 
 
-def _plan(file: Path, worker: Worker, replica: int) -> Plan:
+def _plan(file: Path, worker: Worker, replica: int, neighbours: Neighbours) -> Plan:
     instance = worker.instance(replica)
     address = worker.listen or f"unix:{file.parent}/{instance}.sock"
     which = ("--name", worker.name, "--replica", str(replica), "--listen", address)
     command = (*WAYPOST, "worker", "--config", str(file), "--json", "--lifeline", *which)
     spec = ChildSpec(instance, command, worker.drain_s + GRACE_S)
     policy = RestartPolicy() if worker.always == worker.replicas else ON_DEMAND
-    return Plan(instance, address, lambda: Keeper(spec, policy=policy))
+    if worker.cpus is not None:
+        return Plan(instance, address, lambda: Keeper(spec, policy=policy))
+    return Plan(instance, address, lambda: neighbours.joined(spec, policy))
+
+
+class Neighbours:
+    """The processes that divide the CPUs which no worker has for itself."""
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+        self._kept: list[Keeper] = []
+
+    def joined(self, spec: ChildSpec, policy: RestartPolicy) -> Keeper:
+        """A keeper of one more, which is told how many they are."""
+        self._kept = [each for each in self._kept if not each.ended.is_set()]
+        beside = max(self._least, len(self._kept) + 1)
+        keeper = Keeper(replace(spec, command=(*spec.command, "--beside", str(beside))), policy=policy)
+        self._kept.append(keeper)
+        return keeper
 
 
 def _tls(config: Config) -> Tls | None:

@@ -20,7 +20,7 @@ Listen = Annotated[str, typer.Option(help="Address instead of the configuration'
 Lifeline = Annotated[
     bool, typer.Option("--lifeline", hidden=True, help="End when standard input does: the parent is gone.")
 ]
-
+Beside = Annotated[int | None, typer.Option(hidden=True, help="Processes that divide the CPUs with it.", min=1)]
 Sockets = Annotated[Path | None, typer.Option(hidden=True, help="Folder for the sockets of gateway and operator.")]
 
 
@@ -58,6 +58,7 @@ def worker(
     replica: Annotated[int, typer.Option(help="Which of its replicas.", min=0)] = 0,
     listen: Listen = "",
     insecure: Insecure = False,
+    beside: Beside = None,
     json: Json = False,
     lifeline: Lifeline = False,
 ) -> None:
@@ -65,17 +66,20 @@ def worker(
 
     Give its address to a router: by `router.instances`, by the watched `router.instances_file`, or by --instance.
     """
-    from services import worker as service
     from waypost import telemetry
 
     loaded = config.load(config_file, insecure=insecure)
     chosen = _chosen(loaded, name)
     if listen:
         config.check_listener(chosen, listen)
+    threads = _pinned(loaded, chosen, replica, beside)
+
+    from services import worker as service  # its libraries start threads
+
     if lifeline:
         life.hold_lifeline()
     telemetry.configure("worker", chosen.instance(replica), loaded.telemetry)
-    place = service.Place(chosen.instance(replica), listen or chosen.listen, service.sessions(loaded, chosen))
+    place = service.Place(chosen.instance(replica), listen or chosen.listen, threads)
     service.serve(chosen, place, _announcer("worker", json), loaded.telemetry)
 
 
@@ -111,6 +115,18 @@ def _chosen(loaded: config.Config, name: str) -> config.Worker:
         return found
     known = ", ".join(each.name for each in loaded.workers) or "none"
     raise CommandError(f"no worker {name!r} in the configuration; there is {known}: name one by --name", WRONG_USAGE)
+
+
+def _pinned(loaded: config.Config, chosen: config.Worker, replica: int, beside: int | None) -> int:
+    """Keeps this process on its CPUs: how many threads it is to compute with there."""
+    from waypost import cpus
+    from waypost.cores import Cores
+
+    cores = Cores(loaded)
+    cores.require(chosen)
+    threads = cores.threads(chosen, replica, beside)
+    cpus.pin(cores.of(chosen, replica), threads)
+    return threads
 
 
 def _announcer(what: str, json: bool) -> Callable[[str], None]:

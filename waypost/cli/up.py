@@ -45,7 +45,7 @@ def up(
     from waypost import state, telemetry
 
     loaded = _placed(config.load(config_file, listen=listen, insecure=insecure), http, insecure)
-    _check(loaded.router)
+    _check(loaded)
     telemetry.configure("up", settings=loaded.telemetry)
     models.ready(loaded, pull)
     if lifeline:
@@ -85,12 +85,14 @@ def _placed_http(wanted: Http, listen: str, anywhere: bool) -> Http:
     return placed
 
 
-def _check(router: Router) -> None:
-    """What the router would say of keys and heads, said before it is started: it would be started again and again."""
+def _check(loaded: Config) -> None:
+    """What the processes would say of keys, heads and CPUs, said before they are started, again and again."""
     from router.service import core_config
     from services.heads.shipped import shipped
+    from waypost.cores import Cores
 
-    core_config(router, [], shipped)
+    Cores(loaded).require()
+    core_config(loaded.router, [], shipped)
 
 
 async def _serve(loaded: Config, folder: Path, json: bool) -> bool:
