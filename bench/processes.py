@@ -6,11 +6,12 @@ with started("worker", toml) as worker, started("router", other) as router: ...
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,21 +43,22 @@ class Process:
 
 
 @contextmanager
-def started(kind: str, toml: str) -> Iterator[Process]:
-    """`waypost router` or `waypost worker` on the configuration `toml`, at a free port."""
+def started(kind: str, toml: str, env: Mapping[str, str] | None = None) -> Iterator[Process]:
+    """`waypost router` or `waypost worker` on the configuration `toml`, at a free port; `env` is put to ours."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "waypost.toml"
         path.write_text(toml)
         common = ("--config", str(path), "--listen", "127.0.0.1:0", "--json", "--lifeline")
-        with launched(("waypost", kind, *common)) as process:
+        with launched(("waypost", kind, *common), env) as process:
             yield process
 
 
 @contextmanager
-def launched(module: Sequence[str]) -> Iterator[Process]:
+def launched(module: Sequence[str], env: Mapping[str, str] | None = None) -> Iterator[Process]:
     """A Python module that says `{"address": …}` in a line once it serves, and ends when its standard input does."""
     command = [sys.executable, "-m", *module]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as popen:
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=os.environ | (env or {}), **piped) as popen:
         try:
             yield Process(_address(popen), popen)
         finally:

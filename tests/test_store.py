@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,7 +25,6 @@ from waypost.config import Router
 from waypost.database.tables import audit, feedback, journals, model_inferences, rollouts
 
 DAY = timedelta(days=1)
-KILLS = 10
 
 
 @pytest.fixture(scope="module")
@@ -260,33 +255,3 @@ def test_the_writer_ends_when_all_is_written(engine: Engine, tmp_path: Path) -> 
     thread.join()
     assert calls(engine, "request_id") == ["late"]
     assert waiting(tmp_path / "journal") == {}
-
-
-@pytest.mark.timeout(400)
-def test_a_killed_process_loses_no_line_that_the_journal_took(url: str, tmp_path: Path) -> None:
-    """Ten times in the middle of writing: each line that was acknowledged is there, and once."""
-    chance, acknowledged = random.Random(8), set[str]()
-    for turn in range(KILLS):
-        first = turn * 1_000_000
-        last = _killed(url, tmp_path / "journal", first, chance.randrange(3, 60))
-        acknowledged |= {f"r{number}" for number in range(first, last + 1)}
-    own, left = open_journals(tmp_path / "journal", PLENTY)
-    with empty(url) as engine:
-        assert Writer(engine, own, left).flush()
-        found = calls(engine, "request_id")
-    own.close()
-    assert len(found) == len(set(found))
-    assert acknowledged - set(found) == set()
-
-
-def _killed(url: str, folder: Path, first: int, batches: int) -> int:
-    """Starts a process that writes calls from `first` on, and kills it after some batches; the last one it told of."""
-    command = [sys.executable, "-P", "-m", "tests.store_child", url, str(folder), str(first)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
-        assert child.stdout
-        for _ in range(batches):
-            last = int(child.stdout.readline())
-        child.kill()
-        rest = child.stdout.read().split("\n")[:-1]
-    return int(rest[-1]) if rest else last

@@ -1,0 +1,33 @@
+"""`python -m bench.kills [PART…] [--kills 50] [--changes 10000]`: one table; 1 where something was lost or half."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bench import table
+from bench.kills.evidence import HEADER, Plan
+from bench.kills.parts import PARTS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the parts and prints what they found."""
+    parser = argparse.ArgumentParser(prog="python -m bench.kills", description="Kills, and what is left.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all where none is named")
+    parser.add_argument("--kills", type=int, default=Plan.kills)
+    parser.add_argument("--changes", type=int, default=Plan.changes, help="of each row of the table, in all lives")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.parts if name not in PARTS]
+    if unknown:
+        parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    plan = Plan(options.kills, options.changes)
+    found = [evidence for name in options.parts or PARTS for evidence in PARTS[name](plan)]
+    table.show(
+        f"{plan.kills} kills among {plan.changes:,} changes ({table.machine()})", HEADER, [e.row() for e in found]
+    )
+    return 0 if all(evidence.holds for evidence in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
