@@ -60,7 +60,8 @@ def test_the_first_kind_of_control_groups_counts_as_well(tmp_path: Path) -> None
 def test_memory_of_a_process() -> None:
     """0 where it is gone."""
     assert memory.of_process(os.getpid()) > 1 << 20
-    assert memory.of_process(1 << 30) == 0
+    assert memory.of_process(1 << 30) == memory.peak_of_process(1 << 30) == 0
+    assert memory.peak_of_process(os.getpid()) >= memory.of_process(os.getpid()) - (1 << 20)
 
 
 def worker(**more: object) -> Worker:
@@ -105,6 +106,14 @@ def test_the_most_that_was_seen_is_kept() -> None:
         77,
         90,
     ]
+
+
+def test_how_long_it_usually_takes_to_start_and_the_most_its_last_start_took() -> None:
+    """One start beside others on a busy machine says little; a first start may convert."""
+    first = Learned(1000).ran(2.0, 77, described(), peak=200)
+    assert (first.start_s, first.peak) == (2.0, 200)
+    second = first.ran(10.0, 77, described(), peak=90)
+    assert (second.start_s, second.peak) == (6.0, 90)
 
 
 def test_a_worker_that_never_ran_takes_what_its_files_let_expect(tmp_path: Path) -> None:

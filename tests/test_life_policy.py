@@ -324,7 +324,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(SIZES, st.integers(100, 300), st.lists(st.integers(-1, 1), min_size=6, max_size=6), STEPS)
 def test_whatever_happens(sizes: list[int], budget: int, priorities: list[int], steps: list[tuple[str, Any]]) -> None:
     """Never over the budget, nobody started twice, nobody ended who is busy, pinned or waited for; at the end, when
@@ -354,7 +354,7 @@ def test_whatever_happens(sizes: list[int], budget: int, priorities: list[int], 
     assert not any(member.demand.waiting for member in world.members.values())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=20)
 @given(SIZES, st.integers(100, 250))
 def test_all_have_their_turn_even_if_all_are_called_all_the_time(sizes: list[int], budget: int) -> None:
     """Nobody waits for ever where memory is too small for all."""

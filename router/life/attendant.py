@@ -62,7 +62,7 @@ class Kind:
     def ran(self, process: Attended, described: mesh_pb2.DescribeInstanceResponse) -> None:
         """A process of it serves: what it showed is kept."""
         start_s = process.start_s or self.learned.start_s
-        self.learned = self.learned.ran(start_s, process.measure(), described)
+        self.learned = self.learned.ran(start_s, process.measure(), described, process.peak)
         self.keep()
 
     def measure(self) -> None:

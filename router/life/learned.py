@@ -35,11 +35,14 @@ class Learned:
     """What is known of a worker; times in seconds.
 
     Attributes:
+        memory: the most it took while it served.
+        peak: the most it took until it served, the last time; loading and converting take more than serving.
         described: its answer to DescribeInstance, encoded; empty: it has not run yet.
     """
 
     memory: int
     start_s: float = USUAL_START_S
+    peak: int = 0
     described: bytes = b""
 
     def description(self, instance: str) -> mesh_pb2.DescribeInstanceResponse | None:
@@ -50,10 +53,12 @@ class Learned:
         found.instance = instance
         return found
 
-    def ran(self, start_s: float, memory: int, described: mesh_pb2.DescribeInstanceResponse) -> Learned:
+    def ran(self, start_s: float, memory: int, described: mesh_pb2.DescribeInstanceResponse, peak: int = 0) -> Learned:
         """With what its last start showed."""
         most = max(memory, self.memory) if self.described else memory or self.memory
-        return replace(self, memory=most, start_s=start_s, described=described.SerializeToString())
+        # one start beside others on a busy machine says little
+        usual = (self.start_s + start_s) / 2 if self.described else start_s
+        return replace(self, memory=most, start_s=usual, peak=peak, described=described.SerializeToString())
 
 
 class Notebook:

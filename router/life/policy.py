@@ -17,6 +17,9 @@ from router.life.members import Action, Member, Memory, Rules, Stage, Stay, Stop
 from router.life.room import Room, Want
 from router.life.worth import Worth
 
+Kind = tuple[Rules, list[Member]]
+"""A worker: its rules, its processes."""
+
 SETTLE_S = 0.1
 """Seconds after which the router has surely heard that it is to send nothing new, and has said what is under way."""
 CALM = 0.5
@@ -48,18 +51,19 @@ class Policy:
 
     def decide(self, members: Sequence[Member], memory: Memory, now: float) -> list[Action]:
         """What is to be done; at most one thing with each."""
-        self._observe(members, now)
+        kinds = _kinds(members)
+        self._observe(members, kinds, now)
         room = Room(members, memory, now, self._worth, self._limits.patience_s)
         wants = sorted(self._called(members), key=lambda want: want.since)
         starts = self._limits.max_starts - sum(member.stage == Stage.WAKING for member in members)
-        hot = () if self.is_low(memory) else self._hot(members, now)
-        spare = [*hot, *_unknown(members, now), *self._more(members, now)]
-        room.serve([*_always(members, now), *wants, *spare], starts)
+        hot = () if self.is_low(memory) else self._hot(kinds, now)
+        spare = [*hot, *_unknown(kinds, now), *self._more(kinds, now)]
+        room.serve([*_always(kinds, now), *wants, *spare], starts)
         room.shrink()
         for member in members:
             if why := _idle(member, room, now):
                 room.leave(member, why)
-        for member in self._spare(members, room, now):
+        for member in self._spare(kinds, room, now):
             room.leave(member, "spare")
             self._calm[member.rules.worker] = now
         for member in self._unused(room, memory, now):
@@ -74,10 +78,10 @@ class Policy:
         """Whether something waits for the end of another, so that the next look should come soon."""
         return any(member.stage == Stage.LEAVING or _is_called(member) for member in members)
 
-    def _observe(self, members: Sequence[Member], now: float) -> None:
+    def _observe(self, members: Sequence[Member], kinds: Sequence[Kind], now: float) -> None:
         self._worth.observe(members)
         self._wanted = {each.name: self._wanted.get(each.name, now) for each in members if _is_called(each)}
-        for rules, kind in _kinds(members):
+        for rules, kind in kinds:
             if not self._is_calm(kind):
                 self._calm[rules.worker] = now
 
@@ -90,16 +94,16 @@ class Policy:
     def _called(self, members: Sequence[Member]) -> Iterator[Want]:
         return (Want(member, self._wanted[member.name]) for member in members if _is_called(member))
 
-    def _hot(self, members: Sequence[Member], now: float) -> Iterator[Want]:
+    def _hot(self, kinds: Sequence[Kind], now: float) -> Iterator[Want]:
         """One process of each kind that is hot, those first that are called most; nobody makes room for them."""
-        for _, kind in sorted(_kinds(members), key=lambda kind: -max(map(self._worth.of, kind[1]))):
+        for _, kind in sorted(kinds, key=lambda kind: -max(map(self._worth.of, kind[1]))):
             asleep = [member for member in _asleep(kind) if member.demand.hot and not member.unknown]
             if asleep and not any(member.runs for member in kind) and not any(map(_is_called, kind)):
                 yield Want(asleep[0], now, may_evict=False)
 
-    def _more(self, members: Sequence[Member], now: float) -> Iterator[Want]:
+    def _more(self, kinds: Sequence[Kind], now: float) -> Iterator[Want]:
         """Replicas of those who are busy, one at a time."""
-        for rules, kind in _kinds(members):
+        for rules, kind in kinds:
             running, asleep = [each for each in kind if each.stays], _asleep(kind)
             starting = any(each.stage == Stage.WAKING for each in running)
             busy = sum(each.load for each in kind) > self._limits.busy_per_replica * len(running)
@@ -109,8 +113,8 @@ class Policy:
                 self._scaled[rules.worker] = now
                 yield Want(asleep[0], now, may_evict=False)
 
-    def _spare(self, members: Sequence[Member], room: Room, now: float) -> Iterator[Member]:
-        for rules, kind in _kinds(members):
+    def _spare(self, kinds: Sequence[Kind], room: Room, now: float) -> Iterator[Member]:
+        for rules, kind in kinds:
             if now - self._calm.get(rules.worker, now) < rules.idle_s:
                 continue
             able = [member for member in kind if room.may_leave(member)]
@@ -136,15 +140,15 @@ def _left(members: Sequence[Member], now: float) -> Iterator[Action]:
             yield Stop(member.name)
 
 
-def _always(members: Sequence[Member], now: float) -> Iterator[Want]:
-    for rules, kind in _kinds(members):
+def _always(kinds: Sequence[Kind], now: float) -> Iterator[Want]:
+    for rules, kind in kinds:
         missing = rules.least - sum(member.stays for member in kind)
         yield from (Want(member, now, must=True) for member in _asleep(kind)[: max(0, missing)])
 
 
-def _unknown(members: Sequence[Member], now: float) -> Iterator[Want]:
+def _unknown(kinds: Sequence[Kind], now: float) -> Iterator[Want]:
     """One of each kind: the others serve the same."""
-    for _, kind in _kinds(members):
+    for _, kind in kinds:
         asleep = [member for member in _asleep(kind) if member.unknown]
         if asleep and not any(member.runs for member in kind) and not any(map(_is_called, kind)):
             yield Want(asleep[0], now, may_evict=False)
@@ -167,6 +171,7 @@ def _asleep(kind: Sequence[Member]) -> list[Member]:
     return [member for member in kind if member.stage == Stage.ASLEEP]
 
 
-def _kinds(members: Sequence[Member]) -> Iterator[tuple[Rules, list[Member]]]:
+def _kinds(members: Sequence[Member]) -> list[Kind]:
     """The members by worker; those of one stand together."""
-    return ((rules, list(kind)) for rules, kind in groupby(members, key=lambda member: member.rules))
+    kinds = (list(kind) for _, kind in groupby(members, key=lambda member: member.rules.worker))
+    return [(kind[0].rules, kind) for kind in kinds]

@@ -59,6 +59,8 @@ class Attended:
         self._ending = False
         self._heard = 0.0
         self._memory = 0
+        self.peak = 0
+        """The most bytes it took until it served."""
         self._rest_s = 0.0
         self._keeping: asyncio.Task[None] | None = None
 
@@ -79,7 +81,7 @@ class Attended:
             self.rules,
             self.stage,
             self._since,
-            self._bytes(learned.memory),
+            self._bytes(learned),
             learned.start_s,
             self.demand,
             self._heard,
@@ -173,15 +175,17 @@ class Attended:
         self.keeper, self._keeping = None, None
         self._memory, self.start_s, self._ending = 0, None, False
 
-    def _bytes(self, learned: int) -> int:
-        """What it takes, and before it serves what it will take; never less than its configuration says."""
-        is_known = self._memory and self.stage != Stage.WAKING
-        return max(self._memory, self._said, 0 if is_known else learned)
+    def _bytes(self, learned: Learned) -> int:
+        """What it takes, or has taken when it served before and may take again; until it serves also what its start
+        takes; never less than its configuration says."""
+        starts = self.stage not in (Stage.AWAKE, Stage.LEAVING)
+        return max(self._memory, self._said, learned.memory, learned.peak if starts else 0)
 
     def _follow(self) -> None:
         """Its process has begun or ceased to serve."""
         if self.serves:
             self.start_s = self._clock() - self._started
+            self.peak = memory.peak_of_process(self.keeper.pid) if self.keeper and self.keeper.pid else 0
         elif self.stage in (Stage.AWAKE, Stage.LEAVING):
             self._started = self._clock()
             self.to(Stage.WAKING)

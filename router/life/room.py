@@ -7,6 +7,7 @@ free, and those make room who are called all the time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,7 @@ class Room:
         self._left = min(memory.budget - self._used, memory.free - promised)
         self._coming = sum(member.memory for member in members if member.stage == Stage.LEAVING)
         self._leaving: set[str] = set()
+        self._staying = Counter(member.rules.worker for member in members if member.stays)
 
     def serve(self, wants: Iterable[Want], starts: int) -> None:
         """Starts what fits, `starts` at most, and has others make room."""
@@ -59,6 +61,7 @@ class Room:
         """Has `member` leave."""
         self.actions.append(Leave(member.name, why, forced))
         self._leaving.add(member.name)
+        self._staying[member.rules.worker] -= 1
         self._coming += member.memory
 
     def may_leave(self, member: Member) -> bool:
@@ -72,8 +75,8 @@ class Room:
 
     def others(self, member: Member) -> int:
         """Processes of its kind that would stay if it left."""
-        running = (each for each in self._members if each.rules == member.rules and each.stays)
-        return sum(each.name not in self._leaving and each.name != member.name for each in running)
+        stays = member.stays and member.name not in self._leaving
+        return self._staying[member.rules.worker] - stays
 
     def is_idle(self, member: Member) -> bool:
         """Whether nobody would notice if it left."""
@@ -84,15 +87,15 @@ class Room:
         for member in filter(self.is_idle, self.by_worth()):
             if self._used - self._coming <= self._budget:
                 return
-            self._worth.ended(member)
             self.leave(member, "memory")
 
     def by_worth(self) -> list[Member]:
-        """The members, those first who make room first; of two who are worth the same, the one that is hot stays."""
+        """The members, those first who make room first; of two who are worth the same the one stays that is hot, or
+        was of use later."""
         return sorted(self._members, key=self._rank)
 
-    def _rank(self, member: Member) -> tuple[int, float, bool]:
-        return member.rules.priority, self._worth.of(member), member.demand.hot
+    def _rank(self, member: Member) -> tuple[int, float, bool, float]:
+        return member.rules.priority, self._worth.of(member), member.demand.hot, member.used()
 
     def _serve(self, want: Want) -> bool:
         """Whether a start was used up, or will be."""
@@ -122,7 +125,6 @@ class Room:
             able = [member for member in self.by_worth() if self.is_idle(member) or self._is_served(member)]
             chosen = _enough(able, short)
         for member in chosen:
-            self._worth.ended(member)
             self.leave(member, "memory", forced=not self.is_idle(member))
 
     def _is_served(self, member: Member) -> bool:
