@@ -58,17 +58,18 @@ class Conversation:
             await asyncio.sleep(RETRY_S)
 
     async def _talk(self) -> None:
+        # One of its own: what is left of the last talk would take the news from this one.
+        self._news = asyncio.Event()
         async with opened(self._router) as channel:
-            self._news.set()
-            async for reply in mesh_pb2_grpc.MeshServiceStub(channel).Supervise(self._words()):
+            async for reply in mesh_pb2_grpc.MeshServiceStub(channel).Supervise(self._words(self._news)):
                 self._open = True
                 self._heard({each.address: _demand(each) for each in reply.instances})
 
-    async def _words(self) -> AsyncIterator[mesh_pb2.SuperviseRequest]:
+    async def _words(self, news: asyncio.Event) -> AsyncIterator[mesh_pb2.SuperviseRequest]:
         while True:
-            await self._news.wait()
-            self._news.clear()
+            news.clear()
             yield self._said
+            await news.wait()
 
 
 def opened(address: str, tls: Tls | None = None) -> grpc.aio.Channel:
