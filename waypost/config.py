@@ -275,6 +275,10 @@ class Worker(Section):
         return f"{self.name}-{replica}"
 
 
+Profile = Literal["default", "2gb"]
+"""A configuration that is embedded: a file of that name beside this one."""
+
+
 class Config(Section):
     """The whole file."""
 
@@ -289,13 +293,15 @@ class Config(Section):
         return next((worker for worker in self.workers if worker.name == name), None)
 
 
-def default_text() -> str:
-    """The embedded default, as TOML with comments."""
-    return (files("waypost") / "default.toml").read_text()
+def default_text(profile: str = "default") -> str:
+    """One of those that are embedded, as TOML with comments."""
+    return (files("waypost") / f"{profile}.toml").read_text()
 
 
-def load(path: Path | None, *, listen: str = "", insecure: bool = False) -> Config:
-    """The configuration in `path`, or the embedded default.
+def load(
+    path: Path | None, *, listen: str = "", insecure: bool = False, profile: Literal["default", "2gb"] = "default"
+) -> Config:
+    """The configuration in `path`, or one that is embedded.
 
     A file is TOML, or JSON as written by `Config.model_dump_json(exclude_unset=True)`.
 
@@ -306,9 +312,9 @@ def load(path: Path | None, *, listen: str = "", insecure: bool = False) -> Conf
     Raises:
         ConfigError: the file cannot be read, or has problems: all of them.
     """
-    raw = tomllib.loads(default_text()) if path is None else _read(path)
+    raw = tomllib.loads(default_text(profile)) if path is None else _read(path)
     base = Path.cwd() if path is None else path.absolute().parent
-    return check(_changed(raw, listen, insecure), base=base, origin=str(path or "default.toml"))
+    return check(_changed(raw, listen, insecure), base=base, origin=str(path or f"{profile}.toml"))
 
 
 def _changed(raw: dict[str, Any], listen: str, insecure: bool) -> dict[str, Any]:

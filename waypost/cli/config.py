@@ -9,7 +9,7 @@ import typer
 
 from waypost import config
 from waypost.cli import show
-from waypost.cli.options import Json
+from waypost.cli.options import Json, Profile
 
 group = typer.Typer(help="Check a configuration, or show the embedded default.", no_args_is_help=True)
 
@@ -32,9 +32,9 @@ def check(
 
 
 @group.command("show")
-def show_default() -> None:
-    """The embedded default, as a start for a file of your own."""
-    print(config.default_text(), end="")
+def show_default(profile: Profile = "default") -> None:
+    """An embedded configuration, as a start for a file of your own."""
+    print(config.default_text(profile), end="")
 
 
 def _summary(loaded: config.Config) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from waypost import state
+from waypost import config, state
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
 Address = Annotated[
@@ -22,6 +22,9 @@ Address = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration; without it, the embedded default.")
+]
+Profile = Annotated[
+    config.Profile, typer.Option(help='Which embedded configuration: "2gb" runs within 2 GB of memory in total.')
 ]
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="Speak plain text with other machines too: everybody on the way can read it.")

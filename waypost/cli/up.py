@@ -16,8 +16,8 @@ import typer
 
 from waypost import config, life
 from waypost.cli import models, show
-from waypost.cli.failures import CommandError
-from waypost.cli.options import ConfigFile, Insecure, Json
+from waypost.cli.failures import WRONG_USAGE, CommandError
+from waypost.cli.options import ConfigFile, Insecure, Json, Profile
 from waypost.cli.processes import Lifeline, Listen
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 def up(
     config_file: ConfigFile = None,
+    profile: Profile = "default",
     listen: Listen = "",
     http: Annotated[str, typer.Option(help="Address of the HTTP gateway, instead of the configuration's.")] = "",
     insecure: Insecure = False,
@@ -44,7 +45,9 @@ def up(
 
     from waypost import state, telemetry
 
-    loaded = _placed(config.load(config_file, listen=listen, insecure=insecure), http, insecure)
+    if config_file and profile != "default":
+        raise CommandError("--config and --profile are two configurations: leave one out", WRONG_USAGE)
+    loaded = _placed(config.load(config_file, listen=listen, insecure=insecure, profile=profile), http, insecure)
     _check(loaded)
     telemetry.configure("up", settings=loaded.telemetry)
     models.ready(loaded, pull)
