@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from router.store import journal as journals
 from router.store.journal import Journal, open_journals, waiting
@@ -25,6 +30,18 @@ def read(found: Journal, position: int = 0, most: int = 1000) -> list[str]:
             return lines
         lines += [f"{entry.kind}{entry.line.decode()}" for entry in entries]
         position = end
+
+
+@contextmanager
+def room_for(more: int) -> Iterator[None]:
+    """Files of this process may be so many bytes larger than "cbefore" and its end."""
+    limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len("cbefore\n") + more, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def crashed(root: Path, *lines: str, torn: str = "") -> str:
@@ -90,17 +107,49 @@ def test_half_a_line_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines after it are as whole as those before."""
-
-    def fails(_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with journal(tmp_path) as own:
         own.append("c", ["before"])
-        monkeypatch.setattr(os, "fdatasync", fails)
-        assert (own.append("c", ["lost"]), own.lost) == ([], 1)
-        monkeypatch.undo()
+        with room_for(2):
+            assert (own.append("c", ["lost"]), own.lost) == ([], 1)
         own.append("c", ["after"])
         assert read(own) == ["cbefore", "cafter"]
+
+
+def test_what_is_synced_was_on_disk_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files that were written since, and their names; what is appended meanwhile is for the next time."""
+    monkeypatch.setattr(journals, "SEGMENT_BYTES", 1)
+    synced, syncing = [], os.fdatasync
+
+    def noted(file: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        syncing(file)
+
+    monkeypatch.setattr(os, "fdatasync", noted)
+    with journal(tmp_path) as own:
+        own.append("c", ["one"])
+        own.append("c", ["two"])
+        assert (own.synced, synced) == (0, [])
+        own.sync()
+        assert (own.synced, synced) == (own.end, [f"{start:020d}.lines" for start in (0, 5)])
+
+
+def test_a_disk_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are in the system's memory still, and are read."""
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    own, _ = open_journals(tmp_path, PLENTY)
+    own.append("c", ["before"])
+    monkeypatch.setattr(os, "fdatasync", fails)
+    with capture_logs() as logs:
+        own.close()
+    assert [each["event"] for each in logs] == ["journal not synced"]
+    monkeypatch.undo()
+    own, (left,) = open_journals(tmp_path, PLENTY)
+    assert read(left) == ["cbefore"]
+    left.close()
+    own.close()
 
 
 def test_a_line_longer_than_a_piece_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,11 @@ class Database:
     folder: Path
     crash: Callable[[int], None]
 
+    @property
+    def home(self) -> Path:
+        """Of routers that use it."""
+        return self.folder / "home"
+
 
 def each() -> Iterator[Database]:
     """SQLite, and PostgreSQL where it is installed."""

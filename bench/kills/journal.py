@@ -19,8 +19,7 @@ from bench.kills.databases import Database
 from bench.kills.evidence import Evidence, Plan
 from router.store.journal import open_journals
 from router.store.writer import Writer
-from tests.stores import PLENTY
-from waypost import database
+from tests.stores import PLENTY, empty
 
 APART = 1_000_000
 """Between the numbers of two lives."""
@@ -66,7 +65,6 @@ def _killed(url: str, folder: Path, first: int, calls: int) -> Counter[str]:
 
 def _take_over(url: str, folder: Path) -> None:
     own, left = open_journals(folder, PLENTY)
-    engine = database.open_engine(url)
-    assert Writer(engine, own, left).flush()
+    with empty(url) as engine:
+        assert Writer(engine, own, left).flush()
     own.close()
-    engine.dispose()

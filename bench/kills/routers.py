@@ -26,8 +26,6 @@ from bench.kills.evidence import Plan
 from tests.plane import Plane, Session, eventually
 from waypost.v1 import embed_pb2, embed_pb2_grpc
 
-FIRST = "first"
-"""The call by which each router is seen to have found its worker."""
 CLIENTS = 8
 NANOS_A_TOKEN = 1000
 TIMEOUT_S = 20.0
@@ -128,7 +126,7 @@ class Routers:
         chance = random.Random(plan.kills)
         for number in range(plan.kills):
             with self.started() as router:
-                _wait(router.address)
+                _wait(router.address, number)
                 yield Spree(router, f"call-{number}", round(plan.each * chance.uniform(0.5, 1.5))).run()
 
 
@@ -140,16 +138,16 @@ def routers(home: Path, config: str) -> Iterator[Routers]:
         yield Routers(plane.worker(model).address, home, config)
 
 
-def _wait(address: str) -> None:
+def _wait(address: str, number: int) -> None:
     """Until a call is answered: it has found its worker."""
     with grpc.insecure_channel(address) as channel:
-        stub = embed_pb2_grpc.EmbedServiceStub(channel)
-        eventually(lambda: _is_answered(stub))
+        stub, tries = embed_pb2_grpc.EmbedServiceStub(channel), count()
+        eventually(lambda: _is_answered(stub, f"first-{number}-{next(tries)}"))
 
 
-def _is_answered(stub: embed_pb2_grpc.EmbedServiceStub) -> bool:
+def _is_answered(stub: embed_pb2_grpc.EmbedServiceStub, request: str) -> bool:
     try:
-        stub.Embed(_asked(FIRST), timeout=TIMEOUT_S, metadata=[("x-request-id", FIRST)])
+        stub.Embed(_asked(request), timeout=TIMEOUT_S, metadata=[("x-request-id", request)])
     except grpc.RpcError:
         return False
     return True

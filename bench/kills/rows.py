@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 from sqlalchemy import select
 
-from waypost import database
+from tests.stores import empty
 from waypost.database.tables import model_inferences
 
 Texts = dict[str, list[str | None]]
@@ -15,7 +13,7 @@ Texts = dict[str, list[str | None]]
 
 def found(url: str) -> Texts:
     """All rows."""
-    with closing(database.open_engine(url).connect()) as connection:
+    with empty(url) as engine, engine.connect() as connection:
         rows = connection.execute(select(model_inferences.c.request_id, model_inferences.c.prompt)).all()
     found: Texts = {}
     for request, prompt in rows:

@@ -26,7 +26,7 @@ from waypost.life import Job
 
 log = structlog.get_logger()
 
-LINGER_S = 0.01
+LINGER_S = 0.004
 """Events gather for so long before they are in the journal: what a killed router loses is hardly older."""
 SWEEP_S = 3600.0
 """What is too old is removed, and what is cold is moved, so often."""
@@ -97,6 +97,7 @@ class Kept:
         store = config.store
         engine, hide = place.engine(store), place.anonymous(store)
         own, left = open_journals(place.journals(), store.journal_bytes)
+        self._own = own
         self._writer = Writer(engine, own, left, hide=hide, batch=store.batch, flush_s=store.flush_s)
         self._sweeper = Sweeper(store, engine, own, self._writer)
         feed = Feed(own, config)
@@ -113,6 +114,7 @@ class Kept:
         return feeding
 
     def jobs(self) -> Iterator[Job]:
+        yield self._own.keep_synced
         yield self._writer.run
         yield self._sweeper.run
 

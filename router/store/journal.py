@@ -1,8 +1,11 @@
-"""The journal: what happened, on disk before anything else is done with it.
+"""The journal: what happened, written down before anything else is done with it.
 
-A write-ahead log of plain lines.  `append` returns when its lines are on disk (one `fdatasync` for all of them), so
-from then on a killed process loses none.  Whoever brings them into the database reads from here, in order, and tells
-how far it came; what is behind is deleted.  Nothing waits in memory: the files are the queue, and their size its bound.
+A write-ahead log of plain lines.  `append` returns when the system has its lines: from then on a killed process loses
+none.  `sync`, from a thread of its own, brings them to the disk, all that came meanwhile with one `fdatasync`: from
+then on a machine that stops loses none either.  Appending does not wait for it, since a disk may take a second, in
+which lines would wait in this process's memory, and be lost with it.  Whoever brings lines into the database reads
+from here, in order, and tells how far it came; what is behind is deleted.  The files are the queue, and
+their size its bound.
 
 Each process has a journal of its own, a folder with a lock, and takes over those of processes that are gone.  A
 position is the number of bytes before a line since the journal began; with the journal's name it names the line for
@@ -19,11 +22,15 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
+
+import structlog
+
+log = structlog.get_logger()
 
 SEGMENT_BYTES = 8 << 20
 """A file that is as large is followed by another one."""
@@ -31,6 +38,10 @@ TIDY_BYTES = 256 << 10
 """A smaller file is not deleted as soon as it is done with, or a quiet router would make one a second."""
 PIECE_BYTES = 4 << 20
 """Of a file, so much is read at a time."""
+SYNC_S = 0.02
+"""Lines gather for so long before they are brought to the disk."""
+LOOK_S = 1.0
+"""Longest wait for lines to bring to the disk, after which it is seen whether there is a reason to stop."""
 SUFFIX = ".lines"
 LOCK = "lock"
 
@@ -62,6 +73,7 @@ class Journal:
 
     Attributes:
         lost: lines that were not kept, since the journal was full or the disk was.
+        synced: what is before this position is on disk.
         reserved: bytes of `max_bytes` that are taken by journals of others.
     """
 
@@ -75,7 +87,9 @@ class Journal:
         self._changed = threading.Condition()
         self._segments = [_segment(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
         self._file: BinaryIO | None = None
-        self.end = self._segments[-1].end if self._segments else 0
+        self._full: list[BinaryIO] = []
+        self._is_named = True
+        self.end = self.synced = self._segments[-1].end if self._segments else 0
 
     @property
     def size(self) -> int:
@@ -86,7 +100,7 @@ class Journal:
     # ---- writing ----
 
     def append(self, kind: str, lines: Sequence[str]) -> list[int]:
-        """Writes lines of JSON; when it returns they are on disk.
+        """Writes lines of JSON; when it returns they outlive this process.
 
         Returns:
             the position of each; none where they could not be kept, which `lost` counts.
@@ -111,24 +125,24 @@ class Journal:
             file, segment = self._open()
         except OSError:
             return False
-        try:
-            file.write(data)
-            os.fdatasync(file.fileno())
-        except OSError:
-            with suppress(OSError):
-                file.truncate(segment.size)  # half a line would spoil the next one
-            return False
-        segment.size += len(data)
-        self.end = segment.end
-        return True
+        with suppress(OSError):
+            written = file.write(data)
+            if written == len(data):
+                segment.size += written
+                self.end = segment.end
+                return True
+        with suppress(OSError):
+            file.truncate(segment.size)  # half a line would spoil the next one
+        return False
 
     def _open(self) -> tuple[BinaryIO, Segment]:
         if self._file and self._segments[-1].size < SEGMENT_BYTES:
             return self._file, self._segments[-1]
         path = self._folder / f"{self.end:020d}{SUFFIX}"
         opened = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab", buffering=0)
-        _sync(self._folder)
-        self._close()
+        self._is_named = False
+        if self._file:
+            self._full.append(self._file)
         self._file = opened
         self._segments.append(Segment(path, self.end, 0))
         return opened, self._segments[-1]
@@ -137,6 +151,39 @@ class Journal:
         if self._file:
             self._file.close()
             self._file = None
+
+    # ---- on disk ----
+
+    def sync(self) -> None:
+        """Returns when all that was appended before is on disk.
+
+        Raises:
+            OSError: the disk failed; what was appended is in memory of the system, which may bring it there yet.
+        """
+        with self._changed:
+            files, self._full = self._full, []
+            if self._file:
+                files.append(os.fdopen(os.dup(self._file.fileno()), "ab", buffering=0))
+            end, is_named, self._is_named = self.end, self._is_named, True
+        with ExitStack() as stack:
+            for file in map(stack.enter_context, files):
+                os.fdatasync(file.fileno())
+            if not is_named:
+                _sync(self._folder)
+        self.synced = end
+
+    def keep_synced(self, stop: threading.Event) -> None:
+        """Brings to the disk what is appended, until `stop` is set."""
+        while not stop.wait(SYNC_S):
+            if self.wait(self.synced, LOOK_S):
+                self._sync_or_say()
+
+    def _sync_or_say(self) -> None:
+        try:
+            self.sync()
+        except OSError as error:
+            log.error("journal not synced", error=str(error))
+            self.synced = self.end
 
     # ---- reading ----
 
@@ -184,6 +231,7 @@ class Journal:
 
     def close(self) -> bool:
         """Lets go of it, and removes it where nothing is left in it; whether nothing is."""
+        self._sync_or_say()
         with self._changed:
             self._close()
             empty = not self._segments
