@@ -10,7 +10,7 @@ never answers.  It bills when a request comes, so nothing it bills can be missed
 Clients go on until nothing has been answered for a while; every one calls its own router, and the next where that one
 is gone.
 
-    python -m bench.budget                # SQLite, and Redis where it is installed
+    python -m bench.budget                # SQLite, and PostgreSQL and Redis where they are installed
     python -m bench.budget --attempts 1   # the worker does not try again by itself, as it does by default
 """
 
@@ -38,6 +38,7 @@ from itertools import accumulate
 import waypost
 from bench import processes, table
 from bench.texts import texts
+from tests import postgres
 from tests.scripted_provider import ScriptedProvider, Stage, chunk, refuses, usage
 from waypost import address, errors
 
@@ -289,6 +290,12 @@ def run(terms: Terms) -> list[Result]:
             case("SQLite, a router killed", f"sqlite:{folder}/b.db", terms, kill=True),
             case(f"SQLite, {OFTEN:.0%} billed and broken off", f"sqlite:{folder}/c.db", terms, broken=OFTEN),
         ]
+    if postgres.missing():
+        print(f"{postgres.MISSING}: its rows are missing", file=sys.stderr)
+    else:
+        for name, kill in (("PostgreSQL", False), ("PostgreSQL, a router killed", True)):
+            with postgres.server(fsync=True) as server:
+                results.append(case(name, server.url, terms, kill=kill))
     if not shutil.which("redis-server"):
         print(
             "redis-server is not installed: its rows are missing (Debian: apt-get install redis-server)",

@@ -35,6 +35,7 @@ from router.store.writer import Writer
 from tests import postgres
 from tests.stores import empty
 from waypost.config import Router
+from waypost.database.tables import model_inferences
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "router_outcomes_train.jsonl.gz"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -166,7 +167,7 @@ def measure(url: str, folder: Path, made: list[tuple[str, str | None]]) -> tuple
     with empty(url) as engine:
         with cpu(count, found, "writer"):
             assert Writer(engine, own).flush()
-        retention.scrub(engine)
+        retention.scrub(engine, {model_inferences})
         full = reading.size(engine) / count
         reader = Reader(engine, cold := Cold(engine, folder / "cold"))
         before = questions(reader, BEGIN + count // 2 * GAP)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,8 +22,6 @@ from tests import postgres
 from tests.stores import NOW, PLENTY, calls, decision, empty, fill, journal, skip_without_postgres, texts
 from waypost.config import Router
 from waypost.database.tables import audit, feedback, journals, model_inferences, rollouts
-
-DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -193,16 +190,6 @@ def test_an_anonymous_log_names_nobody(url: str, tmp_path: Path) -> None:
 
 
 # ---- what is removed ----
-
-
-def test_what_is_too_old_is_gone_from_every_file(url: str, tmp_path: Path) -> None:
-    """From the tables, and with SQLite from the disk."""
-    with empty(url) as engine:
-        fill(engine, tmp_path / "journal", decision("SECRETIVE", 40 * DAY), decision("young", DAY))
-        assert retention.expire(engine, NOW - 30 * DAY) == 1
-        assert calls(engine, "request_id") == ["young"]
-    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert b"SECRETIVE" not in kept
 
 
 def test_a_tenant_is_forgotten(engine: Engine, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
 from structlog.testing import capture_logs
 
-from router.store import cold
+from router.store import cold, jobs, retention
 from router.store.cold import NoParquet
 from router.store.jobs import Sweeper
 from router.store.journal import Journal, waiting
@@ -88,6 +89,29 @@ def test_a_sweep_that_fails_is_said(engine: Engine, own: Journal, tmp_path: Path
     (tmp_path / "cold").unlink()
     sweep.sweep()
     assert len(calls(engine, "id")) == 7
+
+
+def test_a_large_table_is_written_anew_at_most_daily(
+    engine: Engine, own: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left in it is remembered until then."""
+    sizes: list[float] = []
+
+    def scrub(engine: Engine, tables: set[Table], most_bytes: float) -> set[Table]:
+        sizes.append(most_bytes)
+        return tables if most_bytes < math.inf else set()
+
+    monkeypatch.setattr(retention, "scrub", scrub)
+    sweep = sweeper(engine, own, tmp_path, compact_days=0.0)
+    for number in range(3):
+        own.append("c", [decision(f"old{number}", 100 * DAY)])
+        assert Writer(engine, own).flush()
+        sweep.sweep()
+    assert sizes == [math.inf, jobs.SMALL_BYTES, jobs.SMALL_BYTES]
+    monkeypatch.setattr(jobs, "REWRITE_S", 0.0)
+    sweep.sweep()
+    sweep.sweep()
+    assert sizes[3:] == [math.inf, math.inf]
 
 
 @pytest.mark.parametrize("url", ["", "store.db", "sqlite:", "sqlite:///path", "mysql://host/db", "redis://host:1/0"])

@@ -112,7 +112,7 @@ class Cold:
         while some := self._compact_some(before):
             moved += some
         if moved.rows:
-            retention.scrub(self._engine)
+            retention.scrub(self._engine, {model_inferences})
         self._remove_rubbish()
         return moved
 

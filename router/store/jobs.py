@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from router import events
@@ -31,6 +32,10 @@ LINGER_S = 0.004
 SWEEP_S = 3600.0
 """What is too old is removed, and what is cold is moved, so often."""
 LOOK_S = 1.0
+SMALL_BYTES = 64 << 20
+"""A table of PostgreSQL that is not larger is written anew in a second or two, so as soon as rows were removed;"""
+REWRITE_S = 86400.0
+"""a larger one at most so often."""
 
 
 class CallLog(Protocol):
@@ -136,6 +141,8 @@ class Sweeper:
         self._writer = writer
         self._clock = clock
         self._cold = Cold(engine, place.cold(config))
+        self._unclean: set[Table] = set()
+        self._rewritten = -REWRITE_S
 
     def run(self, stop: threading.Event) -> None:
         """Sweeps every hour until `stop` is set, and first when the tables are there."""
@@ -151,12 +158,25 @@ class Sweeper:
         try:
             self._journal.forget(before.timestamp())
             self._writer.tidy()
-            removed = retention.expire(self._engine, before) + self._cold.expire(before)
-            if removed:
-                log.info("store swept", rows=removed)
+            self._expire(before)
             self._compact()
         except (SQLAlchemyError, OSError) as error:
             log.warning("store not swept", error=words(error) if isinstance(error, SQLAlchemyError) else str(error))
+
+    def _expire(self, before: datetime) -> None:
+        removed = retention.expire(self._engine, before)
+        self._unclean |= removed.keys()
+        rows = sum(removed.values()) + self._cold.expire(before)
+        self._scrub()
+        if rows:
+            log.info("store swept", rows=rows)
+
+    def _scrub(self) -> None:
+        is_due = time.monotonic() - self._rewritten >= REWRITE_S
+        unclean = self._unclean
+        self._unclean = retention.scrub(self._engine, unclean, math.inf if is_due else SMALL_BYTES)
+        if unclean and is_due:
+            self._rewritten = time.monotonic()
 
     def _compact(self) -> None:
         if not self._config.compact_days:

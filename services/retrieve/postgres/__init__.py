@@ -6,9 +6,9 @@
 - PostgreSQL has no BM25: the query itself computes it (`words`).
 - Filters are paths over `jsonb` (`conditions`), for which there is an index where values are compared for equality.
 
-What falls short: `sweep` vacuums the tables, yet PostgreSQL overwrites neither the room that becomes free in them nor
-its write-ahead log: what was deleted may be readable in its files for a while.  Ids, texts and metadata cannot have NUL
-characters.
+What falls short: `sweep` writes a small table anew when something was deleted, and vacuums a large one, or one with a
+graph; there PostgreSQL does not overwrite the room that becomes free, nor its write-ahead log anywhere: what was
+deleted may be readable in its files for a while.  Ids, texts and metadata cannot have NUL characters.
 """
 
 from __future__ import annotations

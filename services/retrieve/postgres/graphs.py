@@ -22,6 +22,9 @@ LOCK = 0x57415947
 """Of PostgreSQL's advisory locks, the one of who makes graphs."""
 WIDEST = 1_000
 """Of pgvector's `ef_search`."""
+SMALL_BYTES = 64 << 20
+"""A table that is written anew to be rid of what was deleted is not larger."""
+SMALL = """SELECT pg_total_relation_size('embeddings') <= :most AND NOT EXISTS (SELECT FROM namespaces WHERE graph)"""
 LARGE = """SELECT id, dimensions FROM namespaces
 WHERE NOT graph AND dimensions BETWEEN 1 AND :most
 AND (SELECT count(*) FROM embeddings WHERE namespace = id) > :exact_up_to"""
@@ -81,9 +84,14 @@ class Graphs:
                     connection.invalidate()  # Its lock and its setting end with it.
 
     def vacuum(self) -> None:
-        """Frees the room of what was deleted."""
+        """Frees the room of what was deleted.
+
+        A small table is written anew, so that nothing of it is left in its files, in a second or so in which queries
+        wait; a large one, or one with a graph, would take too long.
+        """
         with self._engine.connect() as connection:
-            connection.execute(text("VACUUM embeddings"))
+            is_small: bool = connection.execute(text(SMALL), {"most": SMALL_BYTES}).scalar_one()
+            connection.execute(text(f"VACUUM {'(FULL)' if is_small else ''} embeddings"))
 
     def _made(self, connection: Connection) -> None:
         for orphan in connection.execute(text(ORPHANS)).all():
