@@ -159,6 +159,11 @@ def test_those_that_always_run_are_started_and_never_ended() -> None:
     assert decide(*running, kind[2], called(asleep("b")), memory=replace(PLENTY, budget=250)) == []
 
 
+def test_who_is_wanted_for_several_reasons_is_started_once() -> None:
+    """It always runs, nobody knows it, it is hot, and calls wait for it."""
+    assert decide(hot(called(replace(asleep("a", least=1), unknown=True)))) == [Start("a")]
+
+
 def test_what_nobody_knows_is_started_once_and_ended_when_it_is_known() -> None:
     """One of each kind, and only where memory is free."""
     kind = [replace(each, unknown=True) for each in replicas(2)]

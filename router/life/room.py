@@ -50,8 +50,11 @@ class Room:
         self._staying = Counter(member.rules.worker for member in members if member.stays)
 
     def serve(self, wants: Iterable[Want], starts: int) -> None:
-        """Starts what fits, `starts` at most, and has others make room."""
+        """Starts what fits, `starts` at most, and has others make room; who is wanted for several reasons starts once."""
+        once: dict[str, Want] = {}
         for want in wants:
+            once.setdefault(want.member.name, want)
+        for want in once.values():
             if want.member.memory > self._budget and not want.must:
                 self.actions.append(Fail(want.member.name, self._too_large(want.member)))
             elif starts > 0:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from router.life.members import Member
 
-FADE = 50.0
+FADE = 100.0
 """Calls, of all models, after which a call counts half."""
 GIB = 1024.0**3
 
