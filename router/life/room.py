@@ -50,7 +50,7 @@ class Room:
         self._staying = Counter(member.rules.worker for member in members if member.stays)
 
     def serve(self, wants: Iterable[Want], starts: int) -> None:
-        """Starts what fits, `starts` at most, and has others make room; who is wanted for several reasons starts once."""
+        """Starts what fits, `starts` at most, and has others make room; whoever is wanted twice starts once."""
         once: dict[str, Want] = {}
         for want in wants:
             once.setdefault(want.member.name, want)
