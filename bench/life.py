@@ -34,7 +34,7 @@ SHIFT_S, SHIFT = 300.0, 4
 SCAN_S = 120.0
 
 
-def zipf(order: Sequence[int], seed: str, shift_s: float = 0.0) -> Client:
+def zipf(order: Sequence[int], seed: str, shift_s: float = 0.0, pause_s: float = PAUSE_S) -> Client:
     """Calls the models of `order`, the first most; every `shift_s` another is the first."""
     chance = random.Random(seed)
     weights = [1 / (place + 1) for place in range(len(order))]
@@ -43,7 +43,7 @@ def zipf(order: Sequence[int], seed: str, shift_s: float = 0.0) -> Client:
         (place,) = chance.choices(range(len(order)), weights)
         turned = int(now // shift_s) * SHIFT if shift_s else 0
         model = order[(place + turned) % len(order)]
-        return Ask(chance.expovariate(1 / PAUSE_S), model, SERVICE_S)
+        return Ask(chance.expovariate(1 / pause_s), model, SERVICE_S)
 
     return ask
 
@@ -59,7 +59,7 @@ def worlds(scenario: str, make: Callable[[], Worth], minutes: float, seeds: int)
         for client in range(CLIENTS):
             world.join(zipf(order, f"{seed} {client}", SHIFT_S if scenario == "shift" else 0.0))
         if scenario == "scan":
-            world.after(SCAN_S, lambda world=world: _scan(world))  # type: ignore[misc]
+            world.after(SCAN_S, lambda world=world: _scan(world))
         yield world.run(60 * minutes)
 
 

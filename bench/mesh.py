@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import psutil
@@ -46,15 +47,15 @@ class Mesh:
 
 
 @contextmanager
-def running(toml: str) -> Iterator[Mesh]:
+def running(toml: str, log: IO[str] | None = None) -> Iterator[Mesh]:
     """Runs `waypost up` on the configuration `toml`; its router gets a free port, and keeps no answers unless told to,
-    so that every call is worked on."""
+    so that every call is worked on.  Its logs go to `log`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "waypost.toml"
         path.write_text(toml if "[router.cache]" in toml else f"{toml}\n[router.cache]\nenabled = false\n")
         command = [sys.executable, "-m", "waypost", "up", "--config", str(path), "--json", "--lifeline"]
         command += ["--listen", "127.0.0.1:0"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as process:
             try:
                 yield _ready(process)
             finally:

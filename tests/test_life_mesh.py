@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,87 +10,18 @@ import psutil
 import pytest
 
 from tests.gateway import WAYPOST, Up
+from tests.life_mesh import HEAD, PATIENCE_S, Mesh, worker
 from tests.plane import eventually
 from waypost.client import Client
 from waypost.errors import WaypostError
-from waypost.results import InstanceStatus
-
-HEAD = """
-[router]
-listen = "127.0.0.1:0"
-[router.decisions]
-to = "none"
-[router.audit]
-to = "none"
-[router.cache]
-enabled = false
-[router.life]
-memory_bytes = 1000000000
-"""
-WORKER = """
-[[workers]]
-name = "{name}"
-start = "demand"
-memory_bytes = 400000000
-idle_s = {idle_s}
-[[workers.models]]
-name = "{name}-hash"
-backend = "hash"
-dimensions = 16
-"""
-PATIENCE_S = 100.0
 
 pytestmark = pytest.mark.timeout(300)
-
-
-class Mesh:
-    """A mesh, a client of it, and a look at its processes."""
-
-    def __init__(self, up: Up, client: Client) -> None:
-        self.up = up
-        self.client = client
-
-    def embed(self, name: str) -> str:
-        """Asks the model of a worker; who answered."""
-        return self.client.embed(["hello"], model=f"{name}-hash", timeout=PATIENCE_S).served.instance
-
-    def state(self, name: str) -> str:
-        """Of a worker's process, as the router sees it."""
-        return self.status(name).state
-
-    def status(self, name: str) -> InstanceStatus:
-        """Of a worker's process."""
-        (found,) = [each for each in self.client.instances() if f"/{name}-0.sock" in each.address]
-        return found
-
-    def until(self, name: str, state: str) -> None:
-        """Returns when it is so."""
-        eventually(lambda: self.state(name) == state, PATIENCE_S)
-
-    def pids(self, name: str) -> set[int]:
-        """Process numbers of a worker that runs."""
-        children = psutil.Process(self.up.popen.pid).children()
-        return {each.pid for each in children if ["--name", name] == _named(each)}
-
-    def starts(self, name: str) -> int:
-        """How often its process has begun to serve."""
-        said = map(json.loads, self.up.logged().splitlines())
-        return sum((each["event"], each.get("child")) == ("ready", f"{name}-0") for each in said)
-
-
-def _named(process: psutil.Process) -> list[str]:
-    try:
-        command = process.cmdline()
-    except psutil.Error:
-        return []
-    at = command.index("--name") if "--name" in command else len(command)
-    return command[at : at + 2]
 
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """Four workers on demand, and memory for two of them; "z" is soon idle."""
-    workers = [WORKER.format(name=name, idle_s=600.0) for name in "abc"] + [WORKER.format(name="z", idle_s=0.5)]
+    workers = [*map(worker, "abc"), worker("z", idle_s=0.5)]
     with Up(tmp_path_factory.mktemp("mesh"), HEAD + "".join(workers)) as up, Client(up.ready["operator"]) as client:
         yield Mesh(up, client)
 
