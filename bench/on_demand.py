@@ -35,6 +35,7 @@ from bench.life import zipf
 from bench.life_world import CONTENDERS, Ask, Size, World
 from bench.residents import Residents, Seen
 from router.life.learned import Learned, Notebook
+from router.life.processes import MARGIN
 from waypost import Client, config, places
 from waypost.errors import WaypostError
 
@@ -96,7 +97,7 @@ REAL = (
     _minilm("guard", 'heads = ["jailbreak"]', classify),
     _writer("writer-short", 1, 512),
     _writer("writer", 4, 2048),
-    _writer("writer-long", 8, 4096),
+    _writer("writer-long", 3, 4096),
 )
 TINY = tuple(Recipe(f"hash-{i}", embed, f'backend = "hash"\ndimensions = {8 << i}') for i in range(12))
 
@@ -124,7 +125,7 @@ class Setup:
     def budget(self, learned: Sequence[Learned]) -> int:
         """Bytes for all workers: their share, and as much as the largest takes at least."""
         most = max(max(each.memory, each.peak) for each in learned)
-        return max(most, int(self.share * sum(each.memory for each in learned)))
+        return int(MARGIN * max(most, self.share * sum(each.memory for each in learned)))
 
     def learned(self) -> list[Learned]:
         """What is known of each worker."""

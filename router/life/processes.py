@@ -22,6 +22,8 @@ from router.supervisor import Keeper
 FIRST_REST_S = 30.0
 LONGEST_REST_S = 600.0
 """Seconds for which one is left alone that could not be started; they double with each failure in a row."""
+MARGIN = 1.05
+"""Of what was seen: the next calls may take a little more."""
 
 log = structlog.get_logger()
 
@@ -179,7 +181,8 @@ class Attended:
         """What it takes, or has taken when it served before and may take again; until it serves also what its start
         takes; never less than its configuration says."""
         starts = self.stage not in (Stage.AWAKE, Stage.LEAVING)
-        return max(self._memory, self._said, learned.memory, learned.peak if starts else 0)
+        seen = max(learned.memory, learned.peak if starts else 0)
+        return max(self._memory, self._said, int(MARGIN * seen) if seen > self._said else 0)
 
     def _follow(self) -> None:
         """Its process has begun or ceased to serve."""
