@@ -178,6 +178,10 @@ PROBLEMS: list[tuple[str, str]] = [
         'router.budget.store = "sqlite:": a database without a path; write sqlite:/',
     ),
     (
+        "[router.cache]\nshared = true",
+        'router.cache.shared = true: without a Redis; write budget.store = "redis://host:port/0"',
+    ),
+    (
         '[router.budget]\nstore = "redis://"',
         'router.budget.store = "redis://": neither a file nor a Redis or PostgreSQL',
     ),

@@ -117,8 +117,8 @@ class Tenant(Section):
     max_in_flight: Whole = 0
     """Calls under way at each router; more fail at once with RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no limit."""
     calls_per_second: Amount = 0.0
-    """Calls per second at each router, over time; more fail at once with RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no
-    limit."""
+    """Calls per second, over time and over all routers that share a Redis, else at each; more fail at once with
+    RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no limit."""
     burst: Whole = 0
     """Calls that may come at once after a pause; 0: as many as a second brings, at least one."""
     monthly_usd: Amount | None = None
@@ -136,8 +136,8 @@ class TenantDefault(Section):
     max_in_flight: Whole = 0
     """Calls under way at each router; more fail at once with RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no limit."""
     calls_per_second: Amount = 0.0
-    """Calls per second at each router, over time; more fail at once with RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no
-    limit."""
+    """Calls per second, over time and over all routers that share a Redis, else at each; more fail at once with
+    RESOURCE_EXHAUSTED, QUOTA_EXCEEDED; 0: no limit."""
     burst: Whole = 0
     """Calls that may come at once after a pause; 0: as many as a second brings, at least one."""
     monthly_usd: Amount | None = None
@@ -220,6 +220,11 @@ class Cache(Section):
     """Bytes of answers per router; beyond it those that were not asked for longest go."""
     ttl_s: Seconds = 300.0
     """Seconds an answer is kept."""
+    shared: bool = False
+    """Whether routers keep answers for each other, in the Redis that is `budget.store`.  They take memory there that
+    the ledger needs: at most what is answered in `ttl_s`."""
+    shared_max_bytes: Count = 64 * 1024
+    """Bytes of one answer that is kept for other routers; a larger one is kept only where it was asked for."""
     semantic: Semantic = Semantic()
 
 
@@ -236,9 +241,9 @@ class Budget(Section):
     """What all calls together may cost.  A call's highest price is reserved before it, and settled after it."""
 
     store: Store = "file"
-    """Where ledger and rollouts are: "file": SQLite in Waypost's home, for the routers of one machine; "sqlite:/path";
-    "redis://host:port/0" or "postgresql://user@host:port/database", for several machines; "memory:", for trials:
-    forgotten at the next start."""
+    """Where ledger, rollouts, tokens and hotset are: "file": SQLite in Waypost's home, for the routers of one machine;
+    "sqlite:/path"; "redis://host:port/0" or "postgresql://user@host:port/database", for several machines; "memory:",
+    for trials: forgotten at the next start."""
     monthly_usd: Amount = 200.0
     """US dollars per calendar month (UTC), over all routers of one store; a call that could pass it fails with
     RESOURCE_EXHAUSTED, QUOTA_EXCEEDED."""

@@ -26,6 +26,7 @@ from waypost._config_policy import (
 )
 from waypost._config_privacy import Payloads
 from waypost._config_security import Audit, Auth, ClientTls, ServerTls
+from waypost._config_shared import Hotset, Rates
 from waypost._config_store import Store
 
 
@@ -169,3 +170,5 @@ class Router(Section):
     style: Style = Style()
     routes: Annotated[tuple[Route, ...], Strict(False)] = ()
     rollout: Rollouts = Rollouts()
+    hotset: Hotset = Hotset()
+    rates: Rates = Rates()

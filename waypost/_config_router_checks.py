@@ -129,6 +129,12 @@ def _idle_judge(raw: Table, base: Path) -> Iterator[Problem]:
         yield Problem("router.quality.model", quality["model"], "not asked by this relevance", fix)
 
 
+def _homeless_answers(raw: Table, base: Path) -> Iterator[Problem]:
+    store = table(_router(raw), "budget").get("store", "file")
+    if table(_router(raw), "cache").get("shared") is True and not str(store).startswith("redis"):
+        yield Problem("router.cache.shared", True, "without a Redis", 'write budget.store = "redis://host:port/0"')
+
+
 CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
     _duplicate_tenants,
     _unfit_keys,
@@ -139,4 +145,5 @@ CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
     _unfit_hops,
     _unknown_models,
     _idle_judge,
+    _homeless_answers,
 )

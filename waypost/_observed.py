@@ -67,7 +67,6 @@ def set_log_level(level: str, name: str) -> mesh_pb2.SetLogLevelRequest:
 
 
 def status(reply: mesh_pb2.GetStatusResponse) -> RouterStatus:
-    cache = reply.cache
     return RouterStatus(
         reply.instance,
         reply.version,
@@ -78,11 +77,17 @@ def status(reply: mesh_pb2.GetStatusResponse) -> RouterStatus:
         reply.retry_budget,
         _weights(reply.weights),
         word(mesh_pb2.LogLevel, reply.log_level),
-        CacheStatus(cache.hits, cache.near_hits, cache.misses, cache.bytes, cache.audited, cache.false_hits),
+        _cache(reply.cache),
         tuple(TierStatus(word(common_pb2.Tier, each.tier), each.target, each.achieved) for each in reply.tiers),
         tuple(_route(each) for each in reply.routes),
         reply.dropped_events,
         word(mesh_pb2.Role, reply.role),
+    )
+
+
+def _cache(cache: mesh_pb2.CacheStatus) -> CacheStatus:
+    return CacheStatus(
+        cache.hits, cache.near_hits, cache.misses, cache.bytes, cache.audited, cache.false_hits, cache.shared_hits
     )
 
 

@@ -177,6 +177,7 @@ def _model(model: mesh_pb2.ModelInfo) -> ModelInfo:
         model.default_max_tokens,
         model.unloaded,
         model.pinned,
+        model.hot,
     )
 
 

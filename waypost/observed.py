@@ -26,7 +26,10 @@ class ScoreWeights:
 
 @dataclass(frozen=True)
 class CacheStatus:
-    """The router's cache; of the `audited` answers to a prompt that means the same, `false_hits` were others."""
+    """The router's cache; of the `audited` answers to a prompt that means the same, `false_hits` were others.
+
+    Of the hits, another router had asked for `shared_hits`.
+    """
 
     hits: int
     near_hits: int
@@ -34,6 +37,7 @@ class CacheStatus:
     bytes: int
     audited: int
     false_hits: int
+    shared_hits: int = 0
 
 
 @dataclass(frozen=True)

@@ -263,7 +263,8 @@ class HeadInfo:
 class ModelInfo:
     """A model that can be asked for by name; an output price of 0 is the same as the other, 0 slots are no limit.
 
-    One that is `unloaded` was taken out of service by an operator, one that is `pinned` cannot be.
+    One that is `unloaded` was taken out of service by an operator, one that is `pinned` cannot be; one that is `hot` is
+    pinned, or called often of late at any router that shares its store.
     """
 
     name: str
@@ -283,6 +284,7 @@ class ModelInfo:
     default_max_tokens: int
     unloaded: bool = False
     pinned: bool = False
+    hot: bool = False
 
 
 @dataclass(frozen=True)

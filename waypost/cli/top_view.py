@@ -251,7 +251,7 @@ def _rates(rates: ModelRates | None) -> tuple[Any, ...]:
 def _marks(model: ModelInfo) -> Text:
     if model.unloaded:
         return Text("out of service", "yellow")
-    return Text("pinned" if model.pinned else "", "dim")
+    return Text("pinned" if model.pinned else "hot" if model.hot else "", "dim")
 
 
 def _state(instance: InstanceStatus) -> Text:

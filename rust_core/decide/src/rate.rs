@@ -6,6 +6,10 @@
 //!
 //! Names come from callers, so the table is bounded.  A tenant whose bucket is full again is forgotten without a
 //! trace; where all others are busy, newcomers share one bucket, so that inventing names earns no calls.
+//!
+//! Several limiters can be one: what was taken from the bucket elsewhere moves its time on as well, as of when it was
+//! taken, however late that is heard.  The bucket may be overdrawn by it, so that over time no more calls pass than one
+//! limiter would let pass.  While they do not hear of each other, each allows a share.
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -28,6 +32,12 @@ impl Rate {
     /// No limit.
     pub const UNLIMITED: Self = Self { calls_per_second: 0.0, burst: 0.0 };
 
+    /// A part of it.
+    fn times(self, share: f64) -> Self {
+        let burst = if self.burst > 0.0 { (self.burst * share).max(1.0) } else { 0.0 };
+        Self { calls_per_second: self.calls_per_second * share, burst }
+    }
+
     fn interval(&self) -> Option<Duration> {
         let limited = self.calls_per_second.is_finite() && self.calls_per_second > 0.0;
         limited.then(|| Duration::try_from_secs_f64(1.0 / self.calls_per_second).map_or(AGES, |each| each.min(AGES)))
@@ -45,6 +55,7 @@ pub struct RateLimiter {
     default: Rate,
     listed: HashMap<String, Rate>,
     most: usize,
+    share: f64,
     full_at: HashMap<String, Duration>,
     shared: Duration,
     next_sweep: Duration,
@@ -55,7 +66,7 @@ impl RateLimiter {
     pub fn new(default: Rate, listed: HashMap<String, Rate>, most: usize) -> Self {
         let most = most.max(listed.len()).max(1);
         let (full_at, shared, next_sweep) = Default::default();
-        Self { default, listed, most, full_at, shared, next_sweep }
+        Self { default, listed, most, share: 1.0, full_at, shared, next_sweep }
     }
 
     /// Takes a call of `tenant` from its bucket.
@@ -63,9 +74,30 @@ impl RateLimiter {
     /// # Errors
     /// The bucket is empty: how long until it holds a call.
     pub fn try_take(&mut self, tenant: &str, now: Duration) -> Result<(), Duration> {
-        let rate = *self.listed.get(tenant).unwrap_or(&self.default);
+        let rate = self.rate(tenant);
         let Some(interval) = rate.interval() else { return Ok(()) };
         take(self.bucket(tenant, now), now, interval, rate.calls_at_once())
+    }
+
+    /// So many calls of `tenant` were let pass elsewhere, at a time that may be past.
+    pub fn taken_elsewhere(&mut self, tenant: &str, calls: u32, at: Duration) {
+        let Some(interval) = self.rate(tenant).interval() else { return };
+        let full_at = self.bucket(tenant, at);
+        *full_at = (*full_at).max(at).saturating_add(interval.saturating_mul(calls));
+    }
+
+    /// From now on each tenant has this share of its rate here, above 0 to 1.
+    pub fn set_share(&mut self, share: f64) {
+        self.share = share.clamp(f64::MIN_POSITIVE, 1.0);
+    }
+
+    /// Whether `tenant` has a limit.
+    pub fn is_limited(&self, tenant: &str) -> bool {
+        self.rate(tenant).interval().is_some()
+    }
+
+    fn rate(&self, tenant: &str) -> Rate {
+        self.listed.get(tenant).unwrap_or(&self.default).times(self.share)
     }
 
     /// Tenants whose buckets are not known to be full.
@@ -196,7 +228,54 @@ mod tests {
         assert_eq!(taken(&mut limiter, "listed", NOW), 3, "a listed tenant always has its own");
     }
 
+    #[test]
+    fn what_was_taken_elsewhere_is_gone_here_also_if_it_is_heard_late() {
+        let mut limiter = limiter(TEN, 10);
+        limiter.taken_elsewhere("a", 2, NOW);
+        assert_eq!(taken(&mut limiter, "a", NOW), 1);
+        limiter.taken_elsewhere("a", 10, NOW);
+        assert_eq!(taken(&mut limiter, "a", NOW + ms(1000)), 0, "it is overdrawn");
+        assert_eq!(taken(&mut limiter, "a", NOW + ms(1300)), 3);
+        limiter.taken_elsewhere("b", 10, NOW);
+        assert_eq!(taken(&mut limiter, "b", NOW + ms(1300)), 3, "that was long ago");
+    }
+
+    #[test]
+    fn alone_each_allows_its_share() {
+        let mut limiter = limiter(TEN, 10);
+        limiter.set_share(0.5);
+        assert_eq!(taken(&mut limiter, "a", NOW), 1);
+        let more = [99, 100, 299, 300].map(|at| taken(&mut limiter, "a", NOW + ms(at)));
+        assert_eq!(more, [0, 1, 0, 1], "a burst of one and a half, and one every 200 ms");
+        limiter.set_share(1.0);
+        assert_eq!(taken(&mut limiter, "a", NOW + ms(10_000)), 3);
+        assert!(limiter.is_limited("a"));
+        assert!(!RateLimiter::new(Rate::UNLIMITED, HashMap::new(), 1).is_limited("a"));
+    }
+
     proptest! {
+        #[test]
+        fn limiters_that_hear_of_each_other_are_one(
+            calls in prop::collection::vec((0usize..3, 0u64..100), 1..400),
+            delay in 0usize..20,
+        ) {
+            let mut limiters = [limiter(TEN, 10), limiter(TEN, 10), limiter(TEN, 10)];
+            let (mut now, mut passed, mut unheard) = (NOW, 0.0, std::collections::VecDeque::new());
+            for (at, gap) in calls {
+                now += ms(gap);
+                if limiters[at].try_take("a", now).is_ok() {
+                    passed += 1.0;
+                    unheard.push_back((at, now));
+                }
+                while unheard.len() > delay {
+                    let (by, then) = unheard.pop_front().expect("there are some");
+                    (0..3).filter(|other| *other != by).for_each(|other| limiters[other].taken_elsewhere("a", 1, then));
+                }
+                // What one would let pass, and what was not heard of yet.
+                prop_assert!(passed <= 3.0 + 10.0 * (now - NOW).as_secs_f64() + delay as f64 + 1e-6);
+            }
+        }
+
         #[test]
         fn never_more_than_the_burst_and_the_rate(
             calls_per_second in 0.5f64..50.0,

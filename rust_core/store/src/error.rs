@@ -19,12 +19,22 @@ pub enum StoreError {
     /// It does not answer in time; whether it did what was asked is unknown.
     #[error("the store cannot be reached: {0}")]
     Unreachable(String),
+    /// It did not answer before, and was not asked again: somebody else finds out whether it is back.
+    #[error("the store cannot be reached: it has not answered for a while")]
+    Away,
     /// It refused; nothing was changed.
     #[error("the store failed: {0}")]
     Failed(String),
     /// What is no price: negative, or more than can be counted.
     #[error("{0} is no price: it is below zero or above {max}", max = Money::MAX)]
     NoPrice(Money),
+}
+
+impl StoreError {
+    /// Whether the same may be done later.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Away)
+    }
 }
 
 /// Raised by [`Store::reserve`](crate::Store::reserve).

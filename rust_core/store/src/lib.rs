@@ -15,7 +15,11 @@
 //! durable as it is configured: run it with `appendonly yes` and `maxmemory-policy noeviction`.  PostgreSQL loses nothing
 //! that was committed.
 //!
-//! A store that does not answer is an error at once: who cannot reserve must not spend.
+//! A store that does not answer is an error at once: who cannot reserve must not spend.  How calls ended meanwhile is
+//! kept, so many, and written when it answers again.
+//!
+//! Where the store is Redis, routers can also tell each other what is forgotten soon ([`Store::tell`]), and keep answers
+//! there ([`Store::keep_answer`]).
 #![warn(missing_docs)]
 
 mod budget;
@@ -27,6 +31,7 @@ mod month;
 mod place;
 mod postgres;
 mod redis;
+mod shared;
 mod sqlite;
 mod store;
 mod ticket;
@@ -37,5 +42,6 @@ pub use ledger::{Call, Document, ModelSpend};
 pub use money::Money;
 pub use month::{InvalidMonth, Month};
 pub use place::{InvalidPlace, Place};
+pub use shared::{Heard, NewRoll, Roll, Told};
 pub use store::{Settings, Store};
 pub use ticket::{Ask, Outcome, Ticket};

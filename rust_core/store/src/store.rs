@@ -5,11 +5,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::runtime::Handle;
-
 use crate::{
-    Ask, Call, Caps, Document, ModelSpend, Money, Month, Outcome, Place, PutError, ReserveError, Standing, StoreError,
-    Ticket, clock, postgres::Postgres, redis::Redis, sqlite::Sqlite, ticket::End,
+    Ask, Call, Caps, Document, Heard, ModelSpend, Money, Month, NewRoll, Outcome, Place, PutError, ReserveError, Roll,
+    Standing, StoreError, Ticket, Told, clock, postgres::Postgres, redis::Redis, sqlite::Sqlite, ticket::End,
 };
 
 /// What an operator may set.
@@ -38,7 +36,7 @@ struct Inner {
 #[derive(Debug)]
 enum Database {
     Sqlite(Sqlite),
-    Redis(Box<Redis>),
+    Redis(Arc<Redis>),
     Postgres(Box<Postgres>),
 }
 
@@ -79,7 +77,7 @@ impl Store {
     pub async fn open_with(place: &Place, router: &str, settings: Settings) -> Result<Self, StoreError> {
         let database = match place {
             Place::Postgres(url) => Postgres::open(url, router, settings).map(|it| Database::Postgres(Box::new(it))),
-            Place::Redis(url) => Redis::open(url, settings).map(|redis| Database::Redis(Box::new(redis))),
+            Place::Redis(url) => Redis::open(url, settings).map(|redis| Database::Redis(Arc::new(redis))),
             Place::Sqlite(path) => Sqlite::open(Some(path.clone()), settings.queue).await.map(Database::Sqlite),
             Place::Memory => Sqlite::open(None, settings.queue).await.map(Database::Sqlite),
         };
@@ -116,15 +114,15 @@ impl Store {
 
     /// Settles without waiting for it: cheaper, since it shares a transaction, and possible where a call is dropped.
     ///
-    /// A file or PostgreSQL has it before what is asked for afterwards, PostgreSQL also when it comes back from an
-    /// outage; for Redis, a task of the runtime is started.  Where the process dies in the next milliseconds, the call is
-    /// lost instead, and so costs all that was held.
+    /// A file or PostgreSQL has it before what is asked for afterwards; for Redis, a task of the runtime is started.
+    /// Where the server is away it is kept, among as many as [`Settings::queue`] says, until it is back.  Where the
+    /// process dies before, the call is lost instead, and so costs all that was held.
     pub fn settle_soon(&self, ticket: Ticket, cost: Money, outcome: Outcome) -> Result<(), StoreError> {
         let end = end(cost, outcome)?;
         match &self.0.database {
             Database::Sqlite(database) => database.settle_soon(&self.0.router, &ticket, end),
             Database::Postgres(database) => database.settle_soon(&self.0.router, &ticket, end),
-            Database::Redis(_) => self.spawn_settle(ticket, end),
+            Database::Redis(database) => database.settle_soon(&self.0.router, ticket, end),
         }
     }
 
@@ -173,11 +171,52 @@ impl Store {
         either!(self, put_document(key, expected, text))
     }
 
-    fn spawn_settle(&self, ticket: Ticket, end: End) -> Result<(), StoreError> {
-        let runtime = Handle::try_current().map_err(|error| StoreError::Failed(error.to_string()))?;
-        let store = self.clone();
-        runtime.spawn(async move { either!(store, settle(&store.0.router, &ticket, end)) });
-        Ok(())
+    /// The document of this name that names things, and what Redis' `set` has.
+    pub async fn roll(&self, key: &str, set: &str) -> Result<Roll, StoreError> {
+        match &self.0.database {
+            Database::Redis(database) => database.roll(key, set).await,
+            _ => Ok(Roll { document: self.document(key).await?, members: None }),
+        }
+    }
+
+    /// Writes it if it is still at its `expected` revision; where there is Redis, also the set, at once.
+    ///
+    /// The set is for programs that only want the names, and may add some of their own, which stay.
+    pub async fn put_roll(&self, roll: &NewRoll<'_>) -> Result<u64, PutError> {
+        match &self.0.database {
+            Database::Redis(database) => database.put_roll(roll).await,
+            _ => self.put_document(roll.key, roll.expected, roll.text).await,
+        }
+    }
+
+    /// Tells the other routers something, and hears what they told since; none where they cannot hear each other, which
+    /// takes Redis.  Some two thousand words of each topic are kept.
+    pub async fn tell(&self, topic: &str, text: &str, heard: &mut Heard) -> Option<Result<Vec<Told>, StoreError>> {
+        match &self.0.database {
+            Database::Redis(database) => Some(database.tell(&self.0.router, topic, text, heard).await),
+            _ => None,
+        }
+    }
+
+    /// Whether the place keeps answers, and lets routers hear each other.
+    pub fn is_quick(&self) -> bool {
+        matches!(self.0.database, Database::Redis(_))
+    }
+
+    /// An answer that a router kept, if Redis has it within `patience`.
+    pub async fn answer(&self, key: &str, patience: Duration) -> Result<Option<Vec<u8>>, StoreError> {
+        match &self.0.database {
+            Database::Redis(database) => database.answer(key, patience).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Keeps an answer for so long, where there is Redis.
+    pub async fn keep_answer(&self, key: &str, answer: &[u8], ttl: Duration) -> Result<(), StoreError> {
+        match &self.0.database {
+            Database::Redis(database) => database.keep_answer(key, answer, ttl).await,
+            _ => Ok(()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! asks.  Only calls whose answer is the same each time come here.
 
 use std::{
+    fmt,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -31,6 +32,12 @@ const RAW: u32 = 4;
 /// What an answer depends on, in 128 bits: two of a billion keys are the same with a chance of 1e-21.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(u128);
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
 
 #[derive(Clone)]
 struct Kept {
@@ -76,8 +83,14 @@ pub struct Lead<'a> {
 impl Lead<'_> {
     /// Keeps what was answered.
     pub fn keep(self, reply: &Reply) {
+        let until = self.until;
+        self.keep_until(reply, until);
+    }
+
+    /// Keeps it only for so long.
+    pub fn keep_until(self, reply: &Reply, until: Instant) {
         // Fails where the entry was taken away meanwhile; then there is nothing to keep.
-        let _ = self.guard.insert(Kept { reply: reply.clone(), until: self.until });
+        let _ = self.guard.insert(Kept { reply: reply.clone(), until });
     }
 }
 

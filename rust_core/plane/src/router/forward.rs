@@ -162,6 +162,7 @@ impl Call {
         let replica = attempt.replica.clone();
         let spending = self.reserve(wanted, &replica.served.info).await?;
         replica.instance.life.called(SystemTime::now());
+        replica.served.called();
         self.signature.attempts += 1;
         self.signature.replica_reason = reason.name();
         let span = self.record().child();

@@ -97,7 +97,13 @@ impl Call {
             },
             Some(key) => match plane.cache.look(key).await {
                 Found::Hit(reply) => return self.take_kept(reply, "hit"),
-                Found::Lead(lead) => Some(lead),
+                Found::Lead(lead) => match self.find_shared(key).await {
+                    Some((reply, until)) => {
+                        lead.keep_until(&reply, until);
+                        return self.take_kept(reply, "hit");
+                    }
+                    None => Some((key, lead)),
+                },
             },
             None => None,
         };
@@ -116,6 +122,11 @@ impl Call {
     fn cache_key(&self, hop: &Hop, wanted: &Wanted, message: &Bytes) -> Option<Key> {
         let tenant = self.tenant.as_deref()?;
         Key::of(&self.plane.cache, wanted, &hop.model, &tenant.name, message)
+    }
+
+    /// What another router had asked for.
+    async fn find_shared(&self, key: Key) -> Option<(Reply, Instant)> {
+        self.plane.answers.as_ref()?.find(key).await
     }
 
     async fn look_near(&self, hop: &Hop, wanted: &Wanted, message: &Bytes) -> Option<Near> {
@@ -146,17 +157,20 @@ impl Call {
     }
 
     /// Asks the model itself; what it answers well is kept by whoever leads.
-    async fn ask(&mut self, hop: &Hop, wanted: &Wanted, message: &Bytes, lead: Option<Lead<'_>>) -> Ended {
+    async fn ask(&mut self, hop: &Hop, wanted: &Wanted, message: &Bytes, lead: Option<(Key, Lead<'_>)>) -> Ended {
         if lead.is_some() {
             self.looked_up("miss");
         }
         let mut ended = self.forward(hop, wanted, message).await;
         ended = self.weigh(hop, wanted, ended).await;
         self.served(hop, wanted, &ended);
-        if let (Some(lead), Ok(Answer::Whole(reply)), None) = (lead, &ended.answer, ended.trouble)
+        if let (Some((key, lead)), Ok(Answer::Whole(reply)), None) = (lead, &ended.answer, ended.trouble)
             && reply.code() == Code::Ok
         {
             lead.keep(reply);
+            if let Some(answers) = &self.plane.answers {
+                answers.keep(key, reply);
+            }
         }
         self.shadow(hop, wanted, message, &ended);
         ended

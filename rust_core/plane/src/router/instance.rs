@@ -82,6 +82,8 @@ pub struct Served {
     pub serving: Mutex<Serving>,
     /// Calls to it there.
     pub in_flight: AtomicU32,
+    /// Calls that nobody has taken down yet.
+    calls: AtomicU32,
     /// Until then its provider wants to be left alone.
     cool_until: Mutex<Duration>,
 }
@@ -225,8 +227,19 @@ impl Served {
             info,
             serving: Mutex::default(),
             in_flight: AtomicU32::new(0),
+            calls: AtomicU32::new(0),
             cool_until: Mutex::default(),
         })
+    }
+
+    /// A call is for it.
+    pub fn called(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls since this was last asked.
+    pub fn take_calls(&self) -> u32 {
+        self.calls.swap(0, Ordering::Relaxed)
     }
 
     /// Its provider wants to be left alone for so long.

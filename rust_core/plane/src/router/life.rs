@@ -5,6 +5,7 @@
 //! Where nobody supervises, nobody is waited for.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -15,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::instance::Instance;
+use super::{hotset::Hot, instance::Instance};
 use crate::{
     error::Error,
     proto::v1::{InstanceDemand, LifeState},
@@ -41,8 +42,6 @@ pub struct Told {
     pub state: LifeState,
     /// How long it takes to start.
     pub start: Option<Duration>,
-    /// Bytes of memory.
-    pub memory: u64,
     /// Why it could not be started.
     pub error: String,
 }
@@ -117,16 +116,19 @@ impl Life {
 }
 
 /// How much `instance` is wanted.
-pub fn demand(instance: &Instance, pinned: bool) -> InstanceDemand {
-    let life = &instance.life;
+pub fn demand(instance: &Instance, hot: &Hot) -> InstanceDemand {
+    let (life, described) = (&instance.life, instance.described());
+    let any = |names: &BTreeSet<String>| {
+        described.iter().flat_map(|each| &each.models).any(|served| names.contains(&served.info.name))
+    };
     InstanceDemand {
         address: instance.address.to_string(),
         waiting: life.waiting.load(Relaxed),
         in_flight: instance.stats.lock().in_flight,
         calls: life.calls.load(Relaxed),
         last_call: life.last_call().map(Into::into),
-        pinned,
-        ..InstanceDemand::default()
+        pinned: any(&hot.pinned),
+        hot: any(&hot.all),
     }
 }
 

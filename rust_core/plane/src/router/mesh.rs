@@ -221,7 +221,7 @@ impl MeshService for Mesh {
 
     async fn pin_model(&self, request: Request<v1::PinModelRequest>) -> Result<Response<v1::PinModelResponse>, Status> {
         let v1::PinModelRequest { model, pinned } = request.get_ref();
-        let model = self.0.set_pinned(by(&request, PIN_MODEL)?, model, *pinned)?;
+        let model = self.0.set_pinned(by(&request, PIN_MODEL)?, model, *pinned).await?;
         Ok(Response::new(v1::PinModelResponse { model }))
     }
 
@@ -395,11 +395,12 @@ pub fn model(plane: &Plane, of: &Model) -> Option<ModelInfo> {
 /// Each version of each model once, with all that any instance has of it.
 pub fn models(plane: &Plane) -> Vec<ModelInfo> {
     let mut merged: BTreeMap<(String, String), ModelInfo> = BTreeMap::new();
-    let snapshot = plane.registry.snapshot();
+    let (snapshot, hot) = (plane.registry.snapshot(), plane.hotset.now());
     let (models, unloaded) = (snapshot.models.iter().zip(repeat(false)), snapshot.unloaded.iter().zip(repeat(true)));
     for (replica, unloaded) in models.chain(unloaded).flat_map(|(model, un)| model.replicas.iter().zip(repeat(un))) {
-        let pinned = plane.registry.is_pinned(&replica.served.info.name);
-        let info = ModelInfo { unloaded, pinned, ..replica.served.info.clone() };
+        let name = &replica.served.info.name;
+        let (pinned, hot) = (hot.pinned.contains(name), hot.all.contains(name));
+        let info = ModelInfo { unloaded, pinned, hot, ..replica.served.info.clone() };
         let key = (info.name.clone(), info.version.clone());
         merged.entry(key).and_modify(|known| merge(known, &info)).or_insert(info);
     }

@@ -10,7 +10,8 @@
 //!
 //! Beside it, [`registry`] and [`connection`] keep the [`instance`]s known and connected, [`explain`] says where a
 //! call would go, [`operate`] changes what runs, [`feedback`] takes what callers
-//! think of an answer, [`metrics`] count and [`history`] keeps what happened, and [`oip`] is a door for tensors.
+//! think of an answer, [`metrics`] count and [`history`] keeps what happened, and [`oip`] is a door for
+//! tensors.  Routers of one store share [`money`], [`rollouts`], [`tokens`], the [`hotset`], [`rates`] and [`answers`].
 
 use std::{
     io,
@@ -38,6 +39,7 @@ use crate::{
     trace::Tracer,
 };
 
+mod answers;
 mod ask;
 mod attempt;
 mod audit;
@@ -55,6 +57,7 @@ mod feedback;
 mod forward;
 mod history;
 mod hops;
+mod hotset;
 mod inbound;
 mod instance;
 mod judge;
@@ -71,6 +74,7 @@ mod operate;
 mod outcome;
 mod payloads;
 mod plan;
+mod rates;
 mod recent;
 mod registry;
 mod replicas;
@@ -90,6 +94,7 @@ mod supervise;
 mod tenants;
 mod tokens;
 
+use answers::Answers;
 use attempt::Clock;
 pub use audit::Audit;
 use auth::{Auth, Caller};
@@ -100,6 +105,7 @@ pub(crate) use events::code_text;
 use features::Reader;
 use feedback::Feedback;
 use history::History;
+use hotset::Hotset;
 use judge::Judge;
 use life::Bell;
 use metrics::Metrics;
@@ -142,6 +148,8 @@ pub struct Plane {
     routes: Routes,
     rollouts: Rollouts,
     cache: Cache,
+    answers: Option<Arc<Answers>>,
+    hotset: Hotset,
     semantic: Option<Semantic>,
     judge: Option<Judge>,
     purse: Arc<Purse>,
@@ -185,6 +193,8 @@ impl Plane {
             routes: Routes::new(&config),
             rollouts: Rollouts::new(store.clone(), name),
             cache: Cache::new(&config.cache),
+            answers: Answers::new(&store, &config),
+            hotset: Hotset::new(store.clone(), &config.hotset),
             semantic: Semantic::new(&config.cache.semantic, config.cache.ttl),
             judge: Judge::new(&config.quality).map_err(io::Error::other)?,
             purse: Arc::new(Purse::new(store, &config.budget)),
@@ -227,9 +237,22 @@ impl Plane {
         let mut ticks = tokio::time::interval(REFRESH);
         loop {
             ticks.tick().await;
-            self.rollouts.refresh(self.clock.now()).await;
-            self.purse.tend().await;
-            self.auth.tokens.refresh().await;
+            // Side by side: a store that is away is waited for once.
+            tokio::join!(self.rollouts.refresh(self.clock.now()), self.purse.tend(), self.auth.tokens.refresh());
+        }
+    }
+
+    async fn keep_hotset(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(self.config.hotset.poll.max(Duration::from_millis(1)));
+        loop {
+            ticks.tick().await;
+            self.hotset.poll(&self.registry.snapshot(), self.clock.now()).await;
+        }
+    }
+
+    async fn share_rates(self: Arc<Self>) {
+        if let Some(rates) = self.tenants.rates() {
+            rates.share(self.purse.store(), self.clock).await;
         }
     }
 }
@@ -263,7 +286,7 @@ pub struct Router {
     plane: Arc<Plane>,
     server: Server,
     runtime: Handle,
-    _tending: [AbortOnDropHandle<()>; 2],
+    _tending: [AbortOnDropHandle<()>; 4],
 }
 
 impl Router {
@@ -279,7 +302,12 @@ impl Router {
         let app = move |peer| RouterService::new(doors.clone(), routes.clone(), peer);
         let server = Server::start(&entrances(&plane.config), app, health, flights).await?;
         plane.registry.set_instances(plane.config.instances.clone());
-        let tending = [tokio::spawn(plane.clone().tend()), tokio::spawn(plane.clone().keep_history())];
+        let tending = [
+            tokio::spawn(plane.clone().tend()),
+            tokio::spawn(plane.clone().keep_history()),
+            tokio::spawn(plane.clone().keep_hotset()),
+            tokio::spawn(plane.clone().share_rates()),
+        ];
         let tending = tending.map(AbortOnDropHandle::new);
         Ok(Self { plane, server, runtime: Handle::current(), _tending: tending })
     }

@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, SystemTime},
 };
@@ -188,13 +188,15 @@ pub struct Purse {
     soft: Vec<config::Soft>,
     /// Share of the month's money that is gone, as bits of an `f64`: as last heard from the ledger.
     used: AtomicU64,
+    /// Whether the ledger answered when it was asked last.
+    up: AtomicBool,
 }
 
 impl Purse {
     /// With the limits of `config`.
     pub fn new(store: Store, config: &config::Budget) -> Self {
         let mesh_cap = config.monthly_usd.map(Money::cap_from_usd);
-        Self { store, mesh_cap, soft: config.soft.clone(), used: AtomicU64::new(0) }
+        Self { store, mesh_cap, soft: config.soft.clone(), used: AtomicU64::new(0), up: AtomicBool::new(true) }
     }
 
     /// The ledger.
@@ -223,9 +225,16 @@ impl Purse {
         // A ledger that is away is asked again.
         let _ = self.store.sweep(SystemTime::now()).await;
         let caps = Caps { mesh: self.mesh_cap, tenant: None };
-        if let Ok(standing) = self.store.standing(None, Month::of(SystemTime::now()), caps).await {
+        let standing = self.store.standing(None, Month::of(SystemTime::now()), caps).await;
+        self.up.store(standing.is_ok(), Relaxed);
+        if let Ok(standing) = standing {
             self.heard(&standing);
         }
+    }
+
+    /// Whether the ledger answered lately.
+    pub fn is_up(&self) -> bool {
+        self.up.load(Relaxed)
     }
 
     /// Holds the most that a call may cost.
@@ -294,8 +303,8 @@ impl Spending {
         self.amount.to_usd()
     }
 
-    /// The answer need not wait for the ledger, which keeps the reservation until it hears; one that is away keeps it
-    /// for good, and then it counts as spent: never less than the truth.
+    /// The answer need not wait for the ledger, which keeps the reservation until it hears; one that is away hears when
+    /// it is back, or else counts all of it as spent: never less than the truth.
     fn write(&mut self, cost: Money, outcome: Outcome) {
         if let Some(ticket) = self.ticket.take() {
             let _ = self.purse.store.settle_soon(ticket, cost, outcome);

@@ -1,13 +1,14 @@
 //! What operators change while the router runs: instances drained, models pinned and unloaded, weights, log levels.
 //!
-//! Each change holds until the router ends, and is audited with whoever made it.
+//! Each change holds until the router ends, and is audited with whoever made it; pins hold for all routers of the store,
+//! until they are taken back.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use waypost_decide::Weights;
 
-use super::{Plane, auth::Caller, instance::Instance, mesh};
+use super::{Plane, auth::Caller, instance::Instance, mesh, registry::Model};
 use crate::{
     error::Error,
     proto::v1::{InstanceStatus, LogLevel, ModelInfo, ScoreWeights, SetLogLevelRequest},
@@ -28,17 +29,29 @@ pub struct By<'a> {
 impl Plane {
     /// Takes a model out of service, or back into it.
     pub fn set_loaded(&self, by: By<'_>, name: &str, loaded: bool) -> Result<Option<ModelInfo>, Error> {
-        let result = self.registry.set_loaded(name, loaded);
+        let pinned = !loaded && self.hotset.now().pinned.contains(name);
+        let refused = Err(Error::ModelPinned { model: name.into() });
+        let result = if pinned { refused } else { self.registry.set_loaded(name, loaded) };
         self.audit.changed(by.caller, by.method, &format!("model {name:?}"), &result);
         result.map(|model| mesh::model(self, &model))
     }
 
     /// Keeps a model in service, or no longer.
-    pub fn set_pinned(&self, by: By<'_>, name: &str, pinned: bool) -> Result<Option<ModelInfo>, Error> {
-        let result = self.registry.set_pinned(name, pinned);
+    pub async fn set_pinned(&self, by: By<'_>, name: &str, pinned: bool) -> Result<Option<ModelInfo>, Error> {
+        let result = self.pin(name, pinned).await;
         let change = if pinned { "pinned" } else { "unpinned" };
         self.audit.changed(by.caller, by.method, &format!("model {name:?} {change}"), &result);
-        result.map(|model| mesh::model(self, &model))
+        result.map(|model| model.and_then(|model| mesh::model(self, &model)))
+    }
+
+    /// One that is nowhere any more can still be let go.
+    async fn pin(&self, name: &str, pinned: bool) -> Result<Option<Arc<Model>>, Error> {
+        let known = self.registry.known(name);
+        if pinned || !self.hotset.now().pinned.contains(name) {
+            known.as_ref().map_err(Clone::clone)?;
+        }
+        self.hotset.set_pinned(name, pinned).await?;
+        Ok(known.ok())
     }
 
     /// Takes an instance out of the choice, or back into it.

@@ -115,8 +115,6 @@ struct Members {
     list: Vec<Member>,
     /// Models out of service.
     unloaded: HashSet<String>,
-    /// Models that stay in service.
-    pinned: HashSet<String>,
     /// Names whose health was reported.
     reported: HashSet<String>,
     /// Health stays as it is from now on.
@@ -208,38 +206,23 @@ impl Registry {
         }
     }
 
+    /// The model of this name, in service or not.
+    pub fn known(&self, name: &str) -> Result<Arc<Model>, Error> {
+        let snapshot = self.snapshot();
+        let model = snapshot.model(name).or(snapshot.unloaded(name)).cloned();
+        model.ok_or_else(|| models::unknown(&snapshot, name))
+    }
+
     /// Takes a model out of service, or back into it; it is the model then.
     pub fn set_loaded(&self, name: &str, loaded: bool) -> Result<Arc<Model>, Error> {
         let mut members = self.members.lock();
-        let snapshot = self.snapshot();
-        let model = snapshot.model(name).or(snapshot.unloaded(name)).cloned();
-        let model = model.ok_or_else(|| models::unknown(&snapshot, name))?;
-        if !loaded && members.pinned.contains(name) {
-            return Err(Error::ModelPinned { model: name.into() });
-        }
+        let model = self.known(name)?;
         match loaded {
             true => members.unloaded.remove(name),
             false => members.unloaded.insert(name.to_string()),
         };
         self.refresh(&mut members);
         Ok(model)
-    }
-
-    /// Keeps a model from being taken out of service, or no longer; it is the model then.
-    pub fn set_pinned(&self, name: &str, pinned: bool) -> Result<Arc<Model>, Error> {
-        let mut members = self.members.lock();
-        let snapshot = self.snapshot();
-        let model = snapshot.model(name).cloned().ok_or_else(|| models::unknown(&snapshot, name))?;
-        match pinned {
-            true => members.pinned.insert(name.to_string()),
-            false => members.pinned.remove(name),
-        };
-        Ok(model)
-    }
-
-    /// Whether a model cannot be taken out of service.
-    pub fn is_pinned(&self, name: &str) -> bool {
-        self.members.lock().pinned.contains(name)
     }
 
     /// The instance of this name.

@@ -70,6 +70,11 @@ impl Reply {
         reply.meta().contains_key(STATUS).then_some(reply).ok_or(Broken::Lost)
     }
 
+    /// One that was kept.
+    pub fn whole(head: response::Parts, frames: Vec<Bytes>, trailers: Option<HeaderMap>) -> Self {
+        Self { head, frames, trailers }
+    }
+
     /// A reply without a message.
     pub fn ended(head: response::Parts, trailers: HeaderMap) -> Self {
         Self { head, frames: Vec::new(), trailers: Some(trailers) }
@@ -88,6 +93,11 @@ impl Reply {
     /// As it came, with the prefix.
     pub fn frames(&self) -> &[Bytes] {
         &self.frames
+    }
+
+    /// What followed its message, unless all it has is headers.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
     }
 
     /// Bytes that keeping it takes.

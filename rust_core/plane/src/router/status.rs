@@ -21,9 +21,9 @@ pub fn of(plane: &Plane, address: &Address) -> Value {
         "max_in_flight": plane.limit.max(),
         "retry_budget": plane.budget.balance(),
         "dropped_events": plane.events.dropped(),
-        "cache": cache(plane),
+        "cache": cache(&cache_status(plane)),
         "tiers": plane.reader.status(plane.clock.now()).map(tiers),
-        "routes": plane.routes.all().map(|route| json!({"name": route.name, "shares": shares(route)})).collect::<Vec<_>>(),
+        "routes": plane.routes.all().map(|of| route(&route_status(of))).collect::<Vec<_>>(),
         "rollouts": plane.rollouts.all(plane.clock.now()),
         "instances": mesh::instances(plane).iter().map(instance).collect::<Vec<_>>(),
         "models": mesh::models(plane).iter().map(model).collect::<Vec<_>>(),
@@ -50,10 +50,14 @@ pub fn glance(plane: &Plane, role: Role) -> v1::GetStatusResponse {
     }
 }
 
-fn cache_status(plane: &Plane) -> v1::CacheStatus {
+/// Of the answers that are kept, here and with other routers.
+pub fn cache_status(plane: &Plane) -> v1::CacheStatus {
     let (hits, misses) = plane.cache.counts();
+    // Who finds an answer with the others had missed it here.
+    let shared_hits = plane.answers.as_ref().map_or(0, |answers| answers.hits());
+    let (hits, misses) = (hits + shared_hits, misses.saturating_sub(shared_hits));
     let [near_hits, audited, false_hits] = plane.semantic.as_ref().map(Semantic::counts).unwrap_or_default();
-    v1::CacheStatus { hits, near_hits, misses, bytes: plane.cache.bytes(), audited, false_hits, ..Default::default() }
+    v1::CacheStatus { hits, near_hits, misses, bytes: plane.cache.bytes(), audited, false_hits, shared_hits }
 }
 
 /// Of those that prompts are placed in by targets, cheapest first.
@@ -70,16 +74,15 @@ fn route_status(route: &Route) -> v1::RouteStatus {
     v1::RouteStatus { name: route.name.to_string(), shares: shares.collect() }
 }
 
-fn cache(plane: &Plane) -> Value {
-    let (hits, misses) = plane.cache.counts();
-    let [near, audited, false_hits] = plane.semantic.as_ref().map(Semantic::counts).unwrap_or_default();
+fn cache(status: &v1::CacheStatus) -> Value {
     json!({
-        "hits": hits,
-        "misses": misses,
-        "bytes": plane.cache.bytes(),
-        "near_hits": near,
-        "audited": audited,
-        "false_hits": false_hits,
+        "hits": status.hits,
+        "misses": status.misses,
+        "bytes": status.bytes,
+        "near_hits": status.near_hits,
+        "audited": status.audited,
+        "false_hits": status.false_hits,
+        "shared_hits": status.shared_hits,
     })
 }
 
@@ -92,8 +95,9 @@ fn tiers(status: TierStatus) -> Value {
     })
 }
 
-fn shares(route: &Route) -> Vec<Value> {
-    route.shares().into_iter().map(|(model, share)| json!({"model": model, "share": share})).collect()
+fn route(status: &v1::RouteStatus) -> Value {
+    let share = |each: &v1::RouteShare| json!({"model": each.model, "share": each.share});
+    json!({"name": status.name, "shares": status.shares.iter().map(share).collect::<Vec<_>>()})
 }
 
 fn instance(status: &InstanceStatus) -> Value {

@@ -16,7 +16,6 @@ use tonic::{Status, Streaming};
 
 use super::{
     Plane,
-    instance::Instance,
     life::{self, Told},
 };
 use crate::{
@@ -60,13 +59,8 @@ impl Turn {
     }
 
     fn demands(&self) -> SuperviseResponse {
-        let registry = &self.plane.registry;
-        let is_pinned = |instance: &Instance| {
-            let described = instance.described();
-            described.iter().flat_map(|each| &each.models).any(|served| registry.is_pinned(&served.info.name))
-        };
-        let of = |instance: &Arc<Instance>| life::demand(instance, is_pinned(instance));
-        SuperviseResponse { instances: registry.instances().iter().map(of).collect() }
+        let (instances, hot) = (self.plane.registry.instances(), self.plane.hotset.now());
+        SuperviseResponse { instances: instances.iter().map(|instance| life::demand(instance, &hot)).collect() }
     }
 }
 
@@ -112,6 +106,6 @@ fn read((index, life): (usize, InstanceLife)) -> Result<(Address, (Told, Option<
     let address = address.map_err(|_| wrong("address", format!("{:?}", life.address), "host:port or unix:/path"))?;
     let start = life.start.map(Duration::try_from).transpose();
     let start = start.map_err(|_| wrong("start", "negative".into(), "0 or longer"))?;
-    let told = Told { state: life.state(), start, memory: life.memory_bytes, error: life.error };
+    let told = Told { state: life.state(), start, error: life.error };
     Ok((address, (told, life.described)))
 }

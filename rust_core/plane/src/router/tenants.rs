@@ -4,16 +4,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use parking_lot::Mutex;
-use waypost_decide::rate::{Rate, RateLimiter};
 
 use super::{
     auth::Caller,
     config::{self, GuardMode, PayloadMode, RouterConfig},
+    rates::Rates,
 };
 use crate::error::Error;
-
-/// Tenants whose rate is remembered; of more, those idle longest start afresh.
-const REMEMBERED: usize = 65_536;
 
 /// When to come back who has too many calls under way.
 const CROWD_PAUSE: Duration = Duration::from_millis(100);
@@ -39,7 +36,7 @@ pub struct Tenant {
 pub struct Tenants {
     by_name: HashMap<String, Arc<Tenant>>,
     others: Tenant,
-    limiter: Option<Mutex<RateLimiter>>,
+    rates: Option<Rates>,
     crowds: Arc<Crowds>,
 }
 
@@ -50,7 +47,7 @@ impl Tenants {
         Self {
             by_name: known.collect(),
             others: Tenant::other(config),
-            limiter: limiter(config),
+            rates: Rates::new(config),
             crowds: Arc::default(),
         }
     }
@@ -87,10 +84,14 @@ impl Tenants {
             limit: tenant.max_in_flight,
             retry_after: CROWD_PAUSE,
         })?;
-        let Some(limiter) = &self.limiter else { return Ok(place) };
-        let taken = limiter.lock().try_take(&tenant.name, now);
+        let taken = self.rates.as_ref().map_or(Ok(()), |rates| rates.admit(&tenant.name, now));
         taken.map_err(|retry_after| Error::RateExceeded { subject: subject(), retry_after })?;
         Ok(place)
+    }
+
+    /// How fast they may call, where anybody has a limit.
+    pub fn rates(&self) -> Option<&Rates> {
+        self.rates.as_ref()
     }
 }
 
@@ -131,15 +132,6 @@ impl Drop for Place {
     }
 }
 
-/// None where nobody has a limit.
-fn limiter(config: &RouterConfig) -> Option<Mutex<RateLimiter>> {
-    let listed: HashMap<_, _> =
-        config.tenants.iter().map(|each| (each.name.clone(), rate(each.calls_per_second, each.burst))).collect();
-    let others = rate(config.tenant_default.calls_per_second, config.tenant_default.burst);
-    let limited = listed.values().chain([&others]).any(|rate| rate.calls_per_second > 0.0);
-    limited.then(|| Mutex::new(RateLimiter::new(others, listed, REMEMBERED)))
-}
-
 impl Tenant {
     fn listed(each: &config::Tenant, config: &RouterConfig) -> Self {
         Self {
@@ -162,8 +154,4 @@ impl Tenant {
             max_in_flight: config.tenant_default.max_in_flight,
         }
     }
-}
-
-fn rate(calls_per_second: f64, burst: f64) -> Rate {
-    Rate { calls_per_second, burst }
 }

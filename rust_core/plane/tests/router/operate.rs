@@ -1,6 +1,6 @@
 //! What operators change while the router runs, and the glance they have at it.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use tonic::{Code, transport::Channel};
@@ -86,6 +86,39 @@ async fn a_pinned_model_cannot_be_unloaded_until_it_is_let_go() {
         assert!(unloaded.is_some_and(|model| model.unloaded && !model.pinned));
         let unknown = v1::PinModelRequest { model: "z".into(), pinned: true };
         assert_eq!(mesh.pin_model(unknown).await.expect_err("is refused").code(), Code::NotFound);
+    })
+    .await;
+}
+
+/// A ledger of its own for a test.
+fn store(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.db", std::process::id()));
+    json!({"budget": {"store": format!("sqlite:{}", path.display())}, "hotset": {"poll_s": 0.01}})
+}
+
+async fn until_pinned(router: &Router) {
+    let mut mesh = mesh(router).await;
+    loop {
+        let models = mesh.list_models(v1::ListModelsRequest {}).await.expect("is told").into_inner().models;
+        if models.iter().any(|model| model.pinned && model.hot) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pin_is_seen_by_all_routers_of_a_store_and_outlives_them() {
+    within(async {
+        let (a, config) = (Worker::named("a").start(), store("pins"));
+        let (one, two) = (fake::router(&[&a], config.clone()).await, fake::router(&[&a], config.clone()).await);
+        for router in [&one, &two] {
+            fake::client(router, &["models/m"]).await;
+        }
+        let pin = v1::PinModelRequest { model: "m".into(), pinned: true };
+        mesh(&one).await.pin_model(pin).await.expect("is done");
+        until_pinned(&two).await;
+        drop((one, two));
+        until_pinned(&fake::router(&[&a], config).await).await;
     })
     .await;
 }

@@ -1,9 +1,18 @@
 //! One connection that all operations share, made again when it breaks.
+//!
+//! What a stalled server was sent it does once it goes on, though nobody waits for it any more.  So when it has not
+//! answered in time, one operation at a time finds out whether it does again, and all others fail at once: they need not
+//! wait for what is known, and leave it no heap of work that nobody wants.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release},
+    time::Duration,
+};
 
 use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation,
+    Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use tokio::time;
@@ -22,6 +31,41 @@ pub enum Repeat {
 pub struct Connection {
     manager: ConnectionManager,
     timeout: Duration,
+    outage: Outage,
+}
+
+/// Whether the server answers.
+#[derive(Debug, Default)]
+struct Outage {
+    /// The last that was heard of it is that it did not.
+    away: AtomicBool,
+    /// Somebody finds out.
+    probing: AtomicBool,
+}
+
+/// The right to ask a server that did not answer, of one at a time.
+struct Probe<'a>(Option<&'a Outage>);
+
+impl Outage {
+    /// None where another one is asking.
+    fn enter(&self) -> Option<Probe<'_>> {
+        if !self.away.load(Acquire) {
+            return Some(Probe(None));
+        }
+        (!self.probing.swap(true, AcqRel)).then_some(Probe(Some(self)))
+    }
+
+    fn heard(&self, answered: bool) {
+        self.away.store(!answered, Release);
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if let Some(outage) = self.0 {
+            outage.probing.store(false, Release);
+        }
+    }
 }
 
 impl Connection {
@@ -31,7 +75,8 @@ impl Connection {
             .set_connection_timeout(Some(timeout))
             .set_response_timeout(None)
             .set_number_of_retries(0);
-        Ok(Self { manager: ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?, timeout })
+        let manager = ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?;
+        Ok(Self { manager, timeout, outage: Outage::default() })
     }
 
     /// Runs a script.
@@ -58,11 +103,23 @@ impl Connection {
         .await
     }
 
+    /// Runs a command that changes nothing, for who does not wait: to be late says nothing of the server.
+    pub async fn soon<T: FromRedisValue>(&self, command: &Cmd, patience: Duration) -> Result<T, StoreError> {
+        if self.outage.away.load(Acquire) {
+            return Err(StoreError::Away);
+        }
+        let asked = time::timeout(patience, command.query_async(&mut self.manager.clone())).await;
+        asked.map_err(|_| StoreError::Unreachable(format!("no answer within {patience:?}")))?.map_err(cause)
+    }
+
     async fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
-        match time::timeout(self.timeout, answer).await {
+        let _probe = self.outage.enter().ok_or(StoreError::Away)?;
+        let answer = match time::timeout(self.timeout, answer).await {
             Ok(answer) => answer.map_err(cause),
             Err(_) => Err(StoreError::Unreachable(format!("no answer within {:?}", self.timeout))),
-        }
+        };
+        self.outage.heard(!matches!(answer, Err(StoreError::Unreachable(_))));
+        answer
     }
 }
 
@@ -77,6 +134,12 @@ fn unreachable(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Io || error.is_unrecoverable_error()
 }
 
+/// Whether the server is there and cannot do it now: it reads its file, or another one is the master.
+fn not_ready(error: &RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
+    matches!(error.kind(), ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | ReadOnly | TryAgain))
+}
+
 fn cause(error: RedisError) -> StoreError {
-    if unreachable(&error) { StoreError::Unreachable(error.to_string()) } else { StoreError::Failed(error.to_string()) }
+    if unreachable(&error) || not_ready(&error) { StoreError::Unreachable(error.to_string()) } else { StoreError::Failed(error.to_string()) }
 }

@@ -10,10 +10,18 @@
 //! open             zset    ids of calls under way by when they expire
 //! ledger           stream  calls that ended, the newest so many
 //! documents        hash    revision and text
+//! told:TOPIC       stream  what routers told each other of late
+//! answer:KEY       string  an answer, for a while
 //! ```
+//!
+//! and, without it, the sets that others read and write too: see [`Store::put_roll`](crate::Store::put_roll).
 
 mod connection;
 mod ledger;
+mod settles;
+mod told;
+
+use std::{collections::BTreeSet, time::Duration};
 
 use redis::{Script, ScriptInvocation};
 
@@ -21,9 +29,11 @@ use crate::{
     Call, Document, ModelSpend, Money, Month, PutError, ReserveError, Settings, Standing, StoreError, Ticket,
     budget::{Both, Totals},
     clock,
+    shared::{Heard, NewRoll, Roll, Told},
     ticket::End,
 };
 use connection::{Connection, Repeat};
+use settles::Settles;
 
 /// Calls that one script may sweep: others wait for it.
 const CHUNK: u64 = 200;
@@ -42,6 +52,7 @@ pub(crate) struct Redis {
     root: String,
     ledger: usize,
     scripts: Scripts,
+    settles: Settles,
 }
 
 #[derive(Debug)]
@@ -50,6 +61,8 @@ struct Scripts {
     settle: Script,
     sweep: Script,
     put: Script,
+    roll: Script,
+    tell: Script,
 }
 
 /// Spent and reserved, of the mesh and of the tenant, as scripts return them.
@@ -64,8 +77,11 @@ impl Redis {
             settle: script!("settle.lua"),
             sweep: script!("sweep.lua"),
             put: script!("put.lua"),
+            roll: script!("roll.lua"),
+            tell: script!("tell.lua"),
         };
-        Ok(Self { connection, root: format!("{{{}}}", settings.prefix), ledger: settings.ledger, scripts })
+        let (root, settles) = (format!("{{{}}}", settings.prefix), Settles::new(settings.queue));
+        Ok(Self { connection, root, ledger: settings.ledger, scripts, settles })
     }
 
     pub async fn check(&self) -> Result<(), StoreError> {
@@ -154,6 +170,46 @@ impl Redis {
         script.arg(key).arg(expected).arg(text);
         let (written, revision): (bool, u64) = self.connection.run(&script, Repeat::Never).await?;
         if written { Ok(revision) } else { Err(PutError::Conflict { actual: revision }) }
+    }
+
+    pub async fn roll(&self, key: &str, set: &str) -> Result<Roll, StoreError> {
+        let document = self.document(key).await?;
+        let members: BTreeSet<String> = self.connection.query(redis::cmd("SMEMBERS").arg(set)).await?;
+        Ok(Roll { document, members: Some(members) })
+    }
+
+    pub async fn put_roll(&self, roll: &NewRoll<'_>) -> Result<u64, PutError> {
+        let NewRoll { key, set, expected, text, names, gone } = roll;
+        let mut script = self.scripts.roll.prepare_invoke();
+        script.key(&self.root).key(*set).arg(*key).arg(*expected).arg(*text).arg(names.len()).arg(*names).arg(*gone);
+        let (written, revision): (bool, u64) = self.connection.run(&script, Repeat::Never).await?;
+        if written { Ok(revision) } else { Err(PutError::Conflict { actual: revision }) }
+    }
+
+    pub async fn tell(
+        &self,
+        router: &str,
+        topic: &str,
+        text: &str,
+        heard: &mut Heard,
+    ) -> Result<Vec<Told>, StoreError> {
+        let mut script = self.scripts.tell.key(&self.root);
+        script.arg(topic).arg(router).arg(text).arg(&heard.0);
+        let (now, entries): (u64, Vec<told::Entry>) = self.connection.run(&script, Repeat::Never).await?;
+        if let Some((id, _)) = entries.last() {
+            heard.0.clone_from(id);
+        }
+        Ok(told::by_others(entries, router, now))
+    }
+
+    pub async fn answer(&self, key: &str, patience: Duration) -> Result<Option<Vec<u8>>, StoreError> {
+        self.connection.soon(redis::cmd("GET").arg(self.key(&format!("answer:{key}"))), patience).await
+    }
+
+    pub async fn keep_answer(&self, key: &str, answer: &[u8], ttl: Duration) -> Result<(), StoreError> {
+        let mut command = redis::cmd("SET");
+        command.arg(self.key(&format!("answer:{key}"))).arg(answer).arg("PX").arg(ttl.as_millis().max(1) as u64);
+        self.connection.query(&command).await
     }
 
     fn key(&self, name: &str) -> String {

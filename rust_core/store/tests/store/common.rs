@@ -42,6 +42,18 @@ impl RedisServer {
         assert!(sent.success());
     }
 
+    /// Has it do something, as another program would.
+    pub fn command(&self, words: &[&str]) {
+        let place = self.place().to_string();
+        let client = redis::Client::open(place).expect("it is an address");
+        let mut connection = client.get_connection().expect("it answers");
+        let mut command = redis::Cmd::new();
+        words.iter().for_each(|word| {
+            command.arg(word);
+        });
+        command.exec(&mut connection).expect("it is done");
+    }
+
     /// Ends it and starts an empty one in its place.
     pub fn replace(self) -> Self {
         let port = self.port;

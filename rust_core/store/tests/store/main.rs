@@ -8,3 +8,4 @@ mod money;
 mod outage;
 mod processes;
 mod proxy;
+mod shared;

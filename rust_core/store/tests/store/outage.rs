@@ -70,6 +70,43 @@ fn what_a_stalled_server_reserves_too_late_is_given_back() {
 }
 
 #[test]
+fn what_nobody_waits_for_is_settled_once_redis_is_back() {
+    let Some(server) = RedisServer::start() else { return };
+    runtime().block_on(async {
+        let store = reached(&server.place()).await;
+        let mut tickets = Vec::new();
+        for _ in 0..20 {
+            tickets.push(store.reserve(ask(40)).await.expect("it fits").0);
+        }
+        server.signal("STOP");
+        assert_unreachable(&store).await;
+        for ticket in tickets {
+            store.settle_soon(ticket, Money(30), Outcome::Served).expect("it is taken");
+        }
+        server.signal("CONT");
+        wait_for(&store, (600, 0)).await;
+    });
+}
+
+#[test]
+fn of_a_redis_that_does_not_answer_one_at_a_time_finds_out() {
+    let Some(server) = RedisServer::start() else { return };
+    runtime().block_on(async {
+        let store = reached(&server.place()).await;
+        server.signal("STOP");
+        assert_unreachable(&store).await;
+        let before = Instant::now();
+        let tasks = (0..100).map(|_| store.clone()).map(|store| async move { store.reserve(ask(40)).await.map(drop) });
+        let ends = tasks.collect::<tokio::task::JoinSet<_>>().join_all().await;
+        let at_once = ends.iter().filter(|end| matches!(end, Err(ReserveError::Store(StoreError::Away)))).count();
+        assert!(at_once >= 90 && before.elapsed() < 5 * TIMEOUT, "{at_once}");
+        server.signal("CONT");
+        wait_for(&store, (0, 0)).await;
+        store.reserve(ask(40)).await.map(drop).expect("it answers again");
+    });
+}
+
+#[test]
 fn postgres_that_is_gone_is_an_error_until_it_is_back() {
     let Some(url) = postgres() else { return };
     runtime().block_on(async {

@@ -17,6 +17,10 @@ pub struct Cache {
     /// For how long one is good.
     #[serde(rename = "ttl_s", deserialize_with = "seconds")]
     pub ttl: Duration,
+    /// Whether routers keep them for each other, where the store is Redis.
+    pub shared: bool,
+    /// Bytes of one that is kept so.
+    pub shared_max_bytes: usize,
     /// Answers to prompts that mean the same.
     pub semantic: SemanticCache,
 }
@@ -24,7 +28,8 @@ pub struct Cache {
 impl Default for Cache {
     fn default() -> Self {
         let ttl = Duration::from_secs(300);
-        Self { enabled: true, max_bytes: 64 << 20, ttl, semantic: SemanticCache::default() }
+        let (shared, shared_max_bytes, semantic) = (false, 64 << 10, SemanticCache::default());
+        Self { enabled: true, max_bytes: 64 << 20, ttl, shared, shared_max_bytes, semantic }
     }
 }
 

@@ -22,6 +22,7 @@ mod payloads;
 mod prompts;
 mod replicas;
 mod routes;
+mod shared;
 
 pub use answers::{Brand, Cache, Quality, Relevance, SemanticCache};
 pub use doors::{Auth, Local};
@@ -30,6 +31,7 @@ pub use payloads::{PayloadMode, Payloads, TenantPayloads};
 pub use prompts::{Guard, GuardMode, Share, Style, Tags, TenantGuard, TierName, Tiers};
 pub use replicas::{Breaker, Hedge, Outlier, Policy, Retry, Weights};
 pub use routes::{Condition, Hop, Rollout, Route};
+pub use shared::{Hotset, Rates};
 
 use parse::{address, addresses, minute, one, second, seconds, ten_seconds, two};
 
@@ -122,6 +124,12 @@ pub struct RouterConfig {
     /// Replacing models.
     #[serde(default)]
     pub rollout: Rollout,
+    /// Models worth running before anybody asks.
+    #[serde(default)]
+    pub hotset: Hotset,
+    /// How routers share what tenants may do.
+    #[serde(default)]
+    pub rates: Rates,
     /// What it tells of itself.
     #[serde(default)]
     pub telemetry: Telemetry,

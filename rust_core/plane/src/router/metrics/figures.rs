@@ -13,7 +13,7 @@ use crate::{
     router::{
         Plane, mesh,
         rollouts::{Published, State, Status},
-        semantic::Semantic,
+        status,
     },
 };
 
@@ -33,6 +33,7 @@ pub async fn read(plane: &Plane, patience: Duration) -> Vec<MetricFamily> {
     let mut families = instances(&statuses);
     families.extend(router(plane));
     families.extend(cache(plane));
+    families.extend(shared(plane));
     families.extend(plane.reader.status(plane.clock.now()).into_iter().flat_map(|status| tiers(&status)));
     families.extend(canaries(&rollouts));
     families.extend(timeout(patience, budgets(plane)).await.into_iter().flatten());
@@ -121,25 +122,40 @@ fn dropped(plane: &Plane) -> MetricFamily {
 
 /// Read where the caches count, so that they agree with what the router's status says.
 fn cache(plane: &Plane) -> Vec<MetricFamily> {
-    let [hits, near, misses] = plane.looked_up();
+    let status = status::cache_status(plane);
     let mut requests = Reading::counter(
         "waypost_cache_requests",
         "Answers looked for among those kept; near: of a prompt that means the same",
         ["result"],
     );
-    [("hit", hits), ("near", near), ("miss", misses)]
+    [("hit", status.hits), ("near", status.near_hits), ("miss", status.misses)]
         .into_iter()
         .for_each(|(result, count)| requests.put(&[result], count as f64));
     let bytes = Reading::gauge("waypost_cache_bytes", "Size of the answers kept", []);
-    vec![requests.done(), bytes.with(&[], plane.cache.bytes() as f64).done()]
+    let shared = Reading::counter("waypost_cache_shared_hits", "Those of the hits that another router asked for", []);
+    vec![
+        requests.done(),
+        bytes.with(&[], status.bytes as f64).done(),
+        shared.with(&[], status.shared_hits as f64).done(),
+    ]
+}
+
+/// What the routers of a store have in common.
+fn shared(plane: &Plane) -> Vec<MetricFamily> {
+    let mut hot = Reading::gauge("waypost_model_hot", "1 for each model in the hotset", ["model"]);
+    plane.hotset.now().all.iter().for_each(|name| hot.put(&[name], 1.0));
+    let up = Reading::gauge("waypost_store_up", "Whether the store of the ledger answered lately", []);
+    let routers = Reading::gauge("waypost_routers", "Routers that share the rates of tenants, as last heard", []);
+    let heard = plane.tenants.rates().map(|rates| routers.with(&[], rates.routers() as f64).done());
+    let up = up.with(&[], f64::from(u8::from(plane.purse.is_up()))).done();
+    [hot.done(), up].into_iter().chain(heard).collect()
 }
 
 impl Plane {
     /// Answers looked for among those kept: hits, near hits and misses.
     pub fn looked_up(&self) -> [u64; 3] {
-        let (hits, misses) = self.cache.counts();
-        let [near, ..] = self.semantic.as_ref().map(Semantic::counts).unwrap_or_default();
-        [hits, near, misses]
+        let status = status::cache_status(self);
+        [status.hits, status.near_hits, status.misses]
     }
 }
 
