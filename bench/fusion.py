@@ -72,7 +72,7 @@ def searched(collection: Collection, encode: Encode) -> list[Both]:
         dense = store.dense(space, encode(texts), DEPTH, None, NOW)
         words = store.words(space, texts, DEPTH, None, NOW)
         keys = {int(key) for each in (*dense, *words) for key in each.keys}
-        place = {key: int(kept.id) for key, kept in store.fetch(space, sorted(keys), with_vector=False).items()}
+        place = {key: int(kept.id) for key, kept in store.fetch(space, sorted(keys), with_text=False).items()}
         store.close()
     asked = zip(collection.queries, dense, words, strict=True)
     return [Both(query, _placed(first, place), _placed(second, place)) for query, first, second in asked]

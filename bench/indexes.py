@@ -262,7 +262,7 @@ class Store(InProcess):
     def found(self, queries: Vectors, test: Test | None) -> Ids:
         """By id, for which they are fetched as well, as they are when they are served."""
         found = self._store.dense(SPACE, queries, TOP, _filter(test), time.time())
-        there = self._store.fetch(SPACE, sorted({int(key) for each in found for key in each.keys}), with_vector=False)
+        there = self._store.fetch(SPACE, sorted({int(key) for each in found for key in each.keys}), with_text=False)
         return np.array([_filled([int(there[int(key)].id) for key in each.keys]) for each in found])
 
     def close(self) -> None:

@@ -10,12 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from google.protobuf import json_format
 from numpy.typing import NDArray
 
+from services.refusal import Refused
 from services.retrieve import filters
-from services.retrieve.entries import comparable, dimensions, last_of_each
+from services.retrieve.entries import comparable, dimensions, last_of_each, one_by_one
 from services.retrieve.filters import All, Between, Exists, Filter, Not, OneOf
-from services.retrieve.store import Entry, Figures, Found, Kept, Space, Stored, Vectors
+from services.retrieve.messages import document
+from services.retrieve.store import Batch, Entry, Figures, Found, Space, Stored, Vectors
+from waypost.v1 import retrieve_pb2 as pb
 
 NOW = 1_700_000_000.0
 
@@ -31,9 +35,20 @@ def unit(vector: Sequence[float] | NDArray[Any]) -> NDArray[np.float32]:
     return array / np.linalg.norm(array, axis=-1, keepdims=True)
 
 
-def ids(found: Sequence[Kept]) -> list[str]:
+def ids(found: Sequence[pb.Document]) -> list[str]:
     """Of documents, in their order."""
     return [each.id for each in found]
+
+
+def said(document: pb.Document) -> dict[str, Any]:
+    """Its metadata."""
+    return json_format.MessageToDict(document.metadata)
+
+
+def expires(document: pb.Document) -> float | None:
+    """When it does, in seconds; None: never."""
+    until = document.expires
+    return until.seconds + until.nanos / 1e9 if document.HasField("expires") else None
 
 
 def passes(filter: Filter, metadata: dict[str, Any]) -> bool:
@@ -106,10 +121,10 @@ class _Namespace:
         expires = self.expires(row)
         return expires is None or expires > now
 
-    def kept(self, row: tuple[int, Entry, float], with_vector: bool) -> Kept:
+    def told(self, row: tuple[int, Entry, float], with_vector: bool, with_text: bool = True) -> pb.Document:
         entry = row[1]
-        vector = entry.vector if with_vector else None
-        return Kept(entry.id, entry.text, entry.metadata, self.expires(row), vector)
+        text, vector = entry.text if with_text else "", entry.vector if with_vector else None
+        return document(entry.id, text, entry.metadata, self.expires(row), vector)
 
 
 class Naive:
@@ -130,6 +145,9 @@ class Naive:
             there.rows |= {each.id: (next(self._keys), each, now) for each in last}
             replaced = sum(each.id in living for each in last)
             return Stored(len(last) - replaced, replaced)
+
+    def upsert_each(self, batches: Sequence[Batch], now: float) -> list[Stored | Refused]:
+        return one_by_one(self.upsert, batches, now)
 
     def delete(self, space: Space, ids: Sequence[str] | None, passing: Filter | None, now: float) -> int:
         with self._lock:
@@ -154,19 +172,21 @@ class Naive:
         counted = ({key: len(_words(text) & words) for key, words in live} for text in texts)
         return [_found({key: float(shared) for key, shared in each.items() if shared}, limit) for each in counted]
 
-    def fetch(self, space: Space, keys: Sequence[int], with_vector: bool) -> dict[int, Kept]:
+    def fetch(
+        self, space: Space, keys: Sequence[int], *, with_text: bool = True, with_vector: bool = False
+    ) -> dict[int, pb.Document]:
         there = self._read(space) or _Namespace()
-        return {row[0]: there.kept(row, with_vector) for row in there.rows.values() if row[0] in set(keys)}
+        return {row[0]: there.told(row, with_vector, with_text) for row in there.rows.values() if row[0] in set(keys)}
 
-    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[Kept]:
+    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[pb.Document]:
         there = self._read(space) or _Namespace()
         by_id = {row[1].id: row for row in there.live(None, now)}
-        return [there.kept(by_id[id], with_vector) for id in ids if id in by_id]
+        return [there.told(by_id[id], with_vector) for id in ids if id in by_id]
 
-    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[Kept]:
+    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[pb.Document]:
         there = self._read(space) or _Namespace()
         rows = [row for row in there.live(passing, now) if row[1].id.encode() > after.encode()]
-        return [there.kept(row, False) for row in rows[:limit]]
+        return [there.told(row, False) for row in rows[:limit]]
 
     def set_retention(self, space: Space, retention: float | None) -> None:
         with self._lock:

@@ -46,7 +46,7 @@ def fill(store: Embedded, made: NDArray[np.float32], first: int = 0) -> None:
 
 def found(store: Embedded, queries: NDArray[np.float32], passing: Filter | None = None) -> list[set[str]]:
     results = store.dense(SPACE, queries, 10, passing, time.time())
-    return [{each.id for each in store.fetch(SPACE, each.keys.tolist(), False).values()} for each in results]
+    return [{each.id for each in store.fetch(SPACE, each.keys.tolist()).values()} for each in results]
 
 
 def recall(answers: Sequence[set[str]], truth: Sequence[set[str]]) -> float:
@@ -78,7 +78,7 @@ QUERIES = vectors(50, 2)
 def exactly(store: Embedded, passing: Filter | None = None) -> list[set[str]]:
     """One by one, whatever there is in graphs."""
     results = store._one_by_one(SPACE, QUERIES, 10, passing, time.time())
-    return [{each.id for each in store.fetch(SPACE, each.keys.tolist(), False).values()} for each in results]
+    return [{each.id for each in store.fetch(SPACE, each.keys.tolist()).values()} for each in results]
 
 
 def test_a_graph_misses_hardly_any_and_outlives_the_process(store: Embedded) -> None:

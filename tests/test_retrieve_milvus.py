@@ -13,7 +13,7 @@ from services.backend import ModelUnusable
 from services.refusal import InvalidField, StoreUnreachable
 from services.retrieve import milvus, stores
 from services.retrieve.store import Entry, Space, Store
-from tests.documents import NOW, entry
+from tests.documents import NOW, entry, expires
 
 SPACE = Space("tenant", "docs")
 
@@ -72,7 +72,7 @@ def test_retention_outlives_the_collection_that_waited_for_documents(store: Stor
     store.set_retention(space, 30.0)
     store.upsert(space, [entry("a", vector=[1, 0])], NOW)
     (kept,) = store.get(space, ["a"], False, NOW)
-    assert kept.expires == NOW + 30
+    assert expires(kept) == NOW + 30
     assert store.names(space.tenant).count("waiting") == 1
 
 

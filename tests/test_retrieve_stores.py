@@ -20,7 +20,7 @@ from services.refusal import InvalidField
 from services.retrieve import embedded, filters, stores
 from services.retrieve.filters import All, Between, Exists, Filter, Not, OneOf
 from services.retrieve.store import Found, Space, Store
-from tests.documents import NOW, Naive, entry, ids, unit
+from tests.documents import NOW, Naive, entry, expires, ids, said, unit
 
 ALL = 1_000
 STORES = ("embedded", *stores.STORES)
@@ -59,7 +59,7 @@ def space() -> Space:
 def found(store: Store, space: Space, found: Found) -> list[str]:
     """Ids of what a search found, best first; what was replaced meanwhile is left out."""
     keys = [int(key) for key in found.keys]
-    kept = store.fetch(space, keys, False)
+    kept = store.fetch(space, keys)
     return [kept[key].id for key in keys if key in kept]
 
 
@@ -98,8 +98,8 @@ class TestUpsert:
         text = "First line.\n\n\tSecond — “quoted”; it's 日本語 \\n 🙂 " + "x" * 5_000
         store.upsert(space, [replace(entry("a", text, [3, 4]), metadata=metadata)], NOW)
         (kept,) = store.get(space, ["a"], True, NOW)
-        assert (kept.id, kept.text, kept.metadata, kept.expires) == ("a", text, metadata, None)
-        np.testing.assert_allclose(kept.vector, [0.6, 0.8], atol=1e-6)
+        assert (kept.id, kept.text, said(kept), expires(kept)) == ("a", text, metadata, None)
+        np.testing.assert_allclose(kept.vector.values, [0.6, 0.8], atol=1e-6)
 
     def test_ids_that_are_new_are_added_and_the_others_replaced(self, store: Store, space: Space) -> None:
         """And both are counted."""
@@ -120,7 +120,7 @@ class TestUpsert:
         (before,) = store.dense(space, unit([[1, 0]]), 1, None, NOW)
         store.upsert(space, [entry("a", "modern", [0, 1])], NOW)
         (after,) = store.dense(space, unit([[1, 0]]), 1, None, NOW)
-        assert store.fetch(space, [int(before.keys[0])], False) == {}
+        assert store.fetch(space, [int(before.keys[0])]) == {}
         assert after.scores[0] == pytest.approx(0, abs=1e-6)
         assert (worded(store, space, "ancient"), worded(store, space, "modern")) == ([], ["a"])
 
@@ -360,7 +360,7 @@ class TestExpiry:
         """From every answer, before anybody sweeps."""
         passing = replace(entry("a", "sand", [1, 0]), expires=NOW + 10)
         store.upsert(space, [passing, entry("b", "sand", [1, 0])], NOW)
-        assert [kept.expires for kept in store.get(space, ["a", "b"], False, NOW)] == [NOW + 10, None]
+        assert [expires(kept) for kept in store.get(space, ["a", "b"], False, NOW)] == [NOW + 10, None]
         later = NOW + 10
         (dense,) = store.dense(space, unit([[1, 0]]), ALL, None, later)
         (words,) = store.words(space, ["sand"], ALL, None, later)
@@ -373,7 +373,7 @@ class TestExpiry:
         store.set_retention(space, 60.0)
         store.upsert(space, [entry("a"), replace(entry("own"), expires=NOW + 100)], NOW)
         store.upsert(space, [entry("late")], NOW + 30)
-        assert [kept.expires for kept in store.get(space, ["a", "own", "late"], False, NOW + 31)] == [
+        assert [expires(kept) for kept in store.get(space, ["a", "own", "late"], False, NOW + 31)] == [
             NOW + 60,
             NOW + 100,
             NOW + 90,
@@ -420,7 +420,7 @@ class TestApart:
         assert store.names(other.tenant) == []
         assert store.figures(other, NOW) is None
         store.upsert(other, [entry("a", "theirs", [1, 0])], NOW)
-        assert store.fetch(other, [int(key) for key in mine.keys], False) == {}
+        assert store.fetch(other, [int(key) for key in mine.keys]) == {}
         assert (nearest(store, other, [1, 0]), worded(store, other, "mine")) == (["a"], [])
         assert store.delete(other, ["a", "b"], None, NOW) == 1
         store.set_retention(other, 1.0)
@@ -479,12 +479,12 @@ class TestGet:
         """Those that are not there are left out."""
         store.upsert(space, [entry(name, vector=[1, 0]) for name in "abc"], NOW)
         kept = store.get(space, ["c", "nobody", "a"], False, NOW)
-        assert (ids(kept), [each.vector for each in kept]) == (["c", "a"], [None, None])
+        assert (ids(kept), [each.HasField("vector") for each in kept]) == (["c", "a"], [False, False])
 
     def test_of_no_namespace_there_is_nothing(self, store: Store, space: Space) -> None:
         """And nothing is made by asking."""
         assert store.get(space, ["a"], False, NOW) == store.page(space, "", 5, None, NOW) == []
-        assert store.fetch(space, [1], False) == {}
+        assert store.fetch(space, [1]) == {}
         assert [len(one.keys) for one in store.dense(space, unit([[1, 0], [0, 1]]), 5, None, NOW)] == [0, 0]
         assert [len(one.keys) for one in store.words(space, ["a"], 5, None, NOW)] == [0]
         assert store.delete(space, ["a"], None, NOW) == store.delete(space, None, None, NOW) == 0
@@ -495,11 +495,12 @@ class TestGet:
         store.upsert(space, [entry("a", "text", [0, 1], x=1.0)], NOW)
         (one,) = store.dense(space, unit([[0, 1]]), 1, None, NOW)
         key = int(one.keys[0])
-        assert store.fetch(space, [key], False)[key].vector is None
-        kept = store.fetch(space, [key, -1], True)
+        assert not store.fetch(space, [key])[key].HasField("vector")
+        assert store.fetch(space, [key], with_text=False)[key].text == ""
+        kept = store.fetch(space, [key, -1], with_vector=True)
         assert list(kept) == [key]
-        assert (kept[key].text, kept[key].metadata) == ("text", {"x": 1.0})
-        np.testing.assert_allclose(kept[key].vector, [0, 1], atol=1e-6)
+        assert (kept[key].text, said(kept[key])) == ("text", {"x": 1.0})
+        np.testing.assert_allclose(kept[key].vector.values, [0, 1], atol=1e-6)
 
 
 class TestDelete:
@@ -598,7 +599,7 @@ def test_what_was_stored_is_there_when_the_store_is_opened_again(
         store.upsert(space, [entry("a", "kept words", [1, 0], lang="en")], NOW)
     with closing(opened()) as store:
         assert (nearest(store, space, [1, 0]), worded(store, space, "words")) == (["a"], ["a"])
-        assert [kept.expires for kept in store.get(space, ["a"], False, NOW)] == [NOW + 100]
+        assert [expires(kept) for kept in store.get(space, ["a"], False, NOW)] == [NOW + 100]
         store.upsert(space, [entry("b", vector=[1, 0])], NOW)
         assert sorted(nearest(store, space, [1, 0])) == ["a", "b"]
 

@@ -99,8 +99,10 @@ class LinearHead:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities `[n, labels]` and free energies `[n]`."""
 
+_Columns = tuple[
+    str, str, Sequence[str], Sequence[str], Sequence[str], NDArray[np.float32] | None, Sequence[float | None]
+]
 _Found = tuple[NDArray[np.int64], NDArray[np.float32]]
-_Kept = tuple[int, str, str, str, float | None, NDArray[np.float32] | None]
 
 @final
 class Documents:
@@ -114,58 +116,29 @@ class Documents:
     def __new__(cls, path: str | PathLike[str], *, max_bytes: int) -> Documents:
         """Opens or makes it.  Raises OSError where it is in use by another process."""
 
-    def upsert(
-        self,
-        tenant: str,
-        name: str,
-        ids: Sequence[str],
-        texts: Sequence[str],
-        metadata: Sequence[str],
-        vectors: NDArray[np.float32] | None,
-        expires: Sequence[float | None],
-        now: float,
-    ) -> tuple[int, int]:
-        """Stores documents, all or none; on disk when it returns.  How many were added and how many replaced.
+    def upsert_each(self, batches: Sequence[_Columns], now: float) -> list[tuple[int, int] | Exception]:
+        """Stores batches of documents, each all or none; on disk when it returns, in one commit.
 
-        Of several with one id the last counts.  Raises MemoryError where they would take more than `max_bytes`.
+        Of each how many were added and how many replaced, or why it was refused: ValueError, or MemoryError where it
+        would take more than `max_bytes`.  Of several documents with one id the last counts.
         """
 
     def delete(self, tenant: str, name: str, ids: Sequence[str] | None, filter: str | None, now: float) -> int:
         """Removes documents by id or filter; with neither, the namespace.  How many that had not expired."""
 
-    def dense(
-        self,
-        tenant: str,
-        name: str,
-        vectors: NDArray[np.float32],
-        limit: int,
-        filter: str | None,
-        now: float,
-        beyond: int = 0,
-    ) -> list[_Found]:
-        """For each vector the rows (larger than `beyond`) with the largest cosine, exactly, best first."""
+    def select(self, tenant: str, name: str, filter: str | None, now: float) -> Selection | None:
+        """The documents that a question is about, as they are now; None: there is no such namespace."""
 
-    def count(self, tenant: str, name: str, filter: str | None, now: float, beyond: int = 0) -> int:
-        """How many documents a search would look at."""
+    def fetch(
+        self, tenant: str, name: str, rows: Sequence[int], *, text: bool, vector: bool
+    ) -> list[tuple[int, bytes]]:
+        """(row, `waypost.v1.Document`) of each row that is still there."""
 
-    def keep(
-        self, tenant: str, name: str, rows: NDArray[np.int64], filter: str | None, now: float
-    ) -> NDArray[np.bool_]:
-        """Which of the rows, flattened, a search would look at."""
+    def get(self, tenant: str, name: str, ids: Sequence[str], with_vector: bool, now: float) -> list[bytes]:
+        """Documents by id, in the order of `ids`."""
 
-    def words(
-        self, tenant: str, name: str, texts: Sequence[str], limit: int, filter: str | None, now: float
-    ) -> list[_Found]:
-        """For each text the rows that share words with it, by BM25, best first."""
-
-    def fetch(self, tenant: str, name: str, rows: Sequence[int], with_vector: bool) -> list[_Kept]:
-        """(row, id, text, metadata, expires, vector) of each row that is still there."""
-
-    def get(self, tenant: str, name: str, ids: Sequence[str], with_vector: bool, now: float) -> list[_Kept]:
-        """The same by id, in the order of `ids`."""
-
-    def page(self, tenant: str, name: str, after: str, limit: int, filter: str | None, now: float) -> list[_Kept]:
-        """The same of the first documents whose id comes after `after`, by bytes; without vectors."""
+    def page(self, tenant: str, name: str, after: str, limit: int, filter: str | None, now: float) -> list[bytes]:
+        """The first documents whose id comes after `after`, by bytes; without vectors."""
 
     def set_retention(self, tenant: str, name: str, seconds: float | None) -> None:
         """Makes a namespace, or changes it; None: documents are kept for good."""
@@ -234,13 +207,31 @@ class Inbox:
     def closed(self) -> bool: ...
 
 @final
+class Selection:
+    """Documents that a question is about; what becomes of them afterwards is not seen."""
+
+    def __len__(self) -> int: ...
+    @property
+    def dimensions(self) -> int | None:
+        """Of the namespace's vectors, 0: it has none; None: nothing was stored yet."""
+
+    def dense(self, vectors: NDArray[np.float32], limit: int, beyond: int = 0) -> list[_Found]:
+        """For each vector the rows (larger than `beyond`) with the largest cosine, exactly, best first."""
+
+    def words(self, texts: Sequence[str], limit: int) -> list[_Found]:
+        """For each text the rows that share words with it, by BM25, best first."""
+
+    def keep(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the rows, flattened, are theirs."""
+
+@final
 class Desk:
     """Requests of one store of documents, in two lanes: what reads, and what changes."""
 
     def __new__(cls) -> Desk: ...
     def take(self, lane: Literal["read", "change"], most: int, timeout_s: float | None = None) -> list[Errand]:
-        """As many as wait, at most `most`; waits for the first without the GIL.  None come in time, or it is closed:
-        an empty list."""
+        """As many as wait and have at most `most` documents or queries together, or the first alone; waits for that
+        without the GIL.  None come in time, or it is closed: an empty list."""
 
     def close(self) -> None:
         """Nothing comes any more; what waited is dropped, which answers it."""

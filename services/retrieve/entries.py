@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from services.refusal import InvalidField
-from services.retrieve.store import Entry, Vectors
+from services.refusal import InvalidField, Refused
+from services.retrieve.store import Batch, Entry, Space, Stored, Vectors
+
+
+def one_by_one(
+    upsert: Callable[[Space, Sequence[Entry], float], Stored], batches: Sequence[Batch], now: float
+) -> list[Stored | Refused]:
+    """`upsert_each` of a store that gains nothing by storing several at once."""
+
+    def outcome(batch: Batch) -> Stored | Refused:
+        try:
+            return upsert(batch.space, batch.entries, now)
+        except Refused as refused:
+            return refused
+
+    return [outcome(batch) for batch in batches]
 
 
 def last_of_each(entries: Sequence[Entry]) -> list[Entry]:

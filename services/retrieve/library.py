@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import groupby
 from threading import Event
-from typing import Literal
+from typing import Literal, TypeVar
 
 import structlog
 from google.protobuf.message import Message
@@ -17,16 +18,20 @@ from google.protobuf.message import Message
 from services.refusal import ModelFailed, NamespaceNotFound, Refused
 from services.retrieve import filters, messages
 from services.retrieve.search import Ask, Search, must_be_there
-from services.retrieve.store import Figures, Space, Store
+from services.retrieve.store import Batch, Figures, Space, Store, Stored
 from waypost._core import Desk, Errand
 from waypost.config import Retrieve
 from waypost.life import beside
 from waypost.v1 import retrieve_pb2 as pb
 
-MOST = 64
-"""Errands that a thread takes at once."""
+QUERIES = 64
+"""That a thread takes at once: more make no search cheaper, and what waits may be another thread's."""
+DOCUMENTS = 1024
+"""The same of a commit, for which their callers wait."""
 PAGE = 100
 """Documents of a page whose size is not said."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -34,8 +39,8 @@ log = structlog.get_logger()
 def serve(desk: Desk, store: Store, settings: Retrieve) -> None:
     """Answers until the desk is closed, then closes the store."""
     librarian = Librarian(store)
-    read = _taking(desk, "read", MOST, librarian.read)
-    change = _taking(desk, "change", 1, librarian.change)
+    read = _taking(desk, "read", QUERIES, librarian.read)
+    change = _taking(desk, "change", DOCUMENTS, librarian.change)
     others = [*[read] * (settings.readers - 1), *[change] * settings.writers, _sweeper(store, settings.sweep_s)]
     try:
         with beside(others):
@@ -60,15 +65,28 @@ class Librarian:
                 _answer(errand, partial(READS[errand.method], self._store, errand))
 
     def change(self, errands: Sequence[Errand]) -> None:
-        """Answers some, one after the other."""
-        for errand in errands:
-            _answer(errand, partial(CHANGES[errand.method], self._store, errand))
+        """Answers some, in their order; upserts that follow each other together."""
+        for upserts, run in groupby(errands, lambda errand: errand.method == "UpsertDocuments"):
+            if upserts:
+                self._upsert(run)
+                continue
+            for errand in run:
+                _answer(errand, partial(CHANGES[errand.method], self._store, errand))
+
+    def _upsert(self, errands: Iterable[Errand]) -> None:
+        now = time.time()
+        batches = _understood(errands, partial(_batch, now=now))
+        try:
+            outcomes = self._store.upsert_each([batch for _, batch in batches], now)
+        except Exception as error:  # whatever it is: all hear of it
+            for errand, _ in batches:
+                _fail(errand, error)
+            return
+        for (errand, _), outcome in zip(batches, outcomes, strict=True):
+            _answer(errand, partial(_stored, outcome))
 
     def _query(self, errands: Sequence[Errand]) -> None:
-        asks: list[tuple[Errand, Ask]] = []
-        for errand in errands:
-            _told(errand, partial(_understand, errand, asks))
-        for group in _grouped(asks):
+        for group in _grouped(_understood(errands, Ask.of)):
             self._answer_group(group)
 
     def _answer_group(self, group: Sequence[tuple[Errand, Ask]]) -> None:
@@ -86,8 +104,16 @@ class Librarian:
             errand.answer(reply.SerializeToString())
 
 
-def _understand(errand: Errand, asks: list[tuple[Errand, Ask]]) -> None:
-    asks.append((errand, Ask.of(errand)))
+def _understood(errands: Iterable[Errand], read: Callable[[Errand], T]) -> list[tuple[Errand, T]]:
+    """What each asks; one that asks nothing that can be meant is answered."""
+    understood: list[tuple[Errand, T]] = []
+
+    def understand(errand: Errand) -> None:
+        understood.append((errand, read(errand)))
+
+    for errand in errands:
+        _told(errand, partial(understand, errand))
+    return understood
 
 
 def _grouped(asks: Iterable[tuple[Errand, Ask]]) -> list[list[tuple[Errand, Ask]]]:
@@ -130,18 +156,26 @@ def _told(errand: Errand, work: Callable[[], None]) -> None:
     """A failure is the answer."""
     try:
         work()
-    except Refused as refused:
-        errand.fail(refused.as_json())
     except Exception as error:
+        _fail(errand, error)
+
+
+def _fail(errand: Errand, error: Exception) -> None:
+    if not isinstance(error, Refused):
         log.error("documents: a request failed", method=errand.method, error=str(error), exc_info=error)
-        errand.fail(ModelFailed(f"{errand.method}: {type(error).__name__}: {error}").as_json())
+        error = ModelFailed(f"{errand.method}: {type(error).__name__}: {error}")
+    errand.fail(error.as_json())
 
 
-def _upsert(store: Store, errand: Errand) -> Message:
+def _batch(errand: Errand, now: float) -> Batch:
     request = pb.UpsertDocumentsRequest.FromString(errand.request)
-    now = time.time()
-    stored = store.upsert(Space(errand.tenant, request.namespace), messages.entries(request, errand.vectors, now), now)
-    return pb.UpsertDocumentsResponse(added=stored.added, replaced=stored.replaced)
+    return Batch(Space(errand.tenant, request.namespace), messages.entries(request, errand.vectors, now))
+
+
+def _stored(outcome: Stored | Refused) -> Message:
+    if isinstance(outcome, Refused):
+        raise outcome
+    return pb.UpsertDocumentsResponse(added=outcome.added, replaced=outcome.replaced)
 
 
 def _delete(store: Store, errand: Errand) -> Message:
@@ -172,7 +206,7 @@ def _get(store: Store, errand: Errand) -> Message:
     there = store.get(space, list(request.ids), request.with_vector, time.time())
     if not there:
         must_be_there(store, space)
-    return pb.GetDocumentsResponse(documents=[messages.document(each) for each in there])
+    return pb.GetDocumentsResponse(documents=there)
 
 
 def _list(store: Store, errand: Errand) -> Message:
@@ -183,7 +217,7 @@ def _list(store: Store, errand: Errand) -> Message:
     if not page:
         must_be_there(store, space)
     token = messages.page_token(page[size - 1].id) if len(page) > size else ""
-    return pb.ListDocumentsResponse(documents=[messages.document(each) for each in page[:size]], next_page_token=token)
+    return pb.ListDocumentsResponse(documents=page[:size], next_page_token=token)
 
 
 def _get_namespace(store: Store, errand: Errand) -> Message:
@@ -214,7 +248,6 @@ READS: dict[str, Callable[[Store, Errand], Message]] = {
     "ListNamespaces": _list_namespaces,
 }
 CHANGES: dict[str, Callable[[Store, Errand], Message]] = {
-    "UpsertDocuments": _upsert,
     "DeleteDocuments": _delete,
     "SetNamespace": _set_namespace,
     "DeleteNamespace": _delete_namespace,

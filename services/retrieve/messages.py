@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.refusal import InvalidField
-from services.retrieve.store import Entry, Figures, Kept, Vectors
+from services.retrieve.store import Entry, Figures, Vectors
 from waypost.v1 import retrieve_pb2 as pb
 
 
@@ -30,15 +31,17 @@ def entries(request: pb.UpsertDocumentsRequest, vectors: Vectors | None, now: fl
     ]
 
 
-def document(kept: Kept, with_text: bool = True) -> pb.Document:
+def document(
+    id: str, text: str, metadata: dict[str, Any], expires: float | None, vector: Iterable[float] | None = None
+) -> pb.Document:
     """As it is returned."""
-    told = pb.Document(id=kept.id, text=kept.text if with_text else "")
-    if kept.metadata:
-        told.metadata.CopyFrom(_struct(kept.metadata))
-    if kept.vector is not None:
-        told.vector.values.extend(kept.vector.tolist())
-    if kept.expires is not None:
-        told.expires.FromDatetime(datetime.fromtimestamp(kept.expires, UTC))
+    told = pb.Document(id=id, text=text)
+    if metadata:
+        told.metadata.update(metadata)
+    if vector is not None:
+        told.vector.values.extend(vector)
+    if expires is not None:
+        told.expires.FromDatetime(datetime.fromtimestamp(expires, UTC))
     return told
 
 
@@ -77,9 +80,3 @@ def after(token: str) -> str:
 
 def _seconds(time: Timestamp) -> float:
     return time.seconds + time.nanos / 1e9
-
-
-def _struct(metadata: dict[str, Any]) -> struct_pb2.Struct:
-    made = struct_pb2.Struct()
-    made.update(metadata)
-    return made

@@ -30,15 +30,16 @@ from urllib.parse import unquote, urlsplit
 
 import grpc
 import numpy as np
-from numpy.typing import NDArray
 from pymilvus import DataType, Function, FunctionType, MilvusClient, MilvusException
 
 from services.backend import ModelUnusable
-from services.refusal import InvalidField, StoreUnreachable
+from services.refusal import InvalidField, Refused, StoreUnreachable
 from services.retrieve import facts, filters
-from services.retrieve.entries import comparable, dimensions
+from services.retrieve.entries import comparable, dimensions, one_by_one
 from services.retrieve.filters import All, Exists, Filter, Not
-from services.retrieve.store import Entry, Figures, Found, Kept, Key, Space, Store, Stored, Vectors
+from services.retrieve.messages import document
+from services.retrieve.store import Batch, Entry, Figures, Found, Key, Space, Store, Stored, Vectors
+from waypost.v1 import retrieve_pb2 as pb
 
 PREFIX = "waypost"
 TIMEOUT_S = 20.0
@@ -49,7 +50,7 @@ MOST_ROWS = 16_384
 """Of one answer."""
 NO_SUCH_COLLECTION = 100
 NO_EXPIRY = -1.0
-PLAIN = ["id", "key", "text", "metadata", "stored", "expires"]
+PLAIN = ["id", "key", "metadata", "stored", "expires"]
 
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # It prints every error that it raises.
 
@@ -119,6 +120,9 @@ class _Milvus:
             self._ask("upsert", there.name, data=list(rows.values()))
         return Stored(len(rows) - replaced, replaced)
 
+    def upsert_each(self, batches: Sequence[Batch], now: float) -> list[Stored | Refused]:
+        return one_by_one(self.upsert, batches, now)
+
     def delete(self, space: Space, ids: Sequence[str] | None, passing: Filter | None, now: float) -> int:
         there = self._seen(space)
         if there is None:
@@ -150,14 +154,16 @@ class _Milvus:
         answers = iter(self._search(there, "words", said, {"metric_type": "BM25"}, limit, passing, now))
         return [next(answers) if text.strip() else _found([]) for text in texts]
 
-    def fetch(self, space: Space, keys: Sequence[Key], with_vector: bool) -> dict[Key, Kept]:
+    def fetch(
+        self, space: Space, keys: Sequence[Key], *, with_text: bool = True, with_vector: bool = False
+    ) -> dict[Key, pb.Document]:
         there = self._seen(space)
         if there is None:
             return {}
-        rows = self._query(there, _among("key", keys), with_vector)
+        rows = self._query(there, _among("key", keys), with_vector, with_text=with_text)
         return {row["key"]: _kept(there, row) for row in rows}
 
-    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[Kept]:
+    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[pb.Document]:
         there = self._seen(space)
         if there is None:
             return []
@@ -165,7 +171,7 @@ class _Milvus:
         by_id = {kept.id: kept for kept in (_kept(there, row) for row in rows)}
         return [by_id[id] for id in ids if id in by_id]
 
-    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[Kept]:
+    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[pb.Document]:
         there = self._seen(space)
         if there is None:
             return []
@@ -285,9 +291,11 @@ class _Milvus:
         )
         return [_found(answer) for answer in answers]
 
-    def _query(self, there: _Collection, which: str, with_vector: bool, **options: Any) -> list[dict[str, Any]]:
+    def _query(
+        self, there: _Collection, which: str, with_vector: bool, with_text: bool = True, **options: Any
+    ) -> list[dict[str, Any]]:
         """Rows, in the order of their ids."""
-        fields = [*PLAIN, "vector"] if with_vector and there.dimensions else PLAIN
+        fields = [*PLAIN, *["text"] * with_text, *["vector"] * (with_vector and bool(there.dimensions))]
         rows = self._ask("query", there.name, filter=which, output_fields=fields, iterator="True", **options)
         return sorted(rows, key=lambda row: str(row["id"]))
 
@@ -362,11 +370,9 @@ def _at_most(most: int, field: str, actual: int, unit: str) -> None:
         raise InvalidField(field, f"{actual} {unit}", f"at most {most} {unit} for Milvus")
 
 
-def _kept(there: _Collection, row: dict[str, Any]) -> Kept:
-    expires = there.expires(row["expires"], row["stored"])
-    vector = row.get("vector")
-    array: NDArray[np.float32] | None = None if vector is None else np.asarray(vector, np.float32)
-    return Kept(bytes.fromhex(row["id"]).decode(), row["text"], json.loads(row["metadata"]), expires, array)
+def _kept(there: _Collection, row: dict[str, Any]) -> pb.Document:
+    id, expires = bytes.fromhex(row["id"]).decode(), there.expires(row["expires"], row["stored"])
+    return document(id, row.get("text", ""), json.loads(row["metadata"]), expires, row.get("vector"))
 
 
 def _found(answer: Sequence[dict[str, Any]]) -> Found:

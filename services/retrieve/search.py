@@ -10,10 +10,10 @@ from itertools import accumulate
 import numpy as np
 
 from services.refusal import NamespaceNotFound, NotCapable
-from services.retrieve import filters, messages
+from services.retrieve import filters
 from services.retrieve.filters import Filter
 from services.retrieve.fuse import fuse
-from services.retrieve.store import Found, Kept, Key, Space, Store, Vectors
+from services.retrieve.store import Found, Key, Space, Store, Vectors
 from waypost._core import Errand, snippets
 from waypost.v1 import retrieve_pb2 as pb
 
@@ -120,19 +120,22 @@ class Search:
     def _told(self, ask: Ask, results: Sequence[Ranked]) -> pb.QueryDocumentsResponse:
         best = [ranked[: ask.top_k] for ranked in results]
         keys = {key for ranked in best for key, *_ in ranked}
-        there = self._store.fetch(ask.space, sorted(keys), ask.request.with_vector)
+        wanted = ask.request
+        text = not wanted.without_text or bool(wanted.snippets)
+        there = self._store.fetch(ask.space, sorted(keys), with_text=text, with_vector=wanted.with_vector)
         told = [_result(ask, text, ranked, there) for text, ranked in zip(ask.texts, best, strict=True)]
         return pb.QueryDocumentsResponse(results=told)
 
 
-def _result(ask: Ask, text: str, ranked: Ranked, there: dict[Key, Kept]) -> pb.QueryResult:
+def _result(ask: Ask, text: str, ranked: Ranked, there: dict[Key, pb.Document]) -> pb.QueryResult:
     """One that was removed meanwhile is left out."""
     result = pb.QueryResult()
     for key, score, cosine, bm25 in ranked:
-        if kept := there.get(key):
-            document = messages.document(kept, with_text=not ask.request.without_text)
-            passages = _passages(kept.text, text, ask.request.snippets)
-            result.documents.add(document=document, score=score, cosine=cosine, bm25=bm25, snippets=passages)
+        if document := there.get(key):
+            passages = _passages(document.text, text, ask.request.snippets)
+            told = result.documents.add(document=document, score=score, cosine=cosine, bm25=bm25, snippets=passages)
+            if ask.request.without_text:
+                told.document.ClearField("text")
     return result
 
 

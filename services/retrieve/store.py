@@ -14,7 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from services.refusal import Refused
 from services.retrieve.filters import Filter
+from waypost.v1 import retrieve_pb2 as pb
 
 Vectors = NDArray[np.float32]
 """`[n, dimensions]`, each row of unit length."""
@@ -44,15 +46,11 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A document that is there."""
+class Batch:
+    """Documents of one caller."""
 
-    id: str
-    text: str
-    metadata: dict[str, Any]
-    expires: float | None
-    """As it counts: its own, or by the namespace's retention."""
-    vector: NDArray[np.float32] | None = None
+    space: Space
+    entries: Sequence[Entry]
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,10 @@ class Store(Protocol):
             services.refusal.StoreFull: there is no room.
         """
 
+    def upsert_each(self, batches: Sequence[Batch], now: float) -> list[Stored | Refused]:
+        """Does so with those of several callers, at once where that costs less; one that is refused does not keep the
+        others from being stored."""
+
     def delete(self, space: Space, ids: Sequence[str] | None, passing: Filter | None, now: float) -> int:
         """Removes documents by id, or those that pass, or (both None) the whole namespace; how many."""
 
@@ -105,14 +107,20 @@ class Store(Protocol):
     def words(self, space: Space, texts: Sequence[str], limit: int, passing: Filter | None, now: float) -> list[Found]:
         """For each text the documents that share words with it, by BM25 or the best the database has."""
 
-    def fetch(self, space: Space, keys: Sequence[Key], with_vector: bool) -> dict[Key, Kept]:
-        """What is behind the keys; a document that was removed or replaced meanwhile is left out."""
+    def fetch(
+        self, space: Space, keys: Sequence[Key], *, with_text: bool = True, with_vector: bool = False
+    ) -> dict[Key, pb.Document]:
+        """What is behind the keys; a document that was removed or replaced meanwhile is left out.
 
-    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[Kept]:
+        With their text or vector where these are wanted.  `expires` is what counts: its own, or by the namespace's
+        retention.
+        """
+
+    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[pb.Document]:
         """Those that are there, in the order of `ids`."""
 
-    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[Kept]:
-        """The first documents whose id comes after `after`, by id (byte order)."""
+    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[pb.Document]:
+        """The first documents whose id comes after `after`, by id (byte order); without vectors."""
 
     def set_retention(self, space: Space, retention: float | None) -> None:
         """Makes the namespace, or changes it; seconds, None keeps for good."""

@@ -6,23 +6,28 @@ use std::{
 };
 
 use numpy::{
-    PyArray1, PyArray2, PyReadonlyArray2, PyReadonlyArrayDyn, PyUntypedArrayMethods,
+    PyArray1, PyArray2, PyReadonlyArray2, PyReadonlyArrayDyn,
     ndarray::{Array2, ArrayView2},
 };
 use pyo3::{
+    IntoPyObjectExt,
     exceptions::{PyMemoryError, PyOSError, PyValueError},
     prelude::*,
-    types::PyDict,
+    types::{PyBytes, PyDict},
 };
 use waypost_retrieve::{
-    Entry, Error, Filter, Found, Graph, Kept, Millis, OpenError, Question, SpaceName, Stored, Which,
+    Error, Filter, Found, Graph, Millis, OpenError, Parts, Question, SpaceName, Stored, Which,
+};
+
+use crate::{
+    columns::{Columns, Rows},
+    told,
 };
 
 /// Milliseconds that are as good as for ever: some three million years, of which two can be added.
 const FAR: f64 = 1e17;
 
 type FoundArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>);
-type KeptTuple<'py> = (i64, String, String, String, Option<f64>, Option<Bound<'py, PyArray1<f32>>>);
 
 /// A store in one file; thread-safe, and every call lets go of the GIL.
 #[pyclass(module = "waypost._core", frozen)]
@@ -37,7 +42,7 @@ impl Documents {
     ) -> PyResult<T> {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let store = open.ok_or_else(|| PyValueError::new_err("the store is closed"))?;
-        py.detach(|| work(&store)).map_err(told)
+        py.detach(|| work(&store)).map_err(failed)
     }
 }
 
@@ -51,36 +56,20 @@ impl Documents {
         Ok(Self(Mutex::new(Some(Arc::new(store)))))
     }
 
-    #[allow(clippy::too_many_arguments)] // columns of the documents
-    fn upsert(
+    fn upsert_each<'py>(
         &self,
-        py: Python<'_>,
-        tenant: &str,
-        name: &str,
-        ids: Vec<String>,
-        texts: Vec<String>,
-        metadata: Vec<String>,
-        vectors: Option<PyReadonlyArray2<'_, f32>>,
-        expires: Vec<Option<f64>>,
+        py: Python<'py>,
+        batches: Vec<Columns<'py>>,
         now: f64,
-    ) -> PyResult<(usize, usize)> {
-        let given = vectors.as_ref().map_or(ids.len(), |it| it.shape()[0]);
-        if [texts.len(), metadata.len(), expires.len(), given] != [ids.len(); 4] {
-            return Err(PyValueError::new_err("ids, texts, metadata, vectors and expires differ in length"));
-        }
-        let vectors = vectors.as_ref().map(|it| it.as_array());
-        let rows = vectors.as_ref().map(|it| it.as_standard_layout());
-        let width = rows.as_ref().map_or(0, |it| it.ncols());
-        let vectors = rows.as_ref().and_then(|it| it.as_slice()).unwrap_or(&[]);
-        let mut entries = Vec::with_capacity(ids.len());
-        for (index, id) in ids.iter().enumerate() {
-            let (text, metadata) = (&texts[index], &metadata[index]);
-            let vector = &vectors[index * width..(index + 1) * width];
-            entries.push(Entry { id, text, metadata, vector, expires: expires[index].map(millis).transpose()? });
-        }
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let now = millis(now)?;
-        let Stored { added, replaced } = self.ask(py, |it| it.upsert(SpaceName { tenant, name }, &entries, now))?;
-        Ok((added, replaced))
+        let rows = batches.into_iter().map(Rows::try_from).collect::<PyResult<Vec<_>>>()?;
+        let stored = self.ask(py, |it| {
+            let entries: Vec<_> = rows.iter().map(Rows::entries).collect();
+            let batches: Vec<_> = rows.iter().zip(&entries).map(|(rows, entries)| rows.batch(entries)).collect();
+            it.upsert_each(&batches, now)
+        })?;
+        stored.into_iter().map(|each| outcome(py, each)).collect()
     }
 
     fn delete(
@@ -103,85 +92,35 @@ impl Documents {
         self.ask(py, |it| it.delete(SpaceName { tenant, name }, which, now))
     }
 
-    #[pyo3(signature = (tenant, name, vectors, limit, filter, now, beyond=0))]
-    #[allow(clippy::too_many_arguments)] // one question
-    fn dense<'py>(
-        &self,
-        py: Python<'py>,
-        tenant: &str,
-        name: &str,
-        vectors: PyReadonlyArray2<'py, f32>,
-        limit: usize,
-        filter: Option<&str>,
-        now: f64,
-        beyond: i64,
-    ) -> PyResult<Vec<FoundArrays<'py>>> {
-        let (filter, now) = (read(filter)?, millis(now)?);
-        let vectors: ArrayView2<'_, f32> = vectors.as_array();
-        let question = Question { filter: filter.as_ref(), beyond, now };
-        let found = self.ask(py, |it| it.dense(SpaceName { tenant, name }, vectors, limit, question))?;
-        Ok(found.into_iter().map(|each| arrays(py, each)).collect())
-    }
-
-    #[pyo3(signature = (tenant, name, filter, now, beyond=0))]
-    fn count(
+    #[pyo3(signature = (tenant, name, filter, now))]
+    fn select(
         &self,
         py: Python<'_>,
         tenant: &str,
         name: &str,
         filter: Option<&str>,
         now: f64,
-        beyond: i64,
-    ) -> PyResult<u64> {
+    ) -> PyResult<Option<Selection>> {
         let (filter, now) = (read(filter)?, millis(now)?);
-        let question = Question { filter: filter.as_ref(), beyond, now };
-        self.ask(py, |it| it.count(SpaceName { tenant, name }, question))
+        let question = Question { filter: filter.as_ref(), now };
+        Ok(self.ask(py, |it| it.select(SpaceName { tenant, name }, question))?.map(Selection))
     }
 
-    fn keep<'py>(
-        &self,
-        py: Python<'py>,
-        tenant: &str,
-        name: &str,
-        rows: PyReadonlyArrayDyn<'py, i64>,
-        filter: Option<&str>,
-        now: f64,
-    ) -> PyResult<Bound<'py, PyArray1<bool>>> {
-        let (filter, now) = (read(filter)?, millis(now)?);
-        let rows: Vec<i64> = rows.as_array().iter().copied().collect();
-        let question = Question { filter: filter.as_ref(), beyond: 0, now };
-        let kept = self.ask(py, |it| it.keep(SpaceName { tenant, name }, &rows, question))?;
-        Ok(PyArray1::from_vec(py, kept))
-    }
-
-    #[allow(clippy::too_many_arguments)] // one question
-    fn words<'py>(
-        &self,
-        py: Python<'py>,
-        tenant: &str,
-        name: &str,
-        texts: Vec<String>,
-        limit: usize,
-        filter: Option<&str>,
-        now: f64,
-    ) -> PyResult<Vec<FoundArrays<'py>>> {
-        let (filter, now) = (read(filter)?, millis(now)?);
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let question = Question { filter: filter.as_ref(), beyond: 0, now };
-        let found = self.ask(py, |it| it.words(SpaceName { tenant, name }, &texts, limit, question))?;
-        Ok(found.into_iter().map(|each| arrays(py, each)).collect())
-    }
-
+    #[pyo3(signature = (tenant, name, rows, *, text, vector))]
     fn fetch<'py>(
         &self,
         py: Python<'py>,
         tenant: &str,
         name: &str,
         rows: Vec<i64>,
-        with_vector: bool,
-    ) -> PyResult<Vec<KeptTuple<'py>>> {
-        let kept = self.ask(py, |it| it.fetch(SpaceName { tenant, name }, &rows, with_vector))?;
-        Ok(kept.into_iter().map(|each| tuple(py, each)).collect())
+        text: bool,
+        vector: bool,
+    ) -> PyResult<Vec<(i64, Bound<'py, PyBytes>)>> {
+        let fetched = self.ask(py, |it| {
+            let kept = it.fetch(SpaceName { tenant, name }, &rows, Parts { text, vector })?;
+            Ok(kept.into_iter().map(|each| (each.row, told::document(each))).collect::<Vec<_>>())
+        })?;
+        Ok(fetched.into_iter().map(|(row, each)| (row, PyBytes::new(py, &each))).collect())
     }
 
     fn get<'py>(
@@ -192,11 +131,12 @@ impl Documents {
         ids: Vec<String>,
         with_vector: bool,
         now: f64,
-    ) -> PyResult<Vec<KeptTuple<'py>>> {
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let now = millis(now)?;
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let kept = self.ask(py, |it| it.get(SpaceName { tenant, name }, &ids, with_vector, now))?;
-        Ok(kept.into_iter().map(|each| tuple(py, each)).collect())
+        let parts = Parts { text: true, vector: with_vector };
+        let kept = self.ask(py, |it| it.get(SpaceName { tenant, name }, &ids, parts, now))?;
+        Ok(kept.into_iter().map(|each| PyBytes::new(py, &told::document(each))).collect())
     }
 
     #[allow(clippy::too_many_arguments)] // one question
@@ -209,11 +149,11 @@ impl Documents {
         limit: usize,
         filter: Option<&str>,
         now: f64,
-    ) -> PyResult<Vec<KeptTuple<'py>>> {
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let (filter, now) = (read(filter)?, millis(now)?);
-        let question = Question { filter: filter.as_ref(), beyond: 0, now };
+        let question = Question { filter: filter.as_ref(), now };
         let kept = self.ask(py, |it| it.page(SpaceName { tenant, name }, after, limit, question))?;
-        Ok(kept.into_iter().map(|each| tuple(py, each)).collect())
+        Ok(kept.into_iter().map(|each| PyBytes::new(py, &told::document(each))).collect())
     }
 
     fn set_retention(&self, py: Python<'_>, tenant: &str, name: &str, seconds: Option<f64>) -> PyResult<()> {
@@ -280,6 +220,47 @@ impl Documents {
     }
 }
 
+/// The documents that a question is about; thread-safe, and every call lets go of the GIL.
+#[pyclass(module = "waypost._core", frozen)]
+pub struct Selection(waypost_retrieve::Selection);
+
+#[pymethods]
+impl Selection {
+    fn __len__(&self) -> usize {
+        self.0.count() as usize
+    }
+
+    #[getter]
+    fn dimensions(&self) -> Option<usize> {
+        self.0.dimensions()
+    }
+
+    #[pyo3(signature = (vectors, limit, beyond=0))]
+    fn dense<'py>(
+        &self,
+        py: Python<'py>,
+        vectors: PyReadonlyArray2<'py, f32>,
+        limit: usize,
+        beyond: i64,
+    ) -> PyResult<Vec<FoundArrays<'py>>> {
+        let vectors: ArrayView2<'_, f32> = vectors.as_array();
+        let found = py.detach(|| self.0.dense(vectors, limit, beyond)).map_err(failed)?;
+        Ok(found.into_iter().map(|each| arrays(py, each)).collect())
+    }
+
+    fn words<'py>(&self, py: Python<'py>, texts: Vec<String>, limit: usize) -> PyResult<Vec<FoundArrays<'py>>> {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let found = py.detach(|| self.0.words(&texts, limit)).map_err(failed)?;
+        Ok(found.into_iter().map(|each| arrays(py, each)).collect())
+    }
+
+    fn keep<'py>(&self, py: Python<'py>, rows: PyReadonlyArrayDyn<'py, i64>) -> Bound<'py, PyArray1<bool>> {
+        let rows: Vec<i64> = rows.as_array().iter().copied().collect();
+        let kept = py.detach(|| self.0.keep(&rows));
+        PyArray1::from_vec(py, kept)
+    }
+}
+
 /// Parts of a text that suit a query, as characters, best first.
 #[pyfunction]
 pub fn snippets(py: Python<'_>, text: &str, query: &str, count: usize, max_chars: usize) -> Vec<(usize, usize)> {
@@ -287,11 +268,19 @@ pub fn snippets(py: Python<'_>, text: &str, query: &str, count: usize, max_chars
     passages.into_iter().map(|it| (it.start, it.end)).collect()
 }
 
-fn told(error: Error) -> PyErr {
+fn failed(error: Error) -> PyErr {
     match error {
         Error::Input(error) => PyValueError::new_err(error.to_string()),
         Error::Full { .. } => PyMemoryError::new_err(error.to_string()),
         Error::Truth(_) | Error::Words(_) => PyOSError::new_err(error.to_string()),
+    }
+}
+
+/// How many were added and replaced, or the exception itself.
+fn outcome(py: Python<'_>, stored: Result<Stored, Error>) -> PyResult<Bound<'_, PyAny>> {
+    match stored {
+        Ok(Stored { added, replaced }) => (added, replaced).into_bound_py_any(py),
+        Err(error) => Ok(failed(error).into_value(py).into_bound(py).into_any()),
     }
 }
 
@@ -306,7 +295,7 @@ fn read(filter: Option<&str>) -> PyResult<Option<Filter>> {
     filter.map(Filter::parse).transpose().map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-fn millis(seconds: f64) -> PyResult<Millis> {
+pub fn millis(seconds: f64) -> PyResult<Millis> {
     match seconds.is_finite() {
         true => Ok((seconds * 1000.0).round().clamp(-FAR, FAR) as Millis),
         false => Err(PyValueError::new_err(format!("{seconds} is no time"))),
@@ -319,10 +308,4 @@ fn seconds(millis: Millis) -> f64 {
 
 fn arrays(py: Python<'_>, found: Found) -> FoundArrays<'_> {
     (PyArray1::from_vec(py, found.rows), PyArray1::from_vec(py, found.scores))
-}
-
-fn tuple(py: Python<'_>, kept: Kept) -> KeptTuple<'_> {
-    let Kept { row, id, text, metadata, expires, vector } = kept;
-    let vector = (!vector.is_empty()).then(|| PyArray1::from_vec(py, vector));
-    (row, id, text, metadata, expires.map(seconds), vector)
 }

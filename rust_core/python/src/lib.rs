@@ -4,6 +4,7 @@
 //! waits or computes for long releases the GIL.
 
 mod canary;
+mod columns;
 mod documents;
 mod features;
 mod generate;
@@ -13,6 +14,7 @@ mod retrieve;
 mod router;
 mod runner;
 mod runtime;
+mod told;
 mod worker;
 
 use pyo3::prelude::*;
@@ -22,7 +24,7 @@ mod _core {
     #[pymodule_export]
     use super::canary::{canary_traffic, judge_canary};
     #[pymodule_export]
-    use super::documents::{Documents, snippets};
+    use super::documents::{Documents, Selection, snippets};
     #[pymodule_export]
     use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, pair_keys, word_keys};
     #[pymodule_export]

@@ -5,7 +5,7 @@
 use std::{env, time::Instant};
 
 use ndarray::Array2;
-use waypost_retrieve::{Documents, Entry, Filter, Question, SpaceName};
+use waypost_retrieve::{Documents, Entry, Filter, Question, Selection, SpaceName};
 
 const SPACE: SpaceName<'static> = SpaceName { tenant: "pace", name: "pace" };
 const DIMENSIONS: usize = 384;
@@ -26,7 +26,7 @@ fn main() {
 
     for queries in [1, 32] {
         let asked = self::vectors(queries, 2);
-        let dense = |question: Question<'_>| store.dense(SPACE, asked.view(), 10, question).expect("it answers");
+        let dense = |question: Question<'_>| selected(&store, question).dense(asked.view(), 10, 0).expect("it answers");
         report(&format!("dense {queries}"), || drop(dense(Question::default())));
         for (share, filter) in filters() {
             report(&format!("dense {queries} {share}"), || {
@@ -35,7 +35,7 @@ fn main() {
         }
     }
     let words =
-        |question: Question<'_>| store.words(SPACE, &["w17 w4711 w12345 w3"], 10, question).expect("it answers");
+        |question: Question<'_>| selected(&store, question).words(&["w17 w4711 w12345 w3"], 10).expect("it answers");
     report("words 1", || drop(words(Question::default())));
     for (share, filter) in filters() {
         report(&format!("words 1 {share}"), || drop(words(Question { filter: Some(&filter), ..Question::default() })));
@@ -49,6 +49,10 @@ fn main() {
     let opened = begun.elapsed();
     store.figures(SPACE, 0).expect("it answers");
     println!("opened        {:9.3} s, first use {:.3} s", opened.as_secs_f64(), begun.elapsed().as_secs_f64());
+}
+
+fn selected(store: &Documents, question: Question<'_>) -> Selection {
+    store.select(SPACE, question).expect("it answers").expect("it is there")
 }
 
 fn filters() -> [(&'static str, Filter); 2] {

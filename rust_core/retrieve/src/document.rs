@@ -29,6 +29,15 @@ pub struct Entry<'a> {
     pub expires: Option<Millis>,
 }
 
+/// Documents that are stored together, or not at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Where; it is made where there is none.
+    pub name: SpaceName<'a>,
+    /// Of several with one id the last counts.
+    pub entries: &'a [Entry<'a>],
+}
+
 /// A document that is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept {
@@ -36,7 +45,7 @@ pub struct Kept {
     pub row: i64,
     /// Unique in its namespace.
     pub id: String,
-    /// As it was stored.
+    /// As it was stored; empty where it was not asked for.
     pub text: String,
     /// A JSON object.
     pub metadata: String,
@@ -44,6 +53,15 @@ pub struct Kept {
     pub expires: Option<Millis>,
     /// Empty where it has none or none was asked for.
     pub vector: Vec<f32>,
+}
+
+/// What is wanted of a document beside its id and metadata.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parts {
+    /// What may be long.
+    pub text: bool,
+    /// What nobody reads but machines.
+    pub vector: bool,
 }
 
 /// What became of an upsert.
@@ -117,8 +135,6 @@ pub struct Figures {
 pub struct Question<'a> {
     /// Those that pass; none: all.
     pub filter: Option<&'a Filter>,
-    /// Those of rows larger than this.
-    pub beyond: i64,
     /// Those that have not expired by then.
     pub now: Millis,
 }

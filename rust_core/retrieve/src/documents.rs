@@ -1,15 +1,19 @@
 //! The store: the truth, and what of it is in use.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use parking_lot::RwLock;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::{
-    Entry, Error, Figures, Found, Graph, InputError, Kept, Millis, OpenError, Question, SpaceName, Stored, Which,
-    scan::scan,
+    Batch, Entry, Error, Figures, Found, Graph, InputError, Kept, Millis, OpenError, Parts, Question, Selection,
+    SpaceName, Stored, Which,
     space::Space,
     truth::{Change, Gone, SpaceRow, Truth, Writer, read},
 };
@@ -34,15 +38,22 @@ impl Documents {
     /// Stores documents, all or none, in a namespace that is made where there is none; of several with one id the last
     /// counts.
     pub fn upsert(&self, name: SpaceName<'_>, entries: &[Entry<'_>], now: Millis) -> Result<Stored, Error> {
-        let metadata = check(entries)?;
+        self.upsert_each(&[Batch { name, entries }], now)?.remove(0)
+    }
+
+    /// Does so with several batches in one commit; one that is refused does not keep the others from being stored.
+    pub fn upsert_each(&self, batches: &[Batch<'_>], now: Millis) -> Result<Vec<Result<Stored, Error>>, Error> {
+        let metadata: Vec<_> = batches.iter().map(|it| check(it.entries)).collect();
+        let sound: Vec<_> = batches.iter().zip(&metadata).filter(|(_, it)| it.is_ok()).map(|(it, _)| *it).collect();
         let mut writer = self.truth.writer();
-        let change = writer.upsert(name, entries, self.max_bytes, now)?;
-        match self.in_use(name) {
-            Some(space) => self.sure(name, space.apply(entries, &metadata, &change, now))?,
-            None if change.space.bytes == 0 => drop(self.load(name, &writer)?),
-            None => {}
-        }
-        Ok(stored(&change))
+        let mut changes = writer.upsert_each(&sound, self.max_bytes, now)?.into_iter();
+        let mut made = HashSet::new();
+        let mut took = |batch: &Batch<'_>, metadata: Result<Vec<Map<String, Value>>, InputError>| {
+            let (metadata, change) = (metadata?, changes.next().expect("each sound one has its change")?);
+            self.take(batch, &metadata, &change, now, &mut made, &writer)?;
+            Ok(stored(&change))
+        };
+        Ok(batches.iter().zip(metadata).map(|(batch, metadata)| took(batch, metadata)).collect())
     }
 
     /// Removes documents, or the namespace; how many that had not expired.
@@ -61,67 +72,19 @@ impl Documents {
         Ok(gone.iter().filter(|it| it.live).count() as u64)
     }
 
-    /// For each vector the documents with the largest cosine, exactly, of rows larger than `beyond`.
-    pub fn dense(
-        &self,
-        name: SpaceName<'_>,
-        vectors: ArrayView2<'_, f32>,
-        limit: usize,
-        question: Question<'_>,
-    ) -> Result<Vec<Found>, Error> {
-        if let Some(index) = vectors.rows().into_iter().position(|it| !it.iter().all(|value| value.is_finite())) {
-            return Err(InputError::NotFinite(index).into());
-        }
-        let nothing = || vec![Found::default(); vectors.nrows()];
-        let Some(space) = self.space(name)? else { return Ok(nothing()) };
-        match space.state.read().dimensions.unwrap_or(0) {
-            0 => return Ok(nothing()),
-            expected if expected == vectors.ncols() => {}
-            expected => return Err(InputError::Dimensions { expected, got: vectors.ncols() }.into()),
-        }
-        Ok(scan(&space.view(question), vectors, limit))
-    }
-
-    /// For each text the documents that share words with it, by BM25.  A text is only words: there is no syntax.
-    pub fn words(
-        &self,
-        name: SpaceName<'_>,
-        texts: &[&str],
-        limit: usize,
-        question: Question<'_>,
-    ) -> Result<Vec<Found>, Error> {
-        match self.space(name)? {
-            Some(space) => space.search(texts, limit, space.view(question)),
-            None => Ok(vec![Found::default(); texts.len()]),
-        }
-    }
-
-    /// How many documents a search would look at.
-    pub fn count(&self, name: SpaceName<'_>, question: Question<'_>) -> Result<u64, Error> {
-        Ok(self.space(name)?.map_or(0, |space| space.view(question).passing.len()))
-    }
-
-    /// Which rows a search would look at.
-    pub fn keep(&self, name: SpaceName<'_>, rows: &[i64], question: Question<'_>) -> Result<Vec<bool>, Error> {
-        let Some(space) = self.space(name)? else { return Ok(vec![false; rows.len()]) };
-        let view = space.view(question);
-        Ok(rows.iter().map(|row| view.has(*row)).collect())
+    /// The documents that a question is about; none where there is no namespace.
+    pub fn select(&self, name: SpaceName<'_>, question: Question<'_>) -> Result<Option<Selection>, Error> {
+        Ok(self.space(name)?.map(|space| Selection::of(space, question)))
     }
 
     /// What is behind rows; those that went meanwhile are left out.
-    pub fn fetch(&self, name: SpaceName<'_>, rows: &[i64], with_vector: bool) -> Result<Vec<Kept>, Error> {
-        self.truth.read(|it| {
-            let found = rows.iter().map(|row| read::by_row(it, name, *row, with_vector));
-            Ok(found.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?)
-        })
+    pub fn fetch(&self, name: SpaceName<'_>, rows: &[i64], parts: Parts) -> Result<Vec<Kept>, Error> {
+        self.truth.read(|it| Ok(read::by_rows(it, name, rows, parts)?))
     }
 
     /// The documents of these ids that are there, in their order.
-    pub fn get(&self, name: SpaceName<'_>, ids: &[&str], with_vector: bool, now: Millis) -> Result<Vec<Kept>, Error> {
-        self.truth.read(|it| {
-            let found = ids.iter().map(|id| read::by_id(it, name, id, with_vector, now));
-            Ok(found.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?)
-        })
+    pub fn get(&self, name: SpaceName<'_>, ids: &[&str], parts: Parts, now: Millis) -> Result<Vec<Kept>, Error> {
+        self.truth.read(|it| Ok(read::by_ids(it, name, ids, parts, now)?))
     }
 
     /// The first documents in the order of ids (by bytes) after an id.
@@ -134,7 +97,7 @@ impl Documents {
     ) -> Result<Vec<Kept>, Error> {
         let Some(space) = self.space(name)? else { return Ok(Vec::new()) };
         let rows = space.page(after, limit, question);
-        self.fetch(name, &rows, false)
+        self.fetch(name, &rows, Parts { text: true, vector: false })
     }
 
     /// Makes a namespace, or changes how long it keeps documents without a time of their own; none: for good.
@@ -222,6 +185,31 @@ impl Documents {
             self.used.write().insert(key(name), space.clone());
         }
         Ok(space)
+    }
+
+    /// Takes what was committed into memory.
+    ///
+    /// A namespace that was empty is loaded, with all that is in it by then: what later batches of the same commit have
+    /// stored in it is there.
+    fn take(
+        &self,
+        Batch { name, entries }: &Batch<'_>,
+        metadata: &[Map<String, Value>],
+        change: &Change,
+        now: Millis,
+        made: &mut HashSet<i64>,
+        alone: &Writer,
+    ) -> Result<(), Error> {
+        let id = change.space.id;
+        match self.in_use(*name) {
+            Some(_) if made.contains(&id) => Ok(()),
+            Some(space) => self.sure(*name, space.apply(entries, metadata, change, now)),
+            None if change.space.bytes == 0 => {
+                made.insert(id);
+                self.load(*name, alone).map(drop)
+            }
+            None => Ok(()),
+        }
     }
 
     fn delete_space(&self, name: SpaceName<'_>, id: i64, writer: &mut Writer, now: Millis) -> Result<u64, Error> {

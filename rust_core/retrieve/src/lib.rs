@@ -1,7 +1,7 @@
 //! The embedded store of documents: found by vector, by words, by metadata, each within a namespace of a tenant.
 //!
 //! [`Documents`] keeps the truth in one SQLite file and everything that is searched in memory: vectors in blocks that
-//! are met by all queries at once ([exact](Documents::dense)), an index of words ([BM25](Documents::words)), and which
+//! are met by all queries at once ([exact](Selection::dense)), an index of words ([BM25](Selection::words)), and which
 //! documents have which values in their metadata ([`Filter`]).  Memory is made from the truth when a namespace is first
 //! used, so there is one thing to keep safe, and nothing on disk that outlives a document.
 //!
@@ -11,7 +11,7 @@
 //! Changes come one after the other, since SQLite has one writer; what is answered is on disk.  Readers work on a view
 //! and wait for nobody but the first load.  Exact search is linear in the number of documents: some hundred thousand is
 //! what a core answers in tens of milliseconds.  Beyond, put a graph over [`Documents::vectors`], note which rows it has
-//! ([`Documents::set_graph`]), ask this for the rows [beyond](Documents::dense) and [which](Documents::keep) still count.
+//! ([`Documents::set_graph`]), ask this for the rows [beyond](Selection::dense) and [which](Selection::keep) still count.
 //!
 //! Time is passed in, as milliseconds since 1970.
 #![warn(missing_docs)]
@@ -25,13 +25,15 @@ mod error;
 mod filter;
 mod postings;
 mod scan;
+mod selection;
 mod space;
 mod state;
 mod sweep;
 mod truth;
 mod words;
 
-pub use document::{Entry, Figures, Found, Graph, Kept, Millis, Question, SpaceName, Stored, Which};
+pub use document::{Batch, Entry, Figures, Found, Graph, Kept, Millis, Parts, Question, SpaceName, Stored, Which};
 pub use documents::Documents;
 pub use error::{Error, InputError, OpenError};
 pub use filter::{Filter, Range, Scalar};
+pub use selection::Selection;

@@ -17,13 +17,14 @@ use crate::{
 /// With so many queries a product of matrices is faster than one of each query.
 const PACKED: usize = 4;
 
-/// For each query the `limit` rows of the view with the largest products, best first.
-pub fn scan(view: &View, queries: ArrayView2<'_, f32>, limit: usize) -> Vec<Found> {
+/// For each query the `limit` rows of the view, of those larger than `beyond`, with the largest products, best first.
+pub fn scan(view: &View, queries: ArrayView2<'_, f32>, limit: usize, beyond: i64) -> Vec<Found> {
+    let first = view.blocks.after(beyond);
     let mut best: Vec<Best> = queries.rows().into_iter().map(|_| Best::new(limit)).collect();
-    for (index, block) in view.blocks.iter().enumerate() {
+    for (index, block) in view.blocks.iter().enumerate().skip(first as usize / ROWS) {
         let from = (index * ROWS) as u32;
-        let passing: Vec<usize> =
-            view.passing.range(from..from + block.rows.len() as u32).map(|slot| (slot - from) as usize).collect();
+        let slots = first.max(from)..from + block.rows.len() as u32;
+        let passing: Vec<usize> = view.passing.range(slots).map(|slot| (slot - from) as usize).collect();
         if !passing.is_empty() {
             meet(block, &passing, queries, &mut best);
         }

@@ -71,7 +71,7 @@ impl Space {
 
     /// The rows that pass.
     pub fn passing(&self, filter: &Filter, now: Millis) -> Vec<i64> {
-        let view = self.view(Question { filter: Some(filter), beyond: 0, now });
+        let view = self.view(Question { filter: Some(filter), now });
         view.passing.iter().map(|slot| view.blocks.row(slot)).collect()
     }
 
@@ -93,9 +93,8 @@ impl Space {
     }
 
     /// Documents by words, for each text.
-    pub fn search(&self, texts: &[&str], limit: usize, view: View) -> Result<Vec<Found>, Error> {
-        let view = Arc::new(view);
-        Ok(texts.iter().map(|text| self.words.search(text, limit, &view)).collect::<Result<_, _>>()?)
+    pub fn search(&self, texts: &[&str], limit: usize, view: &Arc<View>) -> Result<Vec<Found>, Error> {
+        Ok(texts.iter().map(|text| self.words.search(text, limit, view)).collect::<Result<_, _>>()?)
     }
 
     /// Closes gaps, while nobody changes the truth; readers go on meanwhile.

@@ -45,6 +45,8 @@ pub struct Arrival<'a> {
 pub struct View {
     pub blocks: Blocks,
     pub passing: RoaringBitmap,
+    /// As the space's.
+    pub dimensions: Option<usize>,
     /// Whether that is every document there is.
     pub whole: bool,
 }
@@ -73,15 +75,14 @@ impl State {
     }
 
     /// The documents that live and pass.
-    pub fn view(&self, Question { filter, beyond, now }: Question<'_>) -> View {
+    pub fn view(&self, Question { filter, now }: Question<'_>) -> View {
         let expired = self.ages.expired(self.retention, now) & &self.live;
         let mut passing = &self.live - &expired;
         if let Some(filter) = filter {
             passing = self.postings.passing(filter, &passing);
         }
-        passing.remove_range(..self.blocks.after(beyond));
         let whole = passing.len() == self.live.len();
-        View { blocks: self.blocks.clone(), passing, whole }
+        View { blocks: self.blocks.clone(), passing, dimensions: self.dimensions, whole }
     }
 
     /// Rows of the first documents in the order of ids that pass, after an id.

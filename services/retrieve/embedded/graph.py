@@ -54,13 +54,13 @@ class Graph:
         self.index.set_ef(LOOKED_AT)
         return Graph(self.index, int(rows[-1]), self.size + len(rows))
 
-    def nearest(self, vectors: Vectors, limit: int) -> tuple[Rows, NDArray[np.float32]]:
+    def nearest(self, vectors: Vectors, limit: int, threads: int) -> tuple[Rows, NDArray[np.float32]]:
         """Rows and cosines, `[n, min(limit, size)]`, best first.
 
         Raises:
             RuntimeError: so many cannot be reached from where the search begins.
         """
-        rows, distances = self.index.knn_query(vectors, k=min(limit, self.size))
+        rows, distances = self.index.knn_query(vectors, k=min(limit, self.size), num_threads=threads)
         return rows.astype(np.int64), (1.0 - distances).astype(np.float32)
 
     def save(self, path: Path) -> None:

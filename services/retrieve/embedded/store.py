@@ -9,17 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from services.refusal import StoreFull, StoreUnreachable
+from services.refusal import InvalidField, ModelFailed, Refused, StoreFull, StoreUnreachable
 from services.retrieve import entries as checked
 from services.retrieve.embedded.graphs import Graphs
+from services.retrieve.embedded.share import Share
 from services.retrieve.filters import Filter, as_json
-from services.retrieve.store import Entry, Figures, Found, Kept, Key, Space, Stored, Vectors
-from waypost._core import Documents
+from services.retrieve.store import Batch, Entry, Figures, Found, Key, Space, Stored, Vectors
+from waypost import cpus
+from waypost._core import Documents, Selection
+from waypost.v1 import retrieve_pb2 as pb
 
 ONE_BY_ONE = 4096
 """Documents that pass a filter which are searched one by one rather than by the graph."""
 SPARE = 1.5
 """How many times more the graph is asked for than the filter's share suggests."""
+Columns = tuple[str, str, list[str], list[str], list[str], Vectors | None, list[float | None]]
+"""Tenant, namespace, ids, texts, metadata, vectors, expiries."""
 WIDEST = 8192
 """Most that a graph is asked for; what is rarer is searched one by one."""
 
@@ -30,18 +35,47 @@ class Embedded:
     def __init__(self, documents: Documents, graphs: Path, *, max_bytes: int, exact_up_to: int) -> None:
         self._documents, self._max_bytes = documents, max_bytes
         self._graphs = Graphs(documents, graphs, exact_up_to)
+        self._searching = Share(cpus.available())
 
     def upsert(self, space: Space, entries: Sequence[Entry], now: float) -> Stored:
-        entries = checked.last_of_each(entries)
-        known = self._figures(space, now)
-        dimensions = checked.dimensions(entries, known["dimensions"] if known and known["documents"] else None)
+        (stored,) = self.upsert_each([Batch(space, entries)], now)
+        if isinstance(stored, Refused):
+            raise stored
+        return stored
+
+    def upsert_each(self, batches: Sequence[Batch], now: float) -> list[Stored | Refused]:
+        """All are one commit."""
+        columns = [self._columns(batch, now) for batch in batches]
+        sound = [each for each in columns if not isinstance(each, Refused)]
+        stored = iter(self._safely(lambda: self._documents.upsert_each(sound, now)))
+        return [
+            each if isinstance(each, Refused) else self._outcome(next(stored), batch, now)
+            for batch, each in zip(batches, columns, strict=True)
+        ]
+
+    def _columns(self, batch: Batch, now: float) -> Columns | Refused:
+        """As the database takes them."""
+        space, entries = batch.space, checked.last_of_each(batch.entries)
+        there = self._select(space, None, now)
+        try:
+            dimensions = checked.dimensions(entries, there.dimensions if there else None)
+        except InvalidField as refused:
+            return refused
         vectors = np.stack([each.vector for each in entries if each.vector is not None]) if dimensions else None
         ids, texts = [each.id for each in entries], [each.text for each in entries]
         metadata = [json.dumps(each.metadata, ensure_ascii=False) for each in entries]
-        expires = [each.expires for each in entries]
-        upsert = self._documents.upsert
-        stored = self._safely(lambda: upsert(space.tenant, space.name, ids, texts, metadata, vectors, expires, now))
-        return Stored(*stored)
+        return space.tenant, space.name, ids, texts, metadata, vectors, [each.expires for each in entries]
+
+    def _outcome(self, stored: tuple[int, int] | Exception, batch: Batch, now: float) -> Stored | Refused:
+        match stored:
+            case (added, replaced):
+                return Stored(added, replaced)
+            case MemoryError():
+                return StoreFull(self._max_bytes)
+            case _:
+                # Most likely the first documents of the namespace were another's, and have other vectors.
+                refused = self._columns(batch, now)
+                return refused if isinstance(refused, Refused) else ModelFailed(str(stored))
 
     def delete(self, space: Space, ids: Sequence[str] | None, passing: Filter | None, now: float) -> int:
         named = None if ids is None else list(ids)
@@ -52,62 +86,41 @@ class Embedded:
         return gone
 
     def dense(self, space: Space, vectors: Vectors, limit: int, passing: Filter | None, now: float) -> list[Found]:
-        known = self._figures(space, now)
-        if not known or not known["documents"] or not known["dimensions"]:
+        which = self._select(space, passing, now)
+        if not which or not which.dimensions:
             return [_NOTHING] * len(vectors)
-        checked.comparable(vectors, known["dimensions"])
+        checked.comparable(vectors, which.dimensions)
         graph = self._graphs.of(space, now)
-        if graph is None:
-            return self._one_by_one(space, vectors, limit, passing, now)
-        wide = self._width(space, limit, passing, now, graph.size)
-        if wide is None:
-            return self._one_by_one(space, vectors, limit, passing, now)
+        wide = None if graph is None else _width(limit, passing, len(which), graph.size)
+        if graph is None or wide is None:
+            return _one_by_one(which, vectors, limit)
         try:
-            rows, cosines = graph.nearest(vectors, wide)
+            with self._searching as threads:
+                rows, cosines = graph.nearest(vectors, wide, threads)
         except RuntimeError:  # the graph has parts that cannot be reached
-            return self._one_by_one(space, vectors, limit, passing, now)
-        live = self._documents.keep(space.tenant, space.name, rows.ravel(), _json(passing), now).reshape(rows.shape)
-        fresh = self._one_by_one(space, vectors, limit, passing, now, beyond=graph.row)
+            return _one_by_one(which, vectors, limit)
+        live = which.keep(rows).reshape(rows.shape)
+        fresh = _one_by_one(which, vectors, limit, beyond=graph.row)
         found = [_best(rows[i][live[i]], cosines[i][live[i]], fresh[i], limit) for i in range(len(vectors))]
-        return self._completed(found, space, vectors, limit, passing, now)
-
-    def _width(self, space: Space, limit: int, passing: Filter | None, now: float, size: int) -> int | None:
-        """How many the graph must be asked for, so that enough pass; None: looking at all that pass is cheaper."""
-        if passing is None:
-            return limit + limit // 4 + 8
-        few = self._documents.count(space.tenant, space.name, _json(passing), now)
-        wide = int(limit * SPARE * size / max(few, 1)) + 8
-        return None if few <= ONE_BY_ONE or wide > WIDEST else wide
-
-    def _completed(
-        self, found: list[Found], space: Space, vectors: Vectors, limit: int, passing: Filter | None, now: float
-    ) -> list[Found]:
-        """Where the nearest of all are mostly such as do not pass, those that do are looked at one by one."""
-        few = [index for index, each in enumerate(found) if len(each.keys) < limit]
-        if few:
-            for index, each in zip(few, self._one_by_one(space, vectors[few], limit, passing, now), strict=True):
-                found[index] = each
-        return found
-
-    def _one_by_one(
-        self, space: Space, vectors: Vectors, limit: int, passing: Filter | None, now: float, beyond: int = 0
-    ) -> list[Found]:
-        dense = self._documents.dense
-        return [Found(*each) for each in dense(space.tenant, space.name, vectors, limit, _json(passing), now, beyond)]
+        return _completed(found, which, vectors, limit)
 
     def words(self, space: Space, texts: Sequence[str], limit: int, passing: Filter | None, now: float) -> list[Found]:
-        words = self._documents.words
-        return [Found(*each) for each in words(space.tenant, space.name, list(texts), limit, _json(passing), now)]
+        which = self._select(space, passing, now)
+        return [_NOTHING] * len(texts) if which is None else _found(which.words(list(texts), limit))
 
-    def fetch(self, space: Space, keys: Sequence[Key], with_vector: bool) -> dict[Key, Kept]:
-        rows = self._documents.fetch(space.tenant, space.name, list(keys), with_vector)
-        return {row: Kept(id, text, json.loads(said), until, vector) for row, id, text, said, until, vector in rows}
+    def fetch(
+        self, space: Space, keys: Sequence[Key], *, with_text: bool = True, with_vector: bool = False
+    ) -> dict[Key, pb.Document]:
+        rows = self._documents.fetch(space.tenant, space.name, list(keys), text=with_text, vector=with_vector)
+        return {row: pb.Document.FromString(told) for row, told in rows}
 
-    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[Kept]:
-        return _all(self._documents.get(space.tenant, space.name, list(ids), with_vector, now))
+    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[pb.Document]:
+        there = self._documents.get(space.tenant, space.name, list(ids), with_vector, now)
+        return [pb.Document.FromString(told) for told in there]
 
-    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[Kept]:
-        return _all(self._documents.page(space.tenant, space.name, after, limit, _json(passing), now))
+    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[pb.Document]:
+        there = self._documents.page(space.tenant, space.name, after, limit, _json(passing), now)
+        return [pb.Document.FromString(told) for told in there]
 
     def set_retention(self, space: Space, retention: float | None) -> None:
         self._safely(lambda: self._documents.set_retention(space.tenant, space.name, retention))
@@ -143,6 +156,9 @@ class Embedded:
     def _figures(self, space: Space, now: float) -> dict[str, Any] | None:
         return self._documents.figures(space.tenant, space.name, now)
 
+    def _select(self, space: Space, passing: Filter | None, now: float) -> Selection | None:
+        return self._documents.select(space.tenant, space.name, _json(passing), now)
+
     def _safely(self, work: Callable[[], Any]) -> Any:
         try:
             return work()
@@ -159,11 +175,34 @@ def _json(passing: Filter | None) -> str | None:
     return None if passing is None else json.dumps(as_json(passing))
 
 
+def _width(limit: int, passing: Filter | None, few: int, size: int) -> int | None:
+    """How many the graph must be asked for, so that enough pass; None: looking at all that pass is cheaper."""
+    if passing is None:
+        return limit + limit // 4 + 8
+    wide = int(limit * SPARE * size / max(few, 1)) + 8
+    return None if few <= ONE_BY_ONE or wide > WIDEST else wide
+
+
+def _one_by_one(which: Selection, vectors: Vectors, limit: int, beyond: int = 0) -> list[Found]:
+    return _found(which.dense(vectors, limit, beyond))
+
+
+def _completed(found: list[Found], which: Selection, vectors: Vectors, limit: int) -> list[Found]:
+    """Where the nearest of all are mostly such as do not pass, those that do are looked at one by one."""
+    few = [index for index, each in enumerate(found) if len(each.keys) < limit]
+    if few:
+        for index, each in zip(few, _one_by_one(which, vectors[few], limit), strict=True):
+            found[index] = each
+    return found
+
+
 def _best(rows: Any, cosines: Any, fresh: Found, limit: int) -> Found:
+    if not len(fresh.keys):
+        return Found(rows[:limit], cosines[:limit])
     keys, scores = np.concatenate([rows, fresh.keys]), np.concatenate([cosines, fresh.scores])
     order = np.argsort(-scores, kind="stable")[:limit]
     return Found(keys[order], scores[order])
 
 
-def _all(rows: Iterable[tuple[int, str, str, str, float | None, Vectors | None]]) -> list[Kept]:
-    return [Kept(id, text, json.loads(said), until, vector) for _, id, text, said, until, vector in rows]
+def _found(found: Iterable[tuple[Any, Any]]) -> list[Found]:
+    return [Found(*each) for each in found]

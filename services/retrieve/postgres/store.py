@@ -12,14 +12,16 @@ import numpy as np
 import orjson
 from sqlalchemy import Connection, Engine, Row, text
 
-from services.refusal import InvalidField
-from services.retrieve.entries import comparable, dimensions, last_of_each
+from services.refusal import InvalidField, Refused
+from services.retrieve.entries import comparable, dimensions, last_of_each, one_by_one
 from services.retrieve.filters import Filter
+from services.retrieve.messages import document
 from services.retrieve.postgres import words
 from services.retrieve.postgres.conditions import Parameters, condition
 from services.retrieve.postgres.graphs import Graphs, nearest
 from services.retrieve.postgres.reached import persistent, reached
-from services.retrieve.store import Entry, Figures, Found, Kept, Key, Space, Stored, Vectors
+from services.retrieve.store import Batch, Entry, Figures, Found, Key, Space, Stored, Vectors
+from waypost.v1 import retrieve_pb2 as pb
 
 LIVE = """namespace = :namespace AND (
     expires > :now OR (expires IS NULL AND (CAST(:retention AS float8) IS NULL OR stored > :now - :retention))
@@ -28,7 +30,7 @@ EXPIRED = """DELETE FROM embeddings USING namespaces
 WHERE namespaces.id = namespace AND expires IS NULL AND stored <= :now - retention"""
 STAYS, GOES = "FOR KEY SHARE", "FOR UPDATE"
 """How a change locks its namespace: who deletes it waits for those who change what is in it, and they for him."""
-COLUMNS = "key, document_id, content, CAST(metadata AS text) AS metadata, stored, expires"
+COLUMNS = "key, document_id, CAST(metadata AS text) AS metadata, stored, expires"
 MAKE = """INSERT INTO namespaces (tenant, name, dimensions) VALUES (:tenant, :name, :size)
 ON CONFLICT (tenant, name) DO UPDATE SET dimensions = coalesce(namespaces.dimensions, excluded.dimensions)
 RETURNING id, retention, dimensions, graph"""
@@ -79,6 +81,9 @@ class Postgres:
             _check(index, entry)
         return persistent(lambda: self._upserted(space, entries, now))
 
+    def upsert_each(self, batches: Sequence[Batch], now: float) -> list[Stored | Refused]:
+        return one_by_one(self.upsert, batches, now)
+
     def delete(self, space: Space, ids: Sequence[str] | None, passing: Filter | None, now: float) -> int:
         return persistent(lambda: self._removed(space, ids, passing, now))
 
@@ -102,36 +107,38 @@ class Postgres:
             asked = ({"text": words.plain(each), "limit": limit} for each in texts)
             return [_found(connection.execute(search, parameters | each).all()) for each in asked]
 
-    def fetch(self, space: Space, keys: Sequence[Key], with_vector: bool) -> dict[Key, Kept]:
+    def fetch(
+        self, space: Space, keys: Sequence[Key], *, with_text: bool = True, with_vector: bool = False
+    ) -> dict[Key, pb.Document]:
         with self._in(space) as (connection, there):
             if there is None:
                 return {}
             which = "namespace = :namespace AND key = ANY(:keys)"
             rows = connection.execute(
-                text(f"SELECT {_columns(with_vector)} FROM embeddings WHERE {which}"),
+                text(f"SELECT {_columns(with_text, with_vector)} FROM embeddings WHERE {which}"),
                 {"namespace": there.id, "keys": list(keys)},
             )
             return {row.key: _kept(row, there.retention) for row in rows}
 
-    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[Kept]:
+    def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[pb.Document]:
         with self._in(space) as (connection, there):
             if there is None:
                 return []
             rows = connection.execute(
-                text(f"SELECT {_columns(with_vector)} FROM embeddings WHERE {LIVE} AND document_id = ANY(:ids)"),
+                text(f"SELECT {_columns(True, with_vector)} FROM embeddings WHERE {LIVE} AND document_id = ANY(:ids)"),
                 there.at(now) | {"ids": _storable(ids)},
             )
             by_id = {row.document_id: _kept(row, there.retention) for row in rows}
             return [by_id[id] for id in ids if id in by_id]
 
-    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[Kept]:
+    def page(self, space: Space, after: str, limit: int, passing: Filter | None, now: float) -> list[pb.Document]:
         which, parameters = condition(passing)
-        order = "ORDER BY document_id LIMIT :limit"
+        where = f"{LIVE} AND document_id > :after AND {which} ORDER BY document_id LIMIT :limit"
         with self._in(space) as (connection, there):
             if there is None:
                 return []
             rows = connection.execute(
-                text(f"SELECT {COLUMNS} FROM embeddings WHERE {LIVE} AND document_id > :after AND {which} {order}"),
+                text(f"SELECT {_columns(True, False)} FROM embeddings WHERE {where}"),
                 parameters | there.at(now) | {"after": after.partition("\0")[0], "limit": limit},
             )
             return [_kept(row, there.retention) for row in rows]
@@ -223,8 +230,10 @@ def _made(connection: Connection, space: Space, size: int) -> _Namespace:
     return _Namespace(**connection.execute(text(MAKE), said).one()._mapping)
 
 
-def _columns(with_vector: bool) -> str:
-    return f"{COLUMNS}, CAST(embedding AS real[]) AS embedding" if with_vector else COLUMNS
+def _columns(with_text: bool, with_vector: bool) -> str:
+    content = "content" if with_text else "''"
+    embedding = "CAST(embedding AS real[])" if with_vector else "NULL"
+    return f"{COLUMNS}, {content} AS content, {embedding} AS embedding"
 
 
 def _columns_of(entries: Sequence[Entry]) -> Parameters:
@@ -243,12 +252,10 @@ def _vector(vector: Any) -> str:
     return orjson.dumps(np.ascontiguousarray(vector, np.float32), option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
-def _kept(row: Row[Any], retention: float | None) -> Kept:
+def _kept(row: Row[Any], retention: float | None) -> pb.Document:
     expires = row.stored + retention if row.expires is None and retention is not None else row.expires
-    vector = row._mapping.get("embedding")
     metadata = json.loads(row.metadata, parse_int=float)
-    array = None if vector is None else np.array(vector, np.float32)
-    return Kept(row.document_id, row.content, metadata, expires, array)
+    return document(row.document_id, row.content, metadata, expires, row.embedding)
 
 
 def _found(rows: Sequence[Row[Any]]) -> Found:

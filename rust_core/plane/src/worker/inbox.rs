@@ -15,6 +15,10 @@ pub trait Waiting {
     fn is_over(&self, now: Instant) -> bool;
     /// The backend has it.
     fn take(&self, now: Instant);
+    /// How much of what is taken at once it is.
+    fn weight(&self) -> usize {
+        1
+    }
 }
 
 /// One model's requests.
@@ -65,11 +69,17 @@ impl<J: Waiting> Inbox<J> {
         }
     }
 
-    /// As many as are there at once, at most `most`; waits for the first as `take` does.
+    /// As many as are there at once, which weigh at most `most` unless it is the first that does; waits for that as
+    /// `take` does.
     pub fn take_some(&self, most: usize, patience: Option<Duration>) -> Vec<J> {
         let Some(first) = self.take(patience) else { return Vec::new() };
+        let mut room = most.saturating_sub(first.weight());
         let mut state = self.state.lock();
-        let others = std::iter::from_fn(|| state.next()).take(most.saturating_sub(1));
+        let others = std::iter::from_fn(|| {
+            let next = state.next_within(room)?;
+            room -= next.weight();
+            Some(next)
+        });
         std::iter::once(first).chain(others).collect()
     }
 
@@ -98,7 +108,13 @@ impl<J: Waiting> Inbox<J> {
 impl<J: Waiting> State<J> {
     /// The first that is still wanted.
     fn next(&mut self) -> Option<J> {
-        while let Some(job) = self.jobs.pop_front() {
+        self.next_within(usize::MAX)
+    }
+
+    /// The same, if it weighs no more than this.
+    fn next_within(&mut self, room: usize) -> Option<J> {
+        while self.jobs.front()?.weight() <= room {
+            let job = self.jobs.pop_front()?;
             let now = Instant::now();
             if !job.is_over(now) {
                 job.take(now);

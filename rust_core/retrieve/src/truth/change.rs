@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::{Writer, read::SpaceRow};
-use crate::{Entry, Error, Graph, InputError, Millis, SpaceName};
+use crate::{Batch, Entry, Error, Graph, InputError, Millis, SpaceName};
 
 /// Of a document beside what it says: its row, its places in indexes and in memory.
 const OVERHEAD: usize = 300;
@@ -32,28 +32,32 @@ pub struct Gone {
 }
 
 impl Writer {
-    /// Stores documents, all or none, in a space that is made where there is none.
-    pub fn upsert(
+    /// Stores batches of documents, each all or none, in spaces that are made where there are none.
+    ///
+    /// All are one commit, since what a commit costs is waiting for the disk; where that fails, none is stored.
+    pub fn upsert_each(
         &mut self,
-        name: SpaceName<'_>,
-        entries: &[Entry<'_>],
+        batches: &[Batch<'_>],
         limit: u64,
         now: Millis,
-    ) -> Result<Change, Error> {
-        let change = begin(&mut self.connection)?;
-        let mut space = make(&change, name)?;
-        settle_dimensions(&change, &mut space, entries)?;
-        let (rows, gone, added) = replace(&change, &space, entries, now)?;
-        let removed: u64 = gone.iter().map(|it| it.bytes).sum();
-        let needed = self.bytes + added - removed;
-        if needed > limit && added > removed {
-            return Err(Error::Full { needed, limit });
+    ) -> Result<Vec<Result<Change, Error>>, Error> {
+        let mut together = begin(&mut self.connection)?;
+        let mut bytes = self.bytes;
+        let mut changes = Vec::with_capacity(batches.len());
+        for batch in batches {
+            // What is refused is rolled back when this is dropped.
+            let alone = together.savepoint()?;
+            let change = upsert(&alone, batch, bytes, limit, now);
+            if let Ok((_, needed)) = &change {
+                bytes = *needed;
+                alone.commit()?;
+            }
+            changes.push(change.map(|(change, _)| change));
         }
-        count_bytes(&change, space.id, added as i64 - removed as i64)?;
-        change.commit()?;
-        self.bytes = needed;
-        self.traces |= !gone.is_empty();
-        Ok(Change { space, rows, gone })
+        together.commit()?;
+        self.bytes = bytes;
+        self.traces |= changes.iter().flatten().any(|it| !it.gone.is_empty());
+        Ok(changes)
     }
 
     /// Removes documents of a space by id.
@@ -145,6 +149,26 @@ impl Writer {
         self.traces |= !gone.is_empty();
         Ok(gone)
     }
+}
+
+/// What became of it, and what all documents take then.
+fn upsert(
+    change: &Connection,
+    Batch { name, entries }: &Batch<'_>,
+    bytes: u64,
+    limit: u64,
+    now: Millis,
+) -> Result<(Change, u64), Error> {
+    let mut space = make(change, *name)?;
+    settle_dimensions(change, &mut space, entries)?;
+    let (rows, gone, added) = replace(change, &space, entries, now)?;
+    let removed: u64 = gone.iter().map(|it| it.bytes).sum();
+    let needed = bytes + added - removed;
+    if needed > limit && added > removed {
+        return Err(Error::Full { needed, limit });
+    }
+    count_bytes(change, space.id, added as i64 - removed as i64)?;
+    Ok((Change { space, rows, gone }, needed))
 }
 
 fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {

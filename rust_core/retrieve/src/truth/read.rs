@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::{Error, Graph, Kept, Millis, SpaceName};
+use crate::{Error, Graph, Kept, Millis, Parts, SpaceName};
 
 /// A space as the file has it.
 #[derive(Debug, Default)]
@@ -86,49 +86,49 @@ fn loaded(row: &Row<'_>) -> rusqlite::Result<Loaded> {
     })
 }
 
-/// The document of a row, of this space.
-pub fn by_row(
-    connection: &Connection,
-    name: SpaceName<'_>,
-    row: i64,
-    with_vector: bool,
-) -> rusqlite::Result<Option<Kept>> {
-    let sql = "SELECT d.row, d.id, d.text, d.metadata, IFNULL(d.expires, d.stored + s.retention), d.vector
-               FROM documents d JOIN spaces s ON s.id = d.space
-               WHERE d.row = ?3 AND s.tenant = ?1 AND s.name = ?2";
-    connection
-        .prepare_cached(sql)?
-        .query_row(params![name.tenant, name.name, row], |it| kept(it, with_vector))
-        .optional()
+/// The documents of rows that are there, of this space, in their order.
+///
+/// All of them as one commit left them: one transaction, since each begins by waiting for locks of the file.
+pub fn by_rows(connection: &Connection, name: SpaceName<'_>, rows: &[i64], parts: Parts) -> rusqlite::Result<Vec<Kept>> {
+    let sql = "SELECT row, id, metadata, IFNULL(expires, stored + ?3), text, vector FROM documents
+               WHERE row = ?1 AND space = ?2";
+    let snapshot = connection.unchecked_transaction()?;
+    let Some(space) = SpaceRow::find(&snapshot, name)? else { return Ok(Vec::new()) };
+    let mut select = snapshot.prepare_cached(sql)?;
+    let mut found = |row: &i64| {
+        select.query_row(params![row, space.id, space.retention], |it| kept(it, parts)).optional().transpose()
+    };
+    rows.iter().filter_map(&mut found).collect()
 }
 
-/// The document of an id, unless it has expired.
-pub fn by_id(
+/// The documents of ids that are there and have not expired, in their order.
+pub fn by_ids(
     connection: &Connection,
     name: SpaceName<'_>,
-    id: &str,
-    with_vector: bool,
+    ids: &[&str],
+    parts: Parts,
     now: Millis,
-) -> rusqlite::Result<Option<Kept>> {
-    let sql = "SELECT d.row, d.id, d.text, d.metadata, IFNULL(d.expires, d.stored + s.retention) AS until, d.vector
-               FROM documents d JOIN spaces s ON s.id = d.space
-               WHERE s.tenant = ?1 AND s.name = ?2 AND d.id = ?3 AND (until IS NULL OR until > ?4)";
-    connection
-        .prepare_cached(sql)?
-        .query_row(params![name.tenant, name.name, id, now], |it| kept(it, with_vector))
-        .optional()
+) -> rusqlite::Result<Vec<Kept>> {
+    let sql = "SELECT row, id, metadata, IFNULL(expires, stored + ?3) AS until, text, vector FROM documents
+               WHERE id = ?1 AND space = ?2 AND (until IS NULL OR until > ?4)";
+    let snapshot = connection.unchecked_transaction()?;
+    let Some(space) = SpaceRow::find(&snapshot, name)? else { return Ok(Vec::new()) };
+    let mut select = snapshot.prepare_cached(sql)?;
+    let mut found = |id: &&str| {
+        select.query_row(params![id, space.id, space.retention, now], |it| kept(it, parts)).optional().transpose()
+    };
+    ids.iter().filter_map(&mut found).collect()
 }
 
-fn kept(row: &Row<'_>, with_vector: bool) -> rusqlite::Result<Kept> {
-    // It is the last of its row, and not read from the disk where nobody looks at it.
-    let vector = if with_vector { vector(row, 5)? } else { Vec::new() };
+fn kept(row: &Row<'_>, parts: Parts) -> rusqlite::Result<Kept> {
+    // They are the last of the row, and not read from the disk where nobody looks at them.
     Ok(Kept {
         row: row.get(0)?,
         id: row.get(1)?,
-        text: row.get(2)?,
-        metadata: row.get(3)?,
-        expires: row.get(4)?,
-        vector,
+        metadata: row.get(2)?,
+        expires: row.get(3)?,
+        text: if parts.text { row.get(4)? } else { String::new() },
+        vector: if parts.vector { vector(row, 5)? } else { Vec::new() },
     })
 }
 

@@ -24,7 +24,7 @@ fn what_is_stored_is_found_at_once_and_after_opening_again() {
             ),
             ["b"]
         );
-        let got = store.get(SPACE, &["b", "nobody", "a"], true, NOW).expect("it answers");
+        let got = store.get(SPACE, &["b", "nobody", "a"], Parts { text: true, vector: true }, NOW).expect("it answers");
         assert_eq!(got.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
         assert_eq!((got[0].text.as_str(), &got[0].vector[..]), ("Ein Leuchtturm.", &[0.0, 1.0][..]));
     };
@@ -38,9 +38,9 @@ fn one_that_replaces_another_has_a_row_of_its_own() {
     let place = Place::new();
     let store = place.open();
     upsert(&store, &[entry("a", "first")]);
-    let before = store.get(SPACE, &["a"], false, NOW).expect("it answers").remove(0);
+    let before = store.get(SPACE, &["a"], TEXT, NOW).expect("it answers").remove(0);
     assert_eq!(upsert(&store, &[entry("a", "second"), entry("a", "third")]), Stored { added: 0, replaced: 1 });
-    assert_eq!(store.fetch(SPACE, &[before.row], false).expect("it answers"), []);
+    assert_eq!(store.fetch(SPACE, &[before.row], TEXT).expect("it answers"), []);
     assert!(words(&store, "first second", at(NOW)).is_empty());
     assert_eq!(words(&store, "third", at(NOW)), ["a"]);
 }
@@ -55,7 +55,7 @@ fn what_has_expired_is_nowhere_before_it_is_swept() {
     assert_eq!(ids(&store, at(NOW + 5)), ["stays"]);
     assert_eq!(words(&store, "word", at(NOW + 5)), ["stays"]);
     assert_eq!(ids_of(&store, &dense(&store, &[1.0], 9, at(NOW + 5)).expect("it answers")), ["stays"]);
-    assert!(store.get(SPACE, &["gone"], false, NOW + 5).expect("it answers").is_empty());
+    assert!(store.get(SPACE, &["gone"], TEXT, NOW + 5).expect("it answers").is_empty());
     assert_eq!(store.upsert(SPACE, &[gone], NOW + 5).expect("it is stored"), Stored { added: 1, replaced: 0 });
 }
 
@@ -66,7 +66,7 @@ fn retention_counts_for_what_is_not_dated_whenever_it_is_set() {
     upsert(&store, &[entry("undated", ""), Entry { expires: Some(NOW + 1_000), ..entry("dated", "") }]);
     store.set_retention(SPACE, Some(10)).expect("it is set");
     assert_eq!(ids(&store, at(NOW + 10)), ["dated"]);
-    assert_eq!(store.get(SPACE, &["undated"], false, NOW).expect("it answers")[0].expires, Some(NOW + 10));
+    assert_eq!(store.get(SPACE, &["undated"], TEXT, NOW).expect("it answers")[0].expires, Some(NOW + 10));
     drop(store);
     let store = place.open();
     assert_eq!(store.sweep(NOW + 10).expect("it sweeps"), 1);
@@ -78,16 +78,16 @@ fn tenants_see_only_their_own() {
     let place = Place::new();
     let store = place.open();
     upsert(&store, &[entry("a", "word")]);
-    let row = store.get(SPACE, &["a"], false, NOW).expect("it answers")[0].row;
+    let row = store.get(SPACE, &["a"], TEXT, NOW).expect("it answers")[0].row;
     let other = SpaceName { tenant: "other", ..SPACE };
     assert!(store.names("other").expect("it answers").is_empty());
-    assert!(store.fetch(other, &[row], false).expect("it answers").is_empty());
+    assert!(store.fetch(other, &[row], TEXT).expect("it answers").is_empty());
     assert_eq!(store.delete(other, Which::All, NOW).expect("it answers"), 0);
     assert_eq!(store.figures(other, NOW).expect("it answers"), None);
     store.upsert(other, &[entry("a", "theirs")], NOW).expect("it is stored");
     assert_eq!(words(&store, "theirs word", at(NOW)), ["a"]);
     assert_eq!(delete_all(&store), 1);
-    assert_eq!(store.get(other, &["a"], false, NOW).expect("it answers")[0].text, "theirs");
+    assert_eq!(store.get(other, &["a"], TEXT, NOW).expect("it answers")[0].text, "theirs");
 }
 
 #[test]
@@ -150,10 +150,11 @@ fn a_graph_is_asked_beside_for_the_rows_beyond_it() {
     assert_eq!((rows.len(), vectors.shape()), (2, &[2, 1][..]));
     store.set_graph(SPACE, Some(Graph { file: "g".into(), row: rows[1] })).expect("it is noted");
     upsert(&store, &[both("c"), both("a")]);
-    let beyond = waypost_retrieve::Question { beyond: rows[1], ..at(NOW) };
-    assert_eq!(ids_of(&store, &dense(&store, &[1.0], 9, beyond).expect("it answers")), ["c", "a"]);
-    assert_eq!(store.keep(SPACE, &rows, at(NOW)).expect("it answers"), [false, true]);
-    assert_eq!(store.count(SPACE, beyond).expect("it answers"), 2);
+    let selection = select(&store, at(NOW));
+    let found = selection.dense(aview2(&[[1.0]]), 9, rows[1]).expect("it answers");
+    assert_eq!(ids_of(&store, &found[0]), ["c", "a"]);
+    assert_eq!(selection.keep(&rows), [false, true]);
+    assert_eq!(selection.count(), 3);
     let figures = store.figures(SPACE, NOW).expect("it answers").expect("it is there");
     assert_eq!((figures.documents, figures.indexed, figures.last_row), (3, 1, rows[1] + 2));
     assert_eq!(figures.graph.map(|it| it.row), Some(rows[1]));
@@ -174,7 +175,7 @@ fn a_query_is_only_words() {
     assert_eq!(words(&store, "NOT (\"unclosed AND text:", at(NOW)), ["a"]);
     assert_eq!(words(&store, "cafe", at(NOW)), ["b"]);
     assert!(words(&store, "?! \"", at(NOW)).is_empty());
-    let found = store.words(SPACE, &["word café"], usize::MAX, at(NOW)).expect("it answers");
+    let found = select(&store, at(NOW)).words(&["word café"], usize::MAX).expect("it answers");
     assert_eq!(found[0].rows.len(), 2);
 }
 

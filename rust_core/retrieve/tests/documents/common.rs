@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use ndarray::ArrayView2;
 use tempfile::TempDir;
-use waypost_retrieve::{Documents, Entry, Error, Filter, Found, Kept, Millis, Question, SpaceName, Stored, Which};
+use waypost_retrieve::{
+    Documents, Entry, Error, Filter, Found, Kept, Millis, Parts, Question, Selection, SpaceName, Stored, Which,
+};
 
 pub const SPACE: SpaceName<'static> = SpaceName { tenant: "acme", name: "notes" };
 pub const ROOM: u64 = 100_000_000;
 /// A time at which nothing has expired yet.
 pub const NOW: Millis = 1_000_000;
+pub const TEXT: Parts = Parts { text: true, vector: false };
 
 /// A store that can be opened again.
 pub struct Place {
@@ -40,7 +43,7 @@ pub fn upsert(store: &Documents, entries: &[Entry<'_>]) -> Stored {
 }
 
 pub fn at(now: Millis) -> Question<'static> {
-    Question { now, ..Question::default() }
+    Question { now, filter: None }
 }
 
 pub fn passing(filter: &Filter) -> Question<'_> {
@@ -62,17 +65,24 @@ pub fn ids_of(store: &Documents, found: &Found) -> Vec<String> {
 }
 
 pub fn kept(store: &Documents, found: &Found) -> Vec<Kept> {
-    store.fetch(SPACE, &found.rows, false).expect("it answers")
+    store.fetch(SPACE, &found.rows, TEXT).expect("it answers")
+}
+
+/// The documents that a question is about.
+pub fn select(store: &Documents, question: Question<'_>) -> Selection {
+    store.select(SPACE, question).expect("it answers").expect("there is a namespace")
 }
 
 pub fn dense(store: &Documents, query: &[f32], limit: usize, question: Question<'_>) -> Result<Found, Error> {
     let query = ArrayView2::from_shape((1, query.len()), query).expect("it is a row");
-    Ok(store.dense(SPACE, query, limit, question)?.remove(0))
+    Ok(select(store, question).dense(query, limit, 0)?.remove(0))
 }
 
 pub fn words(store: &Documents, text: &str, question: Question<'_>) -> Vec<String> {
-    let found = store.words(SPACE, &[text], 10, question).expect("it answers");
-    ids_of(store, &found[0])
+    match store.select(SPACE, question).expect("it answers") {
+        Some(selection) => ids_of(store, &selection.words(&[text], 100).expect("it answers")[0]),
+        None => Vec::new(),
+    }
 }
 
 pub fn delete_all(store: &Documents) -> u64 {

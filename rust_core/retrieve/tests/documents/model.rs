@@ -177,14 +177,17 @@ impl Pair {
         let question = Question { filter: Some(filter), ..at(self.now) };
         let passing = self.model.passing(filter, self.now);
         assert_eq!(ids(self.store(), question), sorted(passing.iter().copied()));
-        assert_eq!(self.store().count(SPACE, question).expect("it answers"), passing.len() as u64);
+        assert_eq!(self.count(question), passing.len() as u64);
         self.ask_words(question, &passing, words);
         self.ask_vector(question, &passing, vector);
     }
 
+    fn count(&self, question: Question<'_>) -> u64 {
+        self.store().select(SPACE, question).expect("it answers").map_or(0, |it| it.count())
+    }
+
     fn ask_words(&self, question: Question<'_>, passing: &[&Document], words: &[&str]) {
-        let found = self.store().words(SPACE, &[&words.join(" ")], 100, question).expect("it answers").remove(0);
-        let mut found: Vec<_> = kept(self.store(), &found).into_iter().map(|it| it.id).collect();
+        let mut found = common::words(self.store(), &words.join(" "), question);
         found.sort_unstable();
         let having = passing.iter().filter(|it| it.words.iter().any(|word| words.contains(word)));
         assert_eq!(found, sorted(having.copied()));

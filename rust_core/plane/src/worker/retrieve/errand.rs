@@ -104,6 +104,10 @@ impl Waiting for Errand {
     fn take(&self, now: Instant) {
         self.times.lock().taken.get_or_insert(now);
     }
+
+    fn weight(&self) -> usize {
+        self.vectors.as_ref().map_or(1, |it| it.data.len() / it.width.max(1))
+    }
 }
 
 impl Ticket {
