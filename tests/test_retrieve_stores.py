@@ -19,7 +19,7 @@ from services.backend import ModelUnusable
 from services.refusal import InvalidField
 from services.retrieve import embedded, filters, stores
 from services.retrieve.filters import All, Between, Exists, Filter, Not, OneOf
-from services.retrieve.store import Found, Space, Store
+from services.retrieve.store import Batch, Found, Space, Store, Stored
 from tests.documents import NOW, Naive, entry, expires, ids, said, unit
 
 ALL = 1_000
@@ -140,6 +140,24 @@ class TestUpsert:
         with pytest.raises(InvalidField):
             store.upsert(space, [entry("a", vector=[1, 0]), entry("b", vector=[1, 0, 0])], NOW)
         assert store.names(space.tenant) == []
+
+    def test_several_callers_hear_each_of_their_own(self, store: Store, space: Space) -> None:
+        """Whoever is refused does not keep the others from being stored, in one namespace or in two."""
+        other = replace(space, name="other")
+        batches = [
+            Batch(space, [entry("a", "first", [1, 0])]),
+            Batch(space, [entry("c", "longer", [1, 0, 0]), entry("d", "longer", [1, 0, 0])]),
+            Batch(other, [entry("a", "longer", [1, 0, 0])]),
+            Batch(space, [entry("a", "second", [0, 1]), entry("b", "second", [0, 1])]),
+        ]
+        first, refused, elsewhere, last = store.upsert_each(batches, NOW)
+        assert (first, elsewhere, last) == (Stored(1, 0), Stored(1, 0), Stored(1, 1))
+        assert isinstance(refused, InvalidField) and refused.field == "documents[0].vector"
+        assert (every(store, space), every(store, other)) == (["a", "b"], ["a"])
+        assert (worded(store, space, "first"), sorted(worded(store, space, "second"))) == ([], ["a", "b"])
+        assert nearest(store, space, [0, 1])[:2] in (["a", "b"], ["b", "a"])
+        again = store.upsert_each([Batch(space, [entry("a", vector=[1, 0])]), Batch(other, [entry("b")])], NOW)
+        assert again[0] == Stored(0, 1) and isinstance(again[1], InvalidField)
 
     def test_other_namespaces_may_have_vectors_of_other_lengths(self, store: Store, space: Space) -> None:
         """Of one tenant even."""

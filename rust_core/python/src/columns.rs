@@ -1,6 +1,6 @@
 //! Documents on their way into the store: columns of Python's, rows of the store's.
 
-use numpy::{PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
+use numpy::{PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::{exceptions::PyValueError, prelude::*};
 use waypost_retrieve::{Batch, Entry, Millis, SpaceName};
 

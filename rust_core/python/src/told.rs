@@ -2,7 +2,7 @@
 
 use prost::Message;
 use prost_types::{ListValue, Struct, Timestamp, Value, value::Kind};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use waypost_plane::proto::v1;
 use waypost_retrieve::{Kept, Millis};
 
@@ -13,13 +13,13 @@ const LAST: Millis = 253_402_300_799_999;
 pub fn document(kept: Kept) -> Vec<u8> {
     let Kept { id, text, metadata, expires, vector, .. } = kept;
     // It was checked when it was stored.
-    let Json::Object(fields) = serde_json::from_str(&metadata).unwrap_or_default() else { unreachable!("an object") };
+    let fields: Map<String, Json> = serde_json::from_str(&metadata).unwrap_or_default();
     let metadata = (!fields.is_empty()).then(|| object(fields));
     let vector = (!vector.is_empty()).then_some(v1::Vector { values: vector });
     v1::Document { id, text, metadata, vector, expires: expires.map(timestamp) }.encode_to_vec()
 }
 
-fn object(fields: serde_json::Map<String, Json>) -> Struct {
+fn object(fields: Map<String, Json>) -> Struct {
     Struct { fields: fields.into_iter().map(|(name, each)| (name, value(each))).collect() }
 }
 

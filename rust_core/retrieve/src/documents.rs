@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::{
-    Batch, Entry, Error, Figures, Found, Graph, InputError, Kept, Millis, OpenError, Parts, Question, Selection,
+    Batch, Entry, Error, Figures, Graph, InputError, Kept, Millis, OpenError, Parts, Question, Selection,
     SpaceName, Stored, Which,
     space::Space,
     truth::{Change, Gone, SpaceRow, Truth, Writer, read},

@@ -58,7 +58,7 @@ class Embedded:
         space, entries = batch.space, checked.last_of_each(batch.entries)
         there = self._select(space, None, now)
         try:
-            dimensions = checked.dimensions(entries, there.dimensions if there else None)
+            dimensions = checked.dimensions(entries, None if there is None else there.dimensions)
         except InvalidField as refused:
             return refused
         vectors = np.stack([each.vector for each in entries if each.vector is not None]) if dimensions else None

@@ -1,8 +1,11 @@
 //! What each method promises.
 
-use waypost_retrieve::{Documents, Entry, Error, Graph, InputError, OpenError, SpaceName, Stored, Which};
+use ndarray::aview2;
+use waypost_retrieve::{Batch, Documents, Entry, Error, Graph, InputError, OpenError, SpaceName, Stored, Which};
 
-use crate::common::{NOW, Place, SPACE, at, delete_all, dense, entry, filter, ids, ids_of, passing, upsert, words};
+use crate::common::{
+    NOW, Place, SPACE, TEXT, at, delete_all, dense, entry, filter, ids, ids_of, passing, select, upsert, words,
+};
 
 #[test]
 fn what_is_stored_is_found_at_once_and_after_opening_again() {
@@ -31,6 +34,46 @@ fn what_is_stored_is_found_at_once_and_after_opening_again() {
     check(&store);
     drop(store);
     check(&place.open());
+}
+
+#[test]
+fn several_upserts_are_one_commit_and_each_is_all_or_nothing() {
+    let place = Place::new();
+    let store = Documents::open(place.path(), 4_000).expect("it opens");
+    let other = SpaceName { name: "other", ..SPACE };
+    let long = "word ".repeat(2_000);
+    let near = |id, text| Entry { vector: &[1.0], ..entry(id, text) };
+    let (first, large, unlike) = ([near("a", "first")], [near("b", "b"), near("c", &long)], [near("d", ""), entry("e", "")]);
+    let (broken, again, elsewhere) =
+        ([Entry { metadata: "[", ..near("f", "") }], [near("a", "again"), near("g", "again")], [entry("a", "first")]);
+    let batch = |name, entries| Batch { name, entries };
+    let batches = [
+        batch(SPACE, &first[..]),
+        batch(SPACE, &large),
+        batch(SPACE, &unlike),
+        batch(SPACE, &broken),
+        batch(other, &elsewhere),
+        batch(SPACE, &again),
+    ];
+    let stored = store.upsert_each(&batches, NOW).expect("it is stored");
+    let counts: Vec<_> = stored.iter().map(|it| it.as_ref().ok().copied()).collect();
+    let some = |added, replaced| Some(Stored { added, replaced });
+    assert_eq!(counts, [some(1, 0), None, None, None, some(1, 0), some(1, 1)]);
+    assert!(matches!(stored[1], Err(Error::Full { .. })));
+    assert!(matches!(stored[2], Err(Error::Input(InputError::Dimensions { expected: 1, got: 0 }))));
+    assert!(matches!(stored[3], Err(Error::Input(InputError::Metadata { index: 0, .. }))));
+    let bytes = |store: &Documents| store.figures(SPACE, NOW).expect("it answers").expect("it is there").disk_bytes;
+    let look = |store: &Documents| {
+        assert_eq!(ids(store, at(NOW)), ["a", "g"]);
+        assert!(words(store, "first", at(NOW)).is_empty());
+        assert_eq!(words(store, "again", at(NOW)), ["a", "g"]);
+        assert_eq!(dense(store, &[1.0], 9, at(NOW)).expect("it answers").rows.len(), 2);
+        assert_eq!(store.get(other, &["a"], TEXT, NOW).expect("it answers")[0].text, "first");
+        bytes(store)
+    };
+    let before = look(&store);
+    drop(store);
+    assert_eq!(look(&place.open()), before);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 use waypost_retrieve::{Documents, Entry, Filter, Millis, Question, Range, Scalar, Which};
 
-use crate::common::{NOW, Place, SPACE, at, dense, ids, kept, upsert};
+use crate::common::{self, NOW, Place, SPACE, at, dense, ids, upsert};
 
 const WORDS: [&str; 6] = ["amber", "birch", "cliff", "delta", "ember", "fjord"];
 const IDS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "ä", "東", "zz"];
