@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import waypost
-from router import audit, events, payloads, registry, rollout_jobs, tenants
+from router import audit, events, feedback, payloads, registry, rollout_jobs, tenants
 from router.store import jobs as store_jobs
 from waypost import _core, cpus, places
 from waypost.config import Router, Telemetry, looks_like_path
@@ -67,6 +67,7 @@ def core_config(
     plane |= {"instance": "router", "version": waypost.__version__}
     plane["io_threads"] = config.io_threads or max(1, cpus.available() // 2)
     plane["tenants"] = tenants.keyed(config.tenants)
+    plane["policies"]["model"] = config.policies.model or ""
     plane["payloads"] = {"mode": config.payloads.mode, "max_text_bytes": config.payloads.max_text_bytes}
     plane["telemetry"] = (telemetry or Telemetry()).core()
     plane["auth"] = {"required": config.auth.required}
@@ -109,6 +110,9 @@ def _jobs(config: Router, router: Any, static: list[str], listed: list[str]) -> 
     yield kept.fed_by(lambda stop: events.drain(router, sink, stop, kept.linger_s))
     record = kept.audits(events.sink(config.audit, "audit"))
     yield kept.fed_by(lambda stop: audit.drain(router, record, stop))
+    opinions = kept.feedback(events.Nowhere())
+    yield kept.fed_by(lambda stop: feedback.drain(router, opinions, stop))
+    yield from kept.models(lambda: json.loads(router.status())["models"])
     yield lambda stop: follow_level(router.next_log_level, stop)
     yield kept.fed_by(payloads.job(config, router, kept.texts))
     rollouts = rollout_jobs.jobs(router, _core.judge_canary, _core.canary_traffic, config.rollout, kept.rollouts)

@@ -25,6 +25,9 @@ Below = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 ServedName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(@(stable|canary))?$", max_length=80)]
 """A model, or one side of a rollout."""
 
+NamespaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+"""Of documents."""
+
 
 _PYTHON_ONLY = re.compile(r"\(\?(?:[=!>#(]|<[=!]|P=)|\\[1-9Z]|[*+?}]\+")
 """Looking around, references, comments, conditions, possessive repeats, the end as Python writes it."""
@@ -181,6 +184,24 @@ class Guard(Section):
     """Label of the head that is meant."""
     threshold: Share = 0.9
     """Score of the label from which on the guard acts."""
+
+
+class Policies(Section):
+    """Prompts of Generate that are decided by example: each is compared, by its meaning, with the documents of a
+    namespace, whose metadata says what is done with prompts like them."""
+
+    model: Name | None = None
+    """Store of documents, with an encoder; absent: prompts are compared with nothing."""
+    namespace: NamespaceName = "policies"
+    """Where the documents are; whoever may write there decides over all prompts."""
+    tenant: str = ""
+    """Whose namespace it is; empty: nobody's."""
+    threshold: Share = 0.8
+    """Cosine from which on a document's policy is applied; a document may say `threshold` itself."""
+    timeout_s: Seconds = 0.5
+    """Seconds that looking up a prompt may take; beyond it the prompt goes on without a policy."""
+    required: bool = False
+    """Whether a prompt that could not be looked up fails instead, with UNAVAILABLE, STORE_UNAVAILABLE."""
 
 
 class Tags(Section):

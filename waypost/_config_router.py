@@ -15,6 +15,7 @@ from waypost._config_policy import (
     Budget,
     Cache,
     Guard,
+    Policies,
     Quality,
     Rollouts,
     Route,
@@ -163,6 +164,7 @@ class Router(Section):
     tenant_default: TenantDefault = TenantDefault()
     tiers: Tiers = Tiers()
     guard: Guard = Guard()
+    policies: Policies = Policies()
     tags: Tags = Tags()
     cache: Cache = Cache()
     budget: Budget = Budget()

@@ -119,7 +119,26 @@ def _named_models(raw: Table, router: Table) -> Iterator[tuple[str, Any]]:
     styled = table(router, "style").get("models")
     for i, name in enumerate(styled if isinstance(styled, list) else []):
         yield f"router.style.models[{i}]", name
+    yield "router.policies.model", table(router, "policies").get("model")
     yield "router.quality.model", table(router, "quality").get("model") or None
+
+
+def _unfit_policies(raw: Table, base: Path) -> Iterator[Problem]:
+    """The model must be able to compare texts; workers elsewhere are not known here."""
+    key, policies = "router.policies.model", table(_router(raw), "policies")
+    name = policies.get("model")
+    if policies and name is None:
+        yield Problem(key, ABSENT, "missing, so the section does nothing", "name a model with documents")
+    for _, model in models(raw):
+        if name is not None and model.get("name") == name:
+            yield from _unfit_library(key, model)
+
+
+def _unfit_library(key: str, model: Table) -> Iterator[Problem]:
+    if model.get("backend", "onnx") != "retrieve":
+        yield Problem(key, model["name"], "a model without documents", 'name one of backend = "retrieve"')
+    elif model.get("encoder") is None:
+        yield Problem(key, model["name"], "documents without an encoder", "give the model an encoder")
 
 
 def _idle_judge(raw: Table, base: Path) -> Iterator[Problem]:
@@ -144,6 +163,7 @@ CHECKS: tuple[Callable[[Table, Path], Iterator[Problem]], ...] = (
     _duplicate_routes,
     _unfit_hops,
     _unknown_models,
+    _unfit_policies,
     _idle_judge,
     _homeless_answers,
 )

@@ -17,6 +17,7 @@ from waypost.control import (
     ModelCandidate,
     ModelSpend,
     NewToken,
+    PolicyMatch,
     PromptFeatures,
     Rollout,
     RolloutArm,
@@ -118,6 +119,7 @@ def explanation(reply: mesh_pb2.ExplainResponse) -> Explanation:
         tuple(_instance(each) for each in reply.instances),
         reply.cost_usd,
         reply.error,
+        PolicyMatch(reply.policy.id, reply.policy.cosine) if reply.HasField("policy") else None,
     )
 
 

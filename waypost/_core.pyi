@@ -420,6 +420,12 @@ class Router:
     def dropped_audits(self) -> int:
         """Changes and refusals lost because nobody took them in time."""
 
+    def next_feedback(self, max: int, timeout_s: float) -> list[str]:
+        """Up to `max` opinions of answers as JSON lines; waits at most `timeout_s` for the first."""
+
+    def dropped_feedback(self) -> int:
+        """Opinions lost because nobody took them in time."""
+
     def rollouts(self) -> str:
         """Every rollout with what its sides have shown over all routers, as JSON."""
 

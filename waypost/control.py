@@ -84,6 +84,18 @@ class InstanceCandidate:
 
 
 @dataclass(frozen=True)
+class PolicyMatch:
+    """A document of `[router.policies]` that applies to a prompt.
+
+    Attributes:
+        cosine: how near the prompt is, -1 to 1.
+    """
+
+    id: str
+    cosine: float
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Where a request would go now and why.
 
@@ -94,6 +106,7 @@ class Explanation:
         instances: replicas of the first.
         cost_usd: most the first hop could cost.
         error: what the call would fail with; empty: nothing.
+        policy: the document that decides; none: no one is near enough.  Where it has the answer, there are no hops.
     """
 
     route: str
@@ -103,6 +116,7 @@ class Explanation:
     instances: tuple[InstanceCandidate, ...]
     cost_usd: float
     error: str
+    policy: PolicyMatch | None = None
 
 
 @dataclass(frozen=True)

@@ -97,15 +97,22 @@ class Feed:
         """For the journal of rollouts."""
         return Both(lambda lines: self._journal.append(ROLLOUT, lines), sink)
 
+    def feedback(self, sink: Sink) -> Sink:
+        """For what callers think of answers."""
+        return Both(lambda lines: self._journal.append(FEEDBACK, self._with_a_log(lines)), sink)
+
     def texts(self, diary: Diary) -> Diary:
         """For what was asked and answered."""
         return BothDiary(self._said, diary)
 
     def _decided(self, lines: list[str]) -> None:
-        wanted = [line for line in lines if not self._is_without(line)] if self._marks else lines
+        wanted = self._with_a_log(lines)
         positions = self._journal.append(CALL, wanted)
         if self._has_texts:
             self._calls.add([*self._with_texts(wanted, positions)])
+
+    def _with_a_log(self, lines: list[str]) -> list[str]:
+        return [line for line in lines if not self._is_without(line)] if self._marks else lines
 
     def _is_without(self, line: str) -> bool:
         return any(mark in line for mark in self._marks) and orjson.loads(line).get("tenant") in self._without

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from router import events
 from router.events import Sink
 from router.payloads import Diary
-from router.store import place, retention
+from router.store import models, place, retention
 from router.store.cold import Cold, NoParquet
 from router.store.feed import Feed
 from router.store.journal import Journal, open_journals
@@ -51,7 +51,12 @@ class CallLog(Protocol):
 
     def rollouts(self, sink: Sink) -> Sink: ...
 
+    def feedback(self, sink: Sink) -> Sink: ...
+
     def texts(self, diary: Diary) -> Diary: ...
+
+    def models(self, told: Callable[[], list[models.Told]]) -> Iterator[Job]:
+        """For the versions of models that are served."""
 
     def fed_by(self, job: Job) -> Job:
         """A job that hands lines to these sinks: as long as it runs, the log does not end."""
@@ -83,8 +88,14 @@ class NotKept:
     def rollouts(self, sink: Sink) -> Sink:
         return sink
 
+    def feedback(self, sink: Sink) -> Sink:
+        return sink
+
     def texts(self, diary: Diary) -> Diary:
         return diary
+
+    def models(self, told: Callable[[], list[models.Told]]) -> Iterator[Job]:
+        return iter(())
 
     def fed_by(self, job: Job) -> Job:
         return job
@@ -107,7 +118,11 @@ class Kept:
         self._sweeper = Sweeper(store, engine, own, self._writer)
         feed = Feed(own, config)
         self.decisions, self.audits = feed.decisions, feed.audits
-        self.rollouts, self.texts = feed.rollouts, feed.texts
+        self.rollouts, self.texts, self.feedback = feed.rollouts, feed.texts, feed.feedback
+        self._engine = engine
+
+    def models(self, told: Callable[[], list[models.Told]]) -> Iterator[Job]:
+        yield models.Registrar(self._engine, told, lambda: self._writer.ready).run
 
     def fed_by(self, job: Job) -> Job:
         self._writer.expect()

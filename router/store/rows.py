@@ -30,18 +30,11 @@ Row = dict[str, Any]
 
 NUL = re.compile(rb"\\u0000")
 """What no text of PostgreSQL may have."""
-TEXT_COLUMNS = (
-    "payload_mode",
-    "prompt",
-    "answer",
-    "version",
-    "queue_ms",
-    "prompt_tokens",
-    "cached_tokens",
-    "completion_tokens",
-)
-"""What is known of a call by its texts."""
-NO_TEXT: Row = dict.fromkeys(TEXT_COLUMNS)
+TEXT_COLUMNS = ("payload_mode", "prompt", "answer")
+"""What is known of a call by its texts alone,"""
+FACT_COLUMNS = ("version", "queue_ms", "prompt_tokens", "cached_tokens", "completion_tokens")
+"""and by its texts where its decision does not say it, as that of a kept answer does not."""
+NO_TEXT: Row = dict.fromkeys((*TEXT_COLUMNS, *FACT_COLUMNS))
 
 
 @dataclass
@@ -127,7 +120,7 @@ def _add(batch: Batch, calls: dict[str, Row], identity: str, entry: Entry, hide:
 
 
 def _call(identity: str, line: Line, raw: bytes | None) -> Row:
-    hops = line["hops"]
+    hops, tokens = line["hops"], line.get("tokens") or NO_TEXT
     reasons = (line["model_reason"], line["reason"])
     return {
         "id": identity,
@@ -148,7 +141,10 @@ def _call(identity: str, line: Line, raw: bytes | None) -> Row:
         "cached": line.get("cache"),
         "quality": hops[-1].get("quality") if hops else None,
         "decision": raw.decode() if raw else _text(line),
-        **NO_TEXT,
+        **dict.fromkeys(TEXT_COLUMNS),
+        "version": line.get("version"),
+        "queue_ms": line.get("queue_ms"),
+        **{f"{kind}_tokens": tokens.get(kind) for kind in ("prompt", "cached", "completion")},
     }
 
 
@@ -164,7 +160,8 @@ def task(method: str) -> str:
 def _add_text(batch: Batch, calls: dict[str, Row], identity: str, line: Line) -> None:
     told = _told(line)
     if line["of"] in calls:
-        calls[line["of"]].update(told)
+        row = calls[line["of"]]
+        row.update({key: value for key, value in told.items() if row[key] is None})
     elif line["of"]:
         batch.texts.append({"call": line["of"], **told})
     else:

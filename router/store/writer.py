@@ -16,14 +16,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from router.events import say_dropped
 from router.store import rows
 from router.store.journal import Entry, Journal
-from router.store.rows import TEXT_COLUMNS, Anonymous
+from router.store.rows import FACT_COLUMNS, TEXT_COLUMNS, Anonymous
 from waypost import database
 from waypost.database.engine import WRITES
 from waypost.database.tables import journals, model_inferences
@@ -216,7 +216,10 @@ class Writer:
 UPDATE_TEXT = (
     update(model_inferences)
     .where(model_inferences.c.id == bindparam("call"))
-    .values({name: bindparam(name) for name in TEXT_COLUMNS})
+    .values(
+        {name: bindparam(name) for name in TEXT_COLUMNS}
+        | {name: func.coalesce(model_inferences.c[name], bindparam(name)) for name in FACT_COLUMNS}
+    )
 )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from waypost.cli import show
 from waypost.cli.options import Address, Json, MaxTokens, Model, Tag, Tier, Timeout, address_or_running
 
 if TYPE_CHECKING:
-    from waypost.control import Explanation, ScoreTerms
+    from waypost.control import Explanation, PolicyMatch, ScoreTerms
 
 TERMS = ("latency ", "queue ", "fit ", "health ", "feedback ")
 
@@ -74,6 +75,8 @@ def _show(found: Explanation) -> None:
 def _facts(found: Explanation) -> Iterator[tuple[str, str]]:
     """The route, and what is read in the prompt: a line each."""
     features = found.features
+    if found.policy:
+        yield "policy", _policy(found, found.policy)
     if found.route:
         yield "route", found.route
     if features.tier_reason:
@@ -87,7 +90,13 @@ def _facts(found: Explanation) -> Iterator[tuple[str, str]]:
         yield "guard", f"[red]{features.guard} {features.guard_score:.2f}[/red]"
 
 
+def _policy(found: Explanation, policy: PolicyMatch) -> str:
+    answers = "" if found.hops or found.error else ", which has the answer"
+    return f"[bold]{escape(policy.id)}[/bold], {policy.cosine:.2f} near{answers}"
+
+
 WHY = {
+    "policy": "the policy",
     "head": "the head's score of it",
     "length": "its length: it is unlike what the head knows",
     "hint": "the caller's own wish",

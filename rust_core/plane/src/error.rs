@@ -87,6 +87,8 @@ pub enum Error {
     TenantFull { subject: String, limit: usize, retry_after: Duration },
     #[error("the guard takes the prompt for {label:?} ({score:.2}), which is blocked for this tenant: rephrase it")]
     Blocked { label: String, score: f32 },
+    #[error("the policy {policy:?} stops prompts like this one ({cosine:.2}): {reason}")]
+    PolicyBlocks { policy: String, reason: String, cosine: f64 },
     #[error("{name:?} is at revision {revision} by now: read it again, then decide again")]
     ChangedMeanwhile { name: String, revision: u64 },
     #[error("{what} {name:?} is not known here{hint}")]
@@ -172,6 +174,9 @@ impl Error {
             }
             E::Blocked { label, score } => {
                 (Code::PermissionDenied, R::Blocked, vec![("label", label.clone()), ("score", format!("{score:.2}"))])
+            }
+            E::PolicyBlocks { policy, cosine, .. } => {
+                (Code::PermissionDenied, R::Blocked, vec![("label", policy.clone()), ("score", format!("{cosine:.2}"))])
             }
             E::ChangedMeanwhile { name, revision } => {
                 (Code::Aborted, R::ChangedMeanwhile, vec![("name", name.clone()), ("revision", revision.to_string())])

@@ -30,6 +30,8 @@ pub const CACHE: &str = "waypost-cache";
 pub const ANSWER_ID: &str = "waypost-request-id";
 /// In a reply's trailers: what the guard remarked.
 pub const GUARD: &str = "waypost-guard";
+/// In a reply's trailers: the document whose policy was applied.
+pub const POLICY: &str = "waypost-policy";
 /// In a reply's trailers: how good the answer was found, 0 to 1.
 pub const QUALITY: &str = "waypost-quality";
 /// Seconds that the call waited for an instance to be started.

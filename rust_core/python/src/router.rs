@@ -29,6 +29,7 @@ pub struct Router {
     running: Running<router::Router>,
     events: OnceLock<Events>,
     audit: OnceLock<Audit>,
+    feedback: OnceLock<Ring<String>>,
     shadows: OnceLock<Ring<Shadow>>,
     payloads: OnceLock<Payloads>,
     levels: OnceLock<Levels>,
@@ -40,8 +41,8 @@ impl Router {
     fn new(config_json: &str) -> PyResult<Self> {
         let config = serde_json::from_str(config_json).map_err(value_error)?;
         let (events, audit, shadows) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let (payloads, levels) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { config, running: Running::default(), events, audit, shadows, payloads, levels })
+        let (payloads, levels, feedback) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Self { config, running: Running::default(), events, audit, feedback, shadows, payloads, levels })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<String> {
@@ -57,6 +58,7 @@ impl Router {
         // A second start keeps the first one's events; `Running` refuses it.
         let _ = self.events.set(router.events());
         let _ = self.audit.set(router.audit());
+        let _ = self.feedback.set(router.feedback());
         let _ = self.shadows.set(router.shadows());
         let _ = self.payloads.set(router.payloads());
         let _ = self.levels.set(router.levels());
@@ -103,6 +105,18 @@ impl Router {
     /// Changes and refusals lost because nobody took them in time.
     fn dropped_audits(&self) -> u64 {
         self.audit.get().map_or(0, Audit::dropped)
+    }
+
+    /// Up to `max` opinions of answers as JSON lines; waits at most `timeout_s` for the first.
+    fn next_feedback(&self, py: Python<'_>, max: usize, timeout_s: f64) -> PyResult<Vec<String>> {
+        let timeout = seconds(timeout_s)?;
+        let feedback = self.feedback.get().ok_or_else(not_started)?;
+        Ok(py.detach(|| feedback.next(max, timeout)))
+    }
+
+    /// Opinions lost because nobody took them in time.
+    fn dropped_feedback(&self) -> u64 {
+        self.feedback.get().map_or(0, Ring::dropped)
     }
 
     /// Every rollout with what its sides have shown, as JSON.

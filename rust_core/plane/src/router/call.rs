@@ -1,8 +1,8 @@
 //! One forwarded call from its arrival to its answer.
 //!
 //! ```text
-//! who? ▶ admit ▶ read ▶ think ▶ plan ▶ ┌ cache? ▶ hold money ▶ replica ▶ send ▶ judge ┐ ▶ answer
-//!                                      └────────────── the next model ◀────────────────┘
+//! who? ▶ admit ▶ read ▶ policy? ▶ think ▶ plan ▶ ┌ cache? ▶ hold money ▶ replica ▶ send ▶ judge ┐ ▶ answer
+//!                                               └────────────── the next model ◀────────────────┘
 //! ```
 //!
 //! The part in the frame is in [`super::hops`] and [`super::forward`].  Everything a call holds (its place at the
@@ -21,12 +21,14 @@ use super::{
     Plane,
     auth::Caller,
     delivery::{Answer, Delivery},
-    envelope,
+    envelope::{self, Asked},
     events::Record,
+    features::{Mode, Subject},
     inbound::Inbound,
     methods::{Method, Shape},
-    models::{RETRY_PAUSE, Wanted},
+    models::{RETRY_PAUSE, Reason, Wanted},
     payloads::Capture,
+    policies::Policy,
     reply::Reply,
     request,
     signature::Signature,
@@ -131,9 +133,13 @@ impl Call {
         self.strip_headers();
         self.place = self.plane.tenants.admit(&tenant, self.plane.clock.now())?;
         self.tenant = Some(tenant.clone());
-        let wanted = self.think(asked, message.len(), &tenant)?;
+        let policy = self.look(&asked).await?;
+        let wanted = self.think(asked, policy, message.len(), &tenant)?;
         self.keep(&tenant, &wanted, &message);
         self.record.admitted(&wanted);
+        if let Some(reply) = self.by_policy(&wanted) {
+            return Ok(Answer::Whole(reply));
+        }
         self.stage = "instance";
         self.route(&wanted, &message).await
     }
@@ -165,10 +171,27 @@ impl Call {
         }
     }
 
+    /// The policy that the prompt is nearest to.
+    async fn look(&mut self, asked: &Asked) -> Result<Option<Arc<Policy>>, Error> {
+        let plane = self.plane.clone();
+        let Some(policies) = &plane.policies else { return Ok(None) };
+        self.stage = "policy";
+        let (looked, found) = policies.look(&plane, asked, self.deadline).await;
+        self.record.note(|event| event.looked = looked);
+        found
+    }
+
     /// Reads the prompt, and refuses what the guard is to block.
-    fn think(&mut self, asked: envelope::Asked, bytes: usize, tenant: &Tenant) -> Result<Wanted, Error> {
+    fn think(
+        &mut self,
+        asked: Asked,
+        policy: Option<Arc<Policy>>,
+        bytes: usize,
+        tenant: &Tenant,
+    ) -> Result<Wanted, Error> {
         let plane = &self.plane;
-        let features = plane.reader.read(&asked, tenant, plane.purse.most(), plane.clock.now());
+        let subject = Subject::of(&asked, tenant, policy, plane.purse.most());
+        let features = subject.map(|subject| plane.reader.read(subject, plane.clock.now(), Mode::Count));
         self.record.note(|event| {
             event.request_bytes = bytes;
             event.tenant = Some(tenant.name.clone()).filter(|name| !name.is_empty());
@@ -177,9 +200,18 @@ impl Call {
         if let Some(features) = &features {
             self.signature.guard.clone_from(&features.guard);
             self.signature.tier = Some(features.tier);
+            self.signature.policy.clone_from(&features.policy);
             features.check(tenant.guard)?;
         }
         Ok(Wanted { method: self.method, asked, bytes, features })
+    }
+
+    /// The answer that a policy has instead of a model's.
+    fn by_policy(&mut self, wanted: &Wanted) -> Option<Reply> {
+        let policy = wanted.features.as_ref()?.policy.as_ref()?;
+        let reply = policy.reply(&self.plane, self.method.shape, &wanted.asked)?;
+        self.record.note(|event| event.model_reason = Some(Reason::Policy.as_str().into()));
+        Some(reply)
     }
 
     /// Keeps what is said, as far as tenant and caller will have it.

@@ -13,7 +13,7 @@ use super::methods::{Method, Shape};
 use crate::{
     error::Error,
     hints,
-    proto::v1::{RouteHints, Sampling, Task, generate_request::Input},
+    proto::v1::{RouteHints, Sampling, Task, ToolChoice, generate_request::Input},
 };
 
 /// Bytes before each message: a flag and a length.
@@ -43,6 +43,8 @@ pub struct Prompt {
     pub deterministic: bool,
     /// JSON schema of the answer, or empty.
     pub schema: String,
+    /// Any text is an answer: neither schema, nor grammar, nor a tool that must be called.
+    pub free: bool,
     /// Nobody may keep it.
     pub no_store: bool,
 }
@@ -101,6 +103,10 @@ struct GenerateEnvelope {
     max_tokens: u32,
     #[prost(string, tag = "8")]
     schema: String,
+    #[prost(string, tag = "9")]
+    grammar: String,
+    #[prost(enumeration = "ToolChoice", tag = "11")]
+    tool_choice: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -122,11 +128,15 @@ impl From<Envelope> for Asked {
 }
 
 impl From<GenerateEnvelope> for Asked {
-    fn from(GenerateEnvelope { model, route, input, sampling, max_tokens, schema }: GenerateEnvelope) -> Self {
+    fn from(envelope: GenerateEnvelope) -> Self {
+        let free = envelope.schema.is_empty()
+            && envelope.grammar.is_empty()
+            && envelope.tool_choice() != ToolChoice::Required;
+        let GenerateEnvelope { model, route, input, sampling, max_tokens, schema, .. } = envelope;
         let deterministic =
             sampling.is_some_and(|sampling| sampling.temperature == Some(0.0) || sampling.seed.is_some());
         let route = route.unwrap_or_default();
-        let prompt = Prompt { input, max_tokens, deterministic, schema, no_store: route.no_store };
+        let prompt = Prompt { input, max_tokens, deterministic, schema, free, no_store: route.no_store };
         Self { model, route, prompt: Some(prompt), ..Self::default() }
     }
 }

@@ -18,7 +18,7 @@ use waypost_text::redact::redact;
 
 use super::{
     Plane, config::PayloadMode, features::Features, instance::Served, methods::Method, metrics::Metrics,
-    models::Wanted, money::Tokens, recent::Recent, replicas::Candidate, ring::Ring, signature::tier_name,
+    models::Wanted, money::{Told, Tokens}, policies::{Looked, Policy}, recent::Recent, replicas::Candidate, ring::Ring, signature::tier_name,
     spans::Traced,
 };
 use crate::{
@@ -78,6 +78,15 @@ pub struct Event {
     pub(super) error: Option<String>,
     /// Size of the request message.
     pub request_bytes: usize,
+    /// Of the model that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Arc<str>>,
+    /// What its answer came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<Tokens>,
+    /// How long it waited at its instance.
+    #[serde(serialize_with = "some_milliseconds", rename = "queue_ms", skip_serializing_if = "Option::is_none")]
+    queue: Option<Duration>,
     /// US dollars that all attempts came to.
     pub cost_usd: f64,
     /// "hit", "near" or "miss"; none where the answer may not be kept.
@@ -86,6 +95,9 @@ pub struct Event {
     /// When it was let in and read, and the choice began.
     #[serde(skip)]
     pub admitted: Option<Instant>,
+    /// Looking for a policy, where that was done.
+    #[serde(skip)]
+    pub looked: Option<Looked>,
     /// What only the counters need to know.
     #[serde(skip)]
     pub seen: Seen,
@@ -156,6 +168,15 @@ impl Event {
         }
     }
 
+    /// What is known of the answer by the attempt that brought it.
+    fn sum_up(&mut self) {
+        let brought = |tried: &&Tried| self.chosen.as_ref() == Some(&tried.instance);
+        let Some(tried) = self.attempts.iter().rev().find(brought) else { return };
+        let version = Some(tried.served.info.version.as_str()).filter(|version| !version.is_empty());
+        let tokens = tried.told.tokens.filter(|tokens| *tokens != Tokens::default());
+        (self.version, self.tokens, self.queue) = (version.map(Arc::from), tokens, tried.told.queue);
+    }
+
     /// What the call is called.
     pub fn request_name(&self) -> Option<&str> {
         self.request_id.as_ref()?.to_str().ok()
@@ -181,9 +202,9 @@ pub struct Tried {
     /// What answers there.
     #[serde(skip)]
     pub served: Arc<Served>,
-    /// What it used.
+    /// What its reply says of it.
     #[serde(skip)]
-    pub tokens: Tokens,
+    pub told: Told,
     /// US dollars that it came to.
     #[serde(skip)]
     pub cost_usd: f64,
@@ -206,7 +227,7 @@ impl Tried {
             code: Code::Cancelled,
             latency: Duration::ZERO,
             served,
-            tokens: Tokens::default(),
+            told: Told::default(),
             cost_usd: 0.0,
             span,
             begun: Instant::now(),
@@ -331,9 +352,13 @@ impl Record {
             code: Code::Cancelled,
             error: None,
             request_bytes: 0,
+            version: None,
+            tokens: None,
+            queue: None,
             cost_usd: 0.0,
             cache: None,
             admitted: None,
+            looked: None,
             seen: Seen::new(method, context.or(caller)),
         };
         let traced = active.map(|active| Box::new(Traced::new(active, method)));
@@ -401,6 +426,7 @@ impl Drop for Record {
         if let Some(mut event) = self.event.take() {
             event.latency = ended - self.started;
             event.close_attempts(ended);
+            event.sum_up();
             self.metrics.ended(&event, self.started, ended);
             if let Some(traced) = &self.traced {
                 traced.record(&event, self.started, ended);
@@ -412,7 +438,7 @@ impl Drop for Record {
 
 impl Serialize for Features {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut object = to.serialize_struct("Features", 9)?;
+        let mut object = to.serialize_struct("Features", 9 + usize::from(self.policy.is_some()))?;
         object.serialize_field("complexity", &self.complexity)?;
         object.serialize_field("quantile", &self.quantile)?;
         object.serialize_field("confidence", &self.confidence)?;
@@ -422,6 +448,29 @@ impl Serialize for Features {
         object.serialize_field("tags", &self.tags)?;
         object.serialize_field("guard", &self.guard.as_ref().map(|(label, _)| label))?;
         object.serialize_field("guard_score", &self.guard.as_ref().map(|(_, score)| score))?;
+        match &self.policy {
+            Some(policy) => object.serialize_field("policy", &**policy)?,
+            None => object.skip_field("policy")?,
+        }
+        object.end()
+    }
+}
+
+impl Serialize for Tokens {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("Tokens", 3)?;
+        object.serialize_field("prompt", &self.prompt)?;
+        object.serialize_field("cached", &self.cached)?;
+        object.serialize_field("completion", &self.answer)?;
+        object.end()
+    }
+}
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("Policy", 2)?;
+        object.serialize_field("id", &self.id)?;
+        object.serialize_field("cosine", &self.cosine)?;
         object.end()
     }
 }
@@ -432,6 +481,13 @@ fn rfc3339<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
 
 fn milliseconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(time.as_micros() as f64 / 1000.0)
+}
+
+fn some_milliseconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => milliseconds(time, to),
+        None => to.serialize_none(),
+    }
 }
 
 fn text<S: Serializer>(value: &Option<HeaderValue>, to: S) -> Result<S::Ok, S::Error> {

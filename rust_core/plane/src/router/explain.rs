@@ -1,47 +1,74 @@
 //! Where a call would go and why, without sending it there: the same decisions, by copies that count nothing.
 
+use std::{sync::Arc, time::Instant};
+
 use waypost_decide::route::State;
 
 use super::{
     Plane,
     envelope::Asked,
-    features::{Features, Mode},
+    features::{Features, Mode, Subject},
     hops,
     methods::{METHODS, Method, Shape},
     models::{self, Contender, Wanted},
     plan::{Hop, Plan, Sources},
+    policies::Policy,
     replicas::Candidate,
     routes::Route,
     tenants::Tenant,
 };
 use crate::{
+    deadline::Deadline,
     error::Error,
     hints,
     proto::v1::{self, Task, generate_request::Input},
 };
 
 /// The answer to Explain, for a call of `tenant`.
-pub fn explain(plane: &Plane, tenant: &Tenant, request: &v1::ExplainRequest) -> Result<v1::ExplainResponse, Error> {
-    let wanted = wanted(plane, tenant, request)?;
+pub async fn explain(
+    plane: &Plane,
+    tenant: &Tenant,
+    request: &v1::ExplainRequest,
+) -> Result<v1::ExplainResponse, Error> {
+    let (method, asked) = asked(request)?;
+    let wanted = match policy(plane, &asked).await {
+        Ok(policy) => wanted(plane, tenant, (method, asked), policy, request),
+        Err(error) => return Ok(v1::ExplainResponse { error: error.to_string(), ..Default::default() }),
+    };
     match wanted.features.as_ref().map(|features| features.check(tenant.guard)) {
-        Some(Err(error)) => Ok(refused(&wanted, &error)),
+        Some(Err(error)) => Ok(v1::ExplainResponse { error: error.to_string(), ..thought(&wanted) }),
+        _ if is_answered(plane, &wanted) => Ok(thought(&wanted)),
         _ => Ok(explained(plane, &wanted)),
     }
 }
 
-fn refused(wanted: &Wanted, error: &Error) -> v1::ExplainResponse {
-    let features = wanted.features.as_ref().map(v1::PromptFeatures::from);
-    v1::ExplainResponse { features, error: error.to_string(), ..Default::default() }
+/// What is known before models are looked at.
+fn thought(wanted: &Wanted) -> v1::ExplainResponse {
+    v1::ExplainResponse {
+        features: wanted.features.as_ref().map(v1::PromptFeatures::from),
+        policy: policy_of(wanted).map(v1::PolicyMatch::from),
+        ..Default::default()
+    }
+}
+
+fn policy_of(wanted: &Wanted) -> Option<&Policy> {
+    wanted.features.as_ref()?.policy.as_deref()
+}
+
+/// By a policy, so that no model is asked.
+fn is_answered(plane: &Plane, wanted: &Wanted) -> bool {
+    policy_of(wanted).is_some_and(|policy| policy.reply(plane, wanted.method.shape, &wanted.asked).is_some())
+}
+
+async fn policy(plane: &Plane, asked: &Asked) -> Result<Option<Arc<Policy>>, Error> {
+    let Some(policies) = &plane.policies else { return Ok(None) };
+    policies.look(plane, asked, Deadline::after(Instant::now(), plane.config.default_timeout)).await.1
 }
 
 fn explained(plane: &Plane, wanted: &Wanted) -> v1::ExplainResponse {
     let (snapshot, now) = (plane.registry.snapshot(), plane.clock.now());
     let sources = Sources { snapshot: &snapshot, rollouts: &plane.rollouts, routes: &plane.routes, now };
-    let mut response = v1::ExplainResponse {
-        features: wanted.features.as_ref().map(v1::PromptFeatures::from),
-        models: candidates(plane, wanted),
-        ..Default::default()
-    };
+    let mut response = v1::ExplainResponse { models: candidates(plane, wanted), ..thought(wanted) };
     let mut plan = match Plan::new(&sources, wanted, &plane.chooser.weights(), 0) {
         Ok(plan) => plan,
         Err(error) => return v1::ExplainResponse { error: error.to_string(), ..response },
@@ -60,7 +87,7 @@ fn explained(plane: &Plane, wanted: &Wanted) -> v1::ExplainResponse {
     response
 }
 
-fn wanted(plane: &Plane, tenant: &Tenant, request: &v1::ExplainRequest) -> Result<Wanted, Error> {
+fn asked(request: &v1::ExplainRequest) -> Result<(&'static Method, Asked), Error> {
     let task = match request.task() {
         Task::Unspecified => Task::Generate,
         task => task,
@@ -75,14 +102,23 @@ fn wanted(plane: &Plane, tenant: &Tenant, request: &v1::ExplainRequest) -> Resul
     let prompt = (task == Task::Generate).then(|| super::envelope::Prompt {
         input: Some(Input::Raw(request.text.clone())),
         max_tokens: request.max_tokens,
+        free: true,
+        no_store: route.no_store,
         ..Default::default()
     });
-    let asked = Asked { model: request.model.clone(), head: request.head.clone(), route, prompt };
-    let features = asked.prompt.as_ref().map(|prompt| {
-        let (most, now) = (plane.purse.most(), plane.clock.now());
-        plane.reader.read_text(prompt.text(), asked.route.tier(), tenant.guard, most, now, Mode::Look)
-    });
-    Ok(Wanted { method, asked, bytes: request.text.len(), features })
+    Ok((method, Asked { model: request.model.clone(), head: request.head.clone(), route, prompt }))
+}
+
+fn wanted(
+    plane: &Plane,
+    tenant: &Tenant,
+    (method, asked): (&'static Method, Asked),
+    policy: Option<Arc<Policy>>,
+    request: &v1::ExplainRequest,
+) -> Wanted {
+    let subject = Subject::of(&asked, tenant, policy, plane.purse.most());
+    let features = subject.map(|subject| plane.reader.read(subject, plane.clock.now(), Mode::Look));
+    Wanted { method, asked, bytes: request.text.len(), features }
 }
 
 /// The plainest call of a task.

@@ -3,7 +3,7 @@
 //! A hash-feature head gives the prompt's complexity; where the prompt is too unlike what that head was trained on,
 //! its length does, which was the better judge there.  The place of the score among the recent ones makes the tier.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{borrow::Cow, fs, io, path::Path, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use waypost_decide::tier::{self, TierChooser, TierStatus};
@@ -12,6 +12,7 @@ use waypost_text::{LinearHead, cues};
 use super::{
     config::{GuardMode, RouterConfig, TierName},
     envelope::Asked,
+    policies::Policy,
     tenants::Tenant,
 };
 use crate::{error::Error, proto::v1::Tier};
@@ -34,12 +35,47 @@ pub struct Features {
     pub coverage: f64,
     /// How much model it gets.
     pub tier: Tier,
-    /// Who says so: "hint", "head", "length", "budget".
+    /// Who says so: "hint", "policy", "head", "length", "budget".
     pub tier_reason: &'static str,
     /// Capabilities it calls for.
-    pub tags: Vec<&'static str>,
+    pub tags: Vec<Cow<'static, str>>,
     /// What the guard remarks, with its score.
     pub guard: Option<(String, f32)>,
+    /// The policy that applies.
+    pub policy: Option<Arc<Policy>>,
+}
+
+/// What is to be read.
+pub struct Subject<'a> {
+    /// The prompt.
+    pub text: &'a str,
+    /// The tier that the caller asks for.
+    pub hint: Tier,
+    /// How its tenant's prompts are guarded.
+    pub guard: GuardMode,
+    /// The policy that applies to it.
+    pub policy: Option<Arc<Policy>>,
+    /// The highest tier that money allows.
+    pub most: Option<TierName>,
+}
+
+impl<'a> Subject<'a> {
+    /// What `asked` wants written; none where nothing is.
+    pub fn of(
+        asked: &'a Asked,
+        tenant: &Tenant,
+        policy: Option<Arc<Policy>>,
+        most: Option<TierName>,
+    ) -> Option<Self> {
+        let text = asked.prompt.as_ref()?.text();
+        Some(Self { text, hint: asked.route.tier(), guard: tenant.guard, policy, most })
+    }
+
+    /// The tier that is not for the router to choose, and who says so.
+    fn settled(&self) -> (Tier, &'static str) {
+        let policy = self.policy.as_ref().and_then(|policy| policy.tier).filter(|_| self.hint == Tier::Unspecified);
+        policy.map_or((self.hint, "hint"), |tier| (tier, "policy"))
+    }
 }
 
 /// Reads prompts.
@@ -82,40 +118,42 @@ impl Reader {
         })
     }
 
-    /// Reads what `asked` wants written; `most` is the highest tier that money allows.
-    pub fn read(&self, asked: &Asked, tenant: &Tenant, most: Option<TierName>, now: Duration) -> Option<Features> {
-        let prompt = asked.prompt.as_ref()?;
-        Some(self.read_text(prompt.text(), asked.route.tier(), tenant.guard, most, now, Mode::Count))
-    }
-
-    /// The same of a text, `Mode::Look` leaving no trace.
-    pub fn read_text(
-        &self,
-        text: &str,
-        hint: Tier,
-        guard: GuardMode,
-        most: Option<TierName>,
-        now: Duration,
-        mode: Mode,
-    ) -> Features {
-        let Judged { complexity, coverage, confidence, by } = self.judge(text);
+    /// Reads a prompt; `Mode::Look` leaves no trace.
+    pub fn read(&self, subject: Subject, now: Duration, mode: Mode) -> Features {
+        let Judged { complexity, coverage, confidence, by } = self.judge(subject.text);
+        let (tier, tier_reason) = subject.settled();
         let mut features = Features {
             complexity: complexity.into(),
             quantile: 0.5,
             confidence: confidence.into(),
             coverage: coverage.into(),
-            tier: hint,
-            tier_reason: "hint",
-            tags: self.detect.map(|ambiguous| cues::find(text).tags(ambiguous)).unwrap_or_default(),
-            guard: self.guard.as_ref().filter(|_| guard != GuardMode::Off).and_then(|guard| guard.remark(text)),
+            tier,
+            tier_reason,
+            tags: self.tags(&subject),
+            guard: self.remark(&subject),
+            policy: subject.policy,
         };
         if let Some(tiers) = &self.tiers {
             features.place(&mut tiers.lock(), now, by, mode);
         }
-        if features.afford(hint, most) && mode == Mode::Count {
+        if features.afford(tier, subject.most) && mode == Mode::Count {
             self.tiers.as_ref().inspect(|tiers| tiers.lock().lowered());
         }
         features
+    }
+
+    fn tags(&self, subject: &Subject) -> Vec<Cow<'static, str>> {
+        if let Some(tags) = subject.policy.as_ref().and_then(|policy| policy.tags.as_ref()) {
+            return tags.iter().cloned().map(Cow::Owned).collect();
+        }
+        let found = self.detect.map(|ambiguous| cues::find(subject.text).tags(ambiguous)).unwrap_or_default();
+        found.into_iter().map(Cow::Borrowed).collect()
+    }
+
+    /// A policy that speaks up goes before the head.
+    fn remark(&self, subject: &Subject) -> Option<(String, f32)> {
+        let head = || self.guard.as_ref().filter(|_| subject.guard != GuardMode::Off)?.remark(subject.text);
+        subject.policy.as_ref().and_then(|policy| policy.remark()).or_else(head)
     }
 
     fn judge(&self, text: &str) -> Judged {
@@ -188,8 +226,11 @@ impl Features {
         true
     }
 
-    /// Refuses what the tenant's policy blocks.
+    /// Refuses what a policy blocks, or else the guard where the tenant has it block.
     pub fn check(&self, guard: GuardMode) -> Result<(), Error> {
+        if let Some(decided) = self.policy.as_ref().and_then(|policy| policy.check()) {
+            return decided;
+        }
         match &self.guard {
             Some((label, score)) if guard == GuardMode::Block => {
                 Err(Error::Blocked { label: label.clone(), score: *score })

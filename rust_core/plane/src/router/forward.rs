@@ -24,7 +24,7 @@ use super::{
     life::Waiting,
     methods::Shape,
     models::{RETRY_PAUSE, Wanted},
-    money::{Price, Spending, Tokens},
+    money::{Price, Spending, Told, Tokens},
     outcome::{self, Outcome, Retry, Trouble},
     plan::Hop,
     registry::Model,
@@ -245,19 +245,19 @@ impl Call {
         if let (Some(traced), Ok(reply)) = (self.record().traced(), reply) {
             traced.answered(reply);
         }
-        let used = reply.as_ref().ok().and_then(|reply| used(reply, wanted));
-        self.end(delivery, outcome.code, outcome.verdict, used);
+        let told = reply.as_ref().map(|reply| told(reply, wanted)).unwrap_or_default();
+        self.end(delivery, outcome.code, outcome.verdict, told);
         outcome
     }
 
-    /// An attempt has ended, having used so many tokens, if anybody knows.
-    pub fn end(&mut self, delivery: Delivery, code: Code, verdict: Verdict, used: Option<Tokens>) {
+    /// An attempt has ended, and this is what its reply says of it.
+    pub fn end(&mut self, delivery: Delivery, code: Code, verdict: Verdict, told: Told) {
         let Delivery { attempt, spending, row, .. } = delivery;
         let info = &attempt.replica.served.info;
         let price = Price::of(info);
         let mut cost_usd = 0.0;
         if let Some(spending) = spending {
-            let (usd, left) = match (verdict, used) {
+            let (usd, left) = match (verdict, told.tokens) {
                 (Verdict::Refused, _) => {
                     spending.release();
                     (0.0, None)
@@ -279,7 +279,7 @@ impl Call {
         self.record().note(|event| {
             if let Some(tried) = event.attempts.get_mut(row) {
                 tried.end(code, latency, Instant::now());
-                (tried.tokens, tried.cost_usd) = (used.unwrap_or_default(), cost_usd);
+                (tried.told, tried.cost_usd) = (told, cost_usd);
             }
         });
     }
@@ -339,12 +339,12 @@ impl Call {
     }
 }
 
-/// What a reply says it came to; none where nobody knows.
-fn used(reply: &Reply, wanted: &Wanted) -> Option<Tokens> {
-    if reply.code() != Code::Ok {
-        return outcome::is_unbilled(reply.meta()).then(Tokens::default);
+/// What a reply says of its work.
+fn told(reply: &Reply, wanted: &Wanted) -> Told {
+    match reply.message() {
+        Some(message) if reply.code() == Code::Ok => Told::of(wanted.method.task, &message),
+        _ => Told { tokens: outcome::is_unbilled(reply.meta()).then(Tokens::default), queue: None },
     }
-    Tokens::used(wanted.method.task, &reply.message()?)
 }
 
 /// The first of two to be done, unless it went wrong and the other may not.

@@ -92,15 +92,15 @@ impl Call {
         let plane = self.plane.clone();
         let lead = match self.cache_key(hop, wanted, message) {
             Some(key) if wanted.asked.route.no_store => match plane.cache.peek(key) {
-                Some(reply) => return self.take_kept(reply, "hit"),
+                Some(reply) => return self.take_kept(hop, reply, "hit"),
                 None => None,
             },
             Some(key) => match plane.cache.look(key).await {
-                Found::Hit(reply) => return self.take_kept(reply, "hit"),
+                Found::Hit(reply) => return self.take_kept(hop, reply, "hit"),
                 Found::Lead(lead) => match self.find_shared(key).await {
                     Some((reply, until)) => {
                         lead.keep_until(&reply, until);
-                        return self.take_kept(reply, "hit");
+                        return self.take_kept(hop, reply, "hit");
                     }
                     None => Some((key, lead)),
                 },
@@ -108,7 +108,7 @@ impl Call {
             None => None,
         };
         match self.look_near(hop, wanted, message).await {
-            Some(Near::Hit(reply)) => self.take_kept(reply, "near"),
+            Some(Near::Hit(reply)) => self.take_kept(hop, reply, "near"),
             Some(Near::New(place, audited)) => {
                 self.looked_up("miss");
                 let ended = self.ask(hop, wanted, message, lead).await;
@@ -145,8 +145,10 @@ impl Call {
         }
     }
 
-    fn take_kept(&mut self, reply: Reply, how: &'static str) -> Ended {
+    /// Only of one version an answer is kept.
+    fn take_kept(&mut self, hop: &Hop, reply: Reply, how: &'static str) -> Ended {
         self.looked_up(how);
+        self.record().note(|event| event.version = hop.model.version().map(Into::into));
         Ended { answer: Ok(Answer::Whole(reply)), trouble: None }
     }
 

@@ -81,7 +81,7 @@ impl MeshService for Mesh {
     async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
         let named = request.get_ref().route.as_ref().map_or("", |route| &route.tenant);
         let tenant = self.0.tenant_of(caller(&request)?, named, EXPLAIN)?;
-        Ok(Response::new(explain::explain(&self.0, &tenant, request.get_ref())?))
+        Ok(Response::new(explain::explain(&self.0, &tenant, request.get_ref()).await?))
     }
 
     async fn get_budget(

@@ -2,7 +2,7 @@
 //!
 //! Read a call downwards: [`service`] tells the calls that are forwarded ([`methods`]) from the router's own
 //! ([`mesh`], health, reflection); [`call`] asks whose it is ([`tenants`]), admits, reads and thinks about it
-//! ([`features`]); [`plan`] lists the [`models`] to ask, by a configured chain ([`routes`]), a slice ([`rollouts`]) or
+//! ([`features`], [`policies`]); [`plan`] lists the [`models`] to ask, by a configured chain ([`routes`]), a slice ([`rollouts`]) or
 //! their rank; [`hops`] goes from one to the next, past the [`cache`], the [`semantic`] one and the [`judge`]; [`forward`] makes a
 //! [`delivery`] to one of the [`replicas`], with [`money`] held for it, over a [`link`], and weighs the [`outcome`]; a
 //! whole [`reply`] or a [`stream`] goes back with a [`signature`]; [`events`] keep the record,
@@ -74,6 +74,7 @@ mod operate;
 mod outcome;
 mod payloads;
 mod plan;
+mod policies;
 mod rates;
 mod recent;
 mod registry;
@@ -113,6 +114,7 @@ pub(crate) use metrics::task_name;
 use money::Purse;
 use names::Names;
 pub use payloads::{Payload, Payloads};
+use policies::Policies;
 use registry::Registry;
 use replicas::Chooser;
 pub use ring::Ring;
@@ -145,6 +147,7 @@ pub struct Plane {
     auth: Auth,
     audit: Audit,
     reader: Reader,
+    policies: Option<Policies>,
     routes: Routes,
     rollouts: Rollouts,
     cache: Cache,
@@ -190,6 +193,7 @@ impl Plane {
             audit: Audit::default(),
             tenants,
             reader: Reader::new(&config)?,
+            policies: Policies::new(&config.policies),
             routes: Routes::new(&config),
             rollouts: Rollouts::new(store.clone(), name),
             cache: Cache::new(&config.cache),
@@ -335,6 +339,11 @@ impl Router {
     /// The record of changes and refusals.
     pub fn audit(&self) -> Audit {
         self.plane.audit.clone()
+    }
+
+    /// What callers think of answers, as JSON lines.
+    pub fn feedback(&self) -> Ring<String> {
+        self.plane.feedback.lines()
     }
 
     /// What was asked and answered, for those who want it kept.

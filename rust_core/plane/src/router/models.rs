@@ -54,6 +54,8 @@ pub struct Wanted {
 pub enum Reason {
     /// The caller named it.
     Named,
+    /// A policy did.
+    Policy,
     /// It can do the work best.
     BestFit,
     /// A better one is not there now or failed, and this one's answers are of the same kind.
@@ -71,6 +73,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Named => "named",
+            Self::Policy => "policy",
             Self::BestFit => "best_fit",
             Self::Fallback => "fallback",
             Self::Overloaded => "overloaded",
@@ -111,7 +114,7 @@ impl Wanted {
         let has = |tag: &str| replica.served.info.tags.iter().any(|own| own == tag);
         let asked = self.asked.route.required_tags.iter().find(|tag| has(tag)).map(|tag| tag.clone().into());
         let read = || self.features.iter().flat_map(|features| &features.tags).find(|tag| has(tag));
-        asked.or_else(|| read().map(|tag| (*tag).into()))
+        asked.or_else(|| read().cloned())
     }
 
     /// How well a capable model suits, 0 and up: the share of the optional tags it carries, and how near its tier is.
@@ -121,7 +124,7 @@ impl Wanted {
 
     fn tags_carried(&self, served: &Served) -> f64 {
         let carries = |tag: &str| served.info.tags.iter().any(|own| own == tag);
-        let found = self.features.iter().flat_map(|features| features.tags.iter().copied());
+        let found = self.features.iter().flat_map(|features| features.tags.iter().map(|tag| &**tag));
         let (mut all, mut carried) = (0_u32, 0_u32);
         for tag in self.asked.route.optional_tags.iter().map(String::as_str).chain(found) {
             all += 1;

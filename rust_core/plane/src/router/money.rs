@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    proto::v1::{FinishReason, GenerateUsage, ModelInfo, Task, TextUsage},
+    proto::v1::{FinishReason, GenerateUsage, ModelInfo, Task, TextUsage, Timings},
 };
 
 /// Tokens a chat template adds to a message, at most,
@@ -88,14 +88,43 @@ impl Tokens {
         Self { prompt: read as u64, cached: 0, answer: longest(prompt, info).into() }
     }
 
-    /// What the reply `message` to a call of `task` says it came to.
-    pub fn used(task: Task, message: &[u8]) -> Option<Self> {
-        if task == Task::Generate {
-            return GenerateReply::decode(message).ok()?.usage.map(Self::from);
+}
+
+/// What a reply says of the work it was; of each part none where nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Tokens it came to.
+    pub tokens: Option<Tokens>,
+    /// How long it waited at the instance.
+    pub queue: Option<Duration>,
+}
+
+impl Told {
+    /// By the reply `message` to a call of `task`.
+    pub fn of(task: Task, message: &[u8]) -> Self {
+        match task {
+            Task::Generate => GenerateReply::decode(message).map(|reply| (&reply).into()),
+            _ => TextsReply::decode(message).map(Self::from),
         }
-        let usage = TextsReply::decode(message).ok()?.usage;
-        Some(Self { prompt: usage.iter().map(|text| u64::from(text.tokens)).sum(), ..Self::default() })
+        .unwrap_or_default()
     }
+}
+
+impl From<&GenerateReply> for Told {
+    fn from(reply: &GenerateReply) -> Self {
+        Self { tokens: reply.usage.map(Tokens::from), queue: queue(reply.timings.as_ref()) }
+    }
+}
+
+impl From<TextsReply> for Told {
+    fn from(reply: TextsReply) -> Self {
+        let prompt = reply.usage.iter().map(|text| u64::from(text.tokens)).sum();
+        Self { tokens: Some(Tokens { prompt, ..Tokens::default() }), queue: queue(reply.timings.as_ref()) }
+    }
+}
+
+fn queue(timings: Option<&Timings>) -> Option<Duration> {
+    timings?.queue.and_then(|queue| queue.try_into().ok())
 }
 
 /// Why an answer that was written ends, as the reply `message` says.
@@ -120,6 +149,8 @@ fn longest(prompt: &Prompt, info: &ModelInfo) -> u32 {
 
 #[derive(Clone, PartialEq, Message)]
 struct GenerateReply {
+    #[prost(message, optional, tag = "2")]
+    timings: Option<Timings>,
     #[prost(enumeration = "FinishReason", tag = "4")]
     finish_reason: i32,
     #[prost(message, optional, tag = "5")]
@@ -134,6 +165,8 @@ struct GenerateStreamReply {
 
 #[derive(Clone, PartialEq, Message)]
 struct TextsReply {
+    #[prost(message, optional, tag = "2")]
+    timings: Option<Timings>,
     #[prost(message, repeated, tag = "5")]
     usage: Vec<TextUsage>,
 }
@@ -150,7 +183,7 @@ pub struct Meter {
 
 impl Meter {
     /// A piece has passed.
-    pub fn pass(&mut self, piece: &Bytes) -> Option<Tokens> {
+    pub fn pass(&mut self, piece: &Bytes) -> Option<Told> {
         if self.rest.is_empty() {
             let (found, left) = whole_messages(piece);
             self.rest.extend_from_slice(left);
@@ -163,10 +196,10 @@ impl Meter {
         self.note(found)
     }
 
-    fn note(&mut self, last: Option<GenerateReply>) -> Option<Tokens> {
+    fn note(&mut self, last: Option<GenerateReply>) -> Option<Told> {
         let last = last?;
         self.finish = Some(last.finish_reason());
-        last.usage.map(Tokens::from)
+        Some((&last).into())
     }
 }
 
@@ -332,9 +365,19 @@ mod tests {
     const USAGE: GenerateUsage =
         GenerateUsage { prompt_tokens: 12, cached_tokens: 3, completion_tokens: 34, dropped_tokens: 0 };
 
+    const QUEUE: Duration = Duration::from_millis(7);
+
+    fn waited() -> Timings {
+        Timings { queue: QUEUE.try_into().ok(), ..Default::default() }
+    }
+
+    fn told(prompt: u64, cached: u64, answer: u64) -> Told {
+        Told { tokens: Some(Tokens { prompt, cached, answer }), queue: Some(QUEUE) }
+    }
+
     fn stream() -> Vec<u8> {
         let piece = |text: &str| GenerateStreamResponse { text: text.into(), ..Default::default() };
-        let last = GenerateResponse { usage: Some(USAGE), ..Default::default() };
+        let last = GenerateResponse { usage: Some(USAGE), timings: Some(waited()), ..Default::default() };
         let last = GenerateStreamResponse { r#final: Some(last), ..Default::default() };
         [piece("Once"), piece(&"upon a time ".repeat(50)), last].iter().flat_map(|each| framed(each).to_vec()).collect()
     }
@@ -350,16 +393,15 @@ mod tests {
     }
 
     #[test]
-    fn the_usage_of_every_kind_of_reply_is_found() {
-        let generated = GenerateResponse { usage: Some(USAGE), ..Default::default() }.encode_to_vec();
-        assert_eq!(Tokens::used(Task::Generate, &generated), Some(Tokens { prompt: 12, cached: 3, answer: 34 }));
+    fn the_usage_and_the_wait_of_every_kind_of_reply_are_found() {
+        let timings = Some(waited());
+        let generated = GenerateResponse { usage: Some(USAGE), timings, ..Default::default() };
+        assert_eq!(Told::of(Task::Generate, &generated.encode_to_vec()), told(12, 3, 34));
         let text = |tokens| TextUsage { tokens, truncated: false };
-        let embedded = crate::proto::v1::EmbedResponse { usage: vec![text(3), text(4)], ..Default::default() };
-        assert_eq!(
-            Tokens::used(Task::Embed, &embedded.encode_to_vec()),
-            Some(Tokens { prompt: 7, cached: 0, answer: 0 })
-        );
-        assert_eq!(Tokens::used(Task::Generate, &[]), None);
+        let usage = vec![text(3), text(4)];
+        let embedded = crate::proto::v1::EmbedResponse { usage, timings, ..Default::default() };
+        assert_eq!(Told::of(Task::Embed, &embedded.encode_to_vec()), told(7, 0, 0));
+        assert_eq!(Told::of(Task::Generate, &[]), Told::default());
     }
 
     proptest! {
@@ -372,7 +414,7 @@ mod tests {
                 found = meter.pass(&Bytes::copy_from_slice(&whole[at..end])).or(found);
                 at = end;
             }
-            prop_assert_eq!(found, Some(Tokens { prompt: 12, cached: 3, answer: 34 }));
+            prop_assert_eq!(found, Some(told(12, 3, 34)));
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | `name@stable`, `name@canary` | the model behind it |
 //! | a name that is being rolled out | the side its slice says; from the canary back to the stable one |
 //! | a route | its hops, by their conditions |
+//! | nothing, and a policy does | as if the caller had |
 //! | nothing | the route "default" where there is one, else all models that do the work, best first |
 //!
 //! A hop that troubles leads to the next whose condition holds; what is named has no next.  Deterministic templates
@@ -68,7 +69,10 @@ impl Plan {
     pub fn new(from: &Sources, wanted: &Wanted, weights: &models::Weights, key: u64) -> Result<Self, Error> {
         let named = wanted.asked.model.as_str();
         if !named.is_empty() {
-            return Self::named(from, wanted, named, key);
+            return Self::named(from, wanted, named, key, Reason::Named);
+        }
+        if let Some(plan) = Self::by_policy(from, wanted, key) {
+            return Ok(plan);
         }
         match from.routes.default_of(wanted.method.task) {
             Some(route) => Ok(Self::chained(from, route)),
@@ -76,7 +80,13 @@ impl Plan {
         }
     }
 
-    fn named(from: &Sources, wanted: &Wanted, named: &str, key: u64) -> Result<Self, Error> {
+    /// None where its policy names none, or one that is not there or cannot do this.
+    fn by_policy(from: &Sources, wanted: &Wanted, key: u64) -> Option<Self> {
+        let named = wanted.features.as_ref()?.policy.as_ref()?.model.as_deref()?;
+        Self::named(from, wanted, named, key, Reason::Policy).ok()
+    }
+
+    fn named(from: &Sources, wanted: &Wanted, named: &str, key: u64, why: Reason) -> Result<Self, Error> {
         if let Some(sides) = from.rollouts.resolve(named, key) {
             return Self::sided(from, wanted, sides);
         }
@@ -86,7 +96,7 @@ impl Plan {
             return Ok(Self::chained(from, route));
         }
         let model = models::named(from.snapshot, wanted, named)?;
-        Ok(Self::only(Hop { model, reason: Reason::Named.as_str().into(), arm: None }))
+        Ok(Self::only(Hop { model, reason: why.as_str().into(), arm: None }))
     }
 
     fn only(hop: Hop) -> Self {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header, response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tonic::{Code, Status};
@@ -78,6 +78,14 @@ impl Reply {
     /// A reply without a message.
     pub fn ended(head: response::Parts, trailers: HeaderMap) -> Self {
         Self { head, frames: Vec::new(), trailers: Some(trailers) }
+    }
+
+    /// One of the router's own, that went well: of these messages, each with its prefix.
+    pub fn made(frames: Vec<Bytes>) -> Self {
+        let mut head = Response::new(()).into_parts().0;
+        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let trailers = HeaderMap::from_iter([(HeaderName::from_static(STATUS), HeaderValue::from_static("0"))]);
+        Self { head, frames, trailers: Some(trailers) }
     }
 
     /// Its only message, without the prefix; copied together where it came in several frames.

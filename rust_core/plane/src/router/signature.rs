@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 
-use super::registry::Replica;
+use super::{policies::Policy, registry::Replica};
 use crate::{headers, proto::v1::Tier};
 
 /// Gathered while the call is under way.
@@ -32,6 +32,8 @@ pub struct Signature {
     pub cache: Option<&'static str>,
     /// What the guard remarked.
     pub guard: Option<(String, f32)>,
+    /// The document whose policy was applied.
+    pub policy: Option<Arc<Policy>>,
     /// Until an instance that was asleep was there.
     pub waited: Option<Duration>,
     /// How good the answer was found.
@@ -77,6 +79,9 @@ impl Signature {
         }
         if let Some((label, score)) = &self.guard {
             put(meta, headers::GUARD, &format!("{label} {score:.2}"));
+        }
+        if let Some(policy) = &self.policy {
+            put(meta, headers::POLICY, &policy.id);
         }
         if let Some(waited) = self.waited {
             put(meta, headers::WAITED, &format!("{:.3}", waited.as_secs_f64()));

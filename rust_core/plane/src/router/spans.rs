@@ -105,7 +105,7 @@ impl Traced {
     }
 
     fn gen_ai(&self, event: &Event) -> impl Iterator<Item = Attribute> {
-        let used = event.attempts.iter().rev().map(|tried| tried.tokens).find(|tokens| tokens.prompt > 0);
+        let used = event.attempts.iter().rev().filter_map(|tried| tried.told.tokens).find(|tokens| tokens.prompt > 0);
         let all = [
             Some(("gen_ai.provider.name", PROVIDER.into())),
             Some(("gen_ai.operation.name", self.operation.into())),
@@ -139,7 +139,7 @@ impl Traced {
 /// A stretch of a call's time in which no instance had it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage {
-    /// What was done: "admission", "choice" or "judge".
+    /// What was done: "admission", "policy", "choice" or "judge".
     pub name: &'static str,
     /// From here
     pub started: Instant,
@@ -158,8 +158,11 @@ impl Event {
     /// What the router itself did from `started` to `ended`, in order, without gaps between it and the attempts but
     /// for what comes after the last of them.
     pub fn stages(&self, started: Instant, ended: Instant) -> Vec<Stage> {
-        let admission = Stage { name: "admission", started, ended: self.admitted.unwrap_or(ended) };
+        let read = self.admitted.unwrap_or(ended);
+        let looked = self.looked.map(|looked| Stage { name: "policy", started: looked.begun, ended: read });
+        let admission = Stage { name: "admission", started, ended: looked.map_or(read, |looked| looked.started) };
         let mut stages = vec![admission];
+        stages.extend(looked);
         let Some(mut free) = self.admitted else { return stages };
         let attempts = self.attempts.iter().map(|tried| (None, tried.begun, tried.ended.unwrap_or(ended)));
         let judged = self.hops.iter().filter_map(|hop| hop.judged).map(|[begun, done]| (Some("judge"), begun, done));

@@ -24,7 +24,7 @@ use super::{
     call::Call,
     inbound::Inbound,
     link::ReplyBody,
-    money::{Meter, Tokens},
+    money::{Meter, Told},
     outcome,
     reply::{self, code_of},
 };
@@ -82,20 +82,19 @@ async fn carry_data(mut data: Bytes, stream: &mut SendStream<Bytes>) -> Result<(
 }
 
 /// The response that goes on.
-pub fn pass_on(mut call: Call, streamed: Streamed) -> Response<Body> {
+pub fn pass_on(call: Call, streamed: Streamed) -> Response<Body> {
     let deadline = Box::pin(call.deadline.sleep());
     let Streamed { response, first, pump } = streamed;
     let (head, body) = response.into_parts();
-    let meter = meter(&mut call);
-    let passage = Passage { call, first, body, deadline, _pump: pump, meter, used: None, ended: false };
+    let meter = meter(&call);
+    let passage = Passage { call, first, body, deadline, _pump: pump, meter, told: Told::default(), ended: false };
     Response::from_parts(head, Body::new(passage))
 }
 
-/// Only what costs money, or whose tokens are counted or told, is looked into.
-fn meter(call: &mut Call) -> Option<Meter> {
+/// Only what costs money, or tells its tokens at its end, is looked into.
+fn meter(call: &Call) -> Option<Meter> {
     let priced = call.delivery.as_ref().is_some_and(|delivery| delivery.spending.is_some());
-    let told = call.plane.metrics.is_enabled() || call.record().traced().is_some();
-    (priced || told && call.method.writes()).then(Meter::default)
+    (priced || call.method.writes()).then(Meter::default)
 }
 
 /// The body of a reply in passage, with all that the call holds.
@@ -106,7 +105,7 @@ struct Passage {
     deadline: Pin<Box<Sleep>>,
     _pump: Option<Pump>,
     meter: Option<Meter>,
-    used: Option<Tokens>,
+    told: Told,
     ended: bool,
 }
 
@@ -132,7 +131,7 @@ impl Passage {
             capture.hear(data);
         }
         if let (Some(meter), Some(data)) = (&mut self.meter, frame.data_ref()) {
-            self.used = meter.pass(data).or(self.used);
+            self.told = meter.pass(data).unwrap_or(self.told);
         }
         match frame.into_trailers() {
             Ok(trailers) => self.finish(trailers),
@@ -143,7 +142,7 @@ impl Passage {
     fn finish(&mut self, mut trailers: HeaderMap) -> Frame<Bytes> {
         let code = code_of(&trailers);
         if code != Code::Ok && outcome::is_unbilled(&trailers) {
-            self.used.get_or_insert_default();
+            self.told.tokens.get_or_insert_default();
         }
         self.end(code, outcome::verdict(code));
         let message = reply::message_of(&trailers);
@@ -157,7 +156,7 @@ impl Passage {
             traced.finish = meter.finish;
         }
         if let Some(delivery) = self.call.delivery.take() {
-            self.call.end(delivery, code, verdict, self.used);
+            self.call.end(delivery, code, verdict, self.told);
         }
     }
 

@@ -1,6 +1,12 @@
 //! A worker whose answers a test decides, a router before it, and a client before that.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use serde_json::json;
@@ -37,6 +43,7 @@ pub struct Worker {
     models: Vec<v1::ModelInfo>,
     embed: Answer<v1::EmbedRequest, v1::EmbedResponse>,
     metrics: Answer<v1::GetMetricsRequest, v1::GetMetricsResponse>,
+    library: Library,
 }
 
 /// A model that embeds.
@@ -60,7 +67,8 @@ impl Worker {
         });
         let metrics: Answer<_, _> =
             Arc::new(|_| Box::pin(std::future::ready(Err(Status::unimplemented("a test says what")))));
-        Self { name: name.into(), models: vec![model("m")], embed, metrics }
+        let library = Library(Arc::new(|_| Box::pin(std::future::ready(Ok(Response::new(v1::QueryDocumentsResponse::default()))))));
+        Self { name: name.into(), models: vec![model("m")], embed, metrics, library }
     }
 
     /// Serves this model.
@@ -80,6 +88,24 @@ impl Worker {
         F: Future<Output = Result<Response<v1::EmbedResponse>, Status>> + Send + 'static,
     {
         self.embed = Arc::new(move |request| Box::pin(answer(request)));
+        self
+    }
+
+    /// Finds these documents.
+    pub fn finding<F>(
+        mut self,
+        answer: impl Fn(v1::QueryDocumentsRequest) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Vec<v1::ScoredDocument>, Status>> + Send + 'static,
+    {
+        self.library = Library(Arc::new(move |request| {
+            let found = answer(request.into_inner());
+            Box::pin(async move {
+                let results = vec![v1::QueryResult { documents: found.await? }];
+                Ok(Response::new(v1::QueryDocumentsResponse { results, ..Default::default() }))
+            })
+        }));
         self
     }
 
@@ -108,6 +134,7 @@ impl Worker {
         health.set("", ServingStatus::Serving);
         let routes = common_routes(&health, &[])
             .expect("reflection builds")
+            .add_service(self.library.clone())
             .add_service(embed_service_server::EmbedServiceServer::new(self.clone()))
             .add_service(generate_service_server::GenerateServiceServer::new(self.clone()))
             .add_service(mesh_service_server::MeshServiceServer::new(self));
@@ -191,6 +218,32 @@ impl embed_service_server::EmbedService for Worker {
     ) -> Result<Response<v1::CountTokensResponse>, Status> {
         let tokens = request.get_ref().texts.iter().map(|text| text.len() as u32).collect();
         Ok(Response::new(v1::CountTokensResponse { served: None, tokens }))
+    }
+}
+
+/// Answers QueryDocuments; no test asks for more of its service.
+#[derive(Clone)]
+struct Library(Answer<v1::QueryDocumentsRequest, v1::QueryDocumentsResponse>);
+
+impl tonic::server::NamedService for Library {
+    const NAME: &'static str = "waypost.v1.RetrieveService";
+}
+
+impl tower::Service<http::Request<tonic::body::Body>> for Library {
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        let answer = self.0.clone();
+        let asked = tower::service_fn(move |request| answer(request));
+        Box::pin(async move {
+            Ok(tonic::server::Grpc::new(tonic_prost::ProstCodec::default()).unary(asked, request).await)
+        })
     }
 }
 

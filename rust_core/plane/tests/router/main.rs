@@ -10,6 +10,7 @@ mod instances;
 mod leaving;
 mod metrics;
 mod operate;
+mod policies;
 mod receiver;
 mod stream;
 mod traces;

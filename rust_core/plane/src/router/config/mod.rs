@@ -28,7 +28,7 @@ pub use answers::{Brand, Cache, Quality, Relevance, SemanticCache};
 pub use doors::{Auth, Local};
 pub use money::{Budget, Soft, Tenant, TenantDefault};
 pub use payloads::{PayloadMode, Payloads, TenantPayloads};
-pub use prompts::{Guard, GuardMode, Share, Style, Tags, TenantGuard, TierName, Tiers};
+pub use prompts::{Guard, GuardMode, Policies, Share, Style, Tags, TenantGuard, TierName, Tiers};
 pub use replicas::{Breaker, Hedge, Outlier, Policy, Retry, Weights};
 pub use routes::{Condition, Hop, Rollout, Route};
 pub use shared::{Hotset, Rates};
@@ -100,6 +100,9 @@ pub struct RouterConfig {
     /// Prompts that are stopped or marked.
     #[serde(default)]
     pub guard: Guard,
+    /// Prompts that are decided by example.
+    #[serde(default)]
+    pub policies: Policies,
     /// Capabilities read in the prompt.
     #[serde(default)]
     pub tags: Tags,

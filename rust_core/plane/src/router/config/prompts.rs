@@ -137,6 +137,38 @@ impl Default for Guard {
     }
 }
 
+/// What is done with prompts that mean the same as a document.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// Model that keeps the documents; empty: prompts are compared with nothing.
+    pub model: String,
+    /// Where they are,
+    pub namespace: String,
+    /// and whose that is.
+    pub tenant: String,
+    /// Cosine from which on one is applied.
+    pub threshold: f64,
+    /// A look-up may take so long.
+    #[serde(rename = "timeout_s", deserialize_with = "seconds")]
+    pub timeout: Duration,
+    /// A prompt that could not be looked up is refused.
+    pub required: bool,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            model: String::new(),
+            namespace: "policies".into(),
+            tenant: String::new(),
+            threshold: 0.8,
+            timeout: Duration::from_millis(500),
+            required: false,
+        }
+    }
+}
+
 /// Capabilities read in the prompt.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]

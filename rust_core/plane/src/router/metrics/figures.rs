@@ -113,6 +113,7 @@ fn dropped(plane: &Plane) -> MetricFamily {
         ("decisions", plane.events.dropped()),
         ("audits", plane.audit.dropped()),
         ("payloads", plane.payloads.dropped()),
+        ("feedback", plane.feedback.lines().dropped()),
         ("spans", plane.tracer.dropped()),
     ];
     let mut reading = Reading::counter("waypost_events_dropped", "Events that nobody took down in time", ["ring"]);

@@ -45,6 +45,7 @@ pub struct Metrics {
     tokens: Counters<2>,
     cost: Amounts<1>,
     tiers: Counters<1>,
+    policies: Counters<1>,
     fallbacks: Counters<1>,
     refusals: Counters<1>,
     attempts: Counters<2>,
@@ -119,6 +120,7 @@ impl Metrics {
             ),
             cost: m.amounts("waypost_cost_usd", "What calls to models with a price came to", ["model"]),
             tiers: m.counters("waypost_tier_calls", "Prompts by the tier they were given", ["tier"]),
+            policies: m.counters("waypost_policies", "Prompts looked up among policies, by what came of it", ["result"]),
             fallbacks: m.counters("waypost_fallbacks", "Times another model was asked, by why", ["reason"]),
             refusals: m.counters("waypost_refusals", "Calls the router itself refused, by why", ["reason"]),
             attempts: m.counters("waypost_attempts", "Deliveries to instances by how they ended", ["instance", "code"]),
@@ -164,6 +166,9 @@ impl Metrics {
         for hop in event.hops.iter().skip(1) {
             self.fallbacks.inc([&hop.reason]);
         }
+        if let Some(looked) = &event.looked {
+            self.policies.inc([looked.result]);
+        }
         let tier = event.features.as_ref().map(|features| features.tier);
         if let Some(tier) = tier.filter(|tier| *tier != Tier::Unspecified) {
             self.tiers.inc([tier_name(tier)]);
@@ -172,7 +177,11 @@ impl Metrics {
 
     fn timed(&self, event: &Event, task: &'static str, arrived: Instant, ended: Instant) {
         let Some(admitted) = event.admitted else { return };
-        self.stages.observe(["admission"], seconds(arrived, admitted), None);
+        let looked = event.looked.map(|looked| looked.begun);
+        self.stages.observe(["admission"], seconds(arrived, looked.unwrap_or(admitted)), None);
+        if let Some(begun) = looked {
+            self.stages.observe(["policy"], seconds(begun, admitted), None);
+        }
         if event.attempts.is_empty() {
             return;
         }
@@ -199,7 +208,7 @@ impl Metrics {
     }
 
     fn used(&self, tried: &Tried, writes: bool) {
-        let Tokens { prompt, cached, answer } = tried.tokens;
+        let Tokens { prompt, cached, answer } = tried.told.tokens.unwrap_or_default();
         let model = tried.served.info.name.as_str();
         for (kind, count) in [("prompt", prompt), ("cached", cached), ("completion", answer)] {
             if count > 0 {
