@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import string
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -365,10 +365,16 @@ class Plane:
         becomes(node, *["ready"] * len(workers))
         return node
 
-    def fake(self, name: str, answer: Callable[..., Any], model: str = "m") -> FakeMesh:
+    def fake(
+        self,
+        name: str,
+        answer: Callable[..., Any],
+        model: str = "m",
+        tasks: Sequence[mesh_pb2.Task] = (mesh_pb2.TASK_EMBED,),
+    ) -> FakeMesh:
         """A worker whose Embed is `answer`."""
         fake = FakeMesh(f"unix:{self.folder}/{name}.sock")
-        info = mesh_pb2.ModelInfo(name=model, version="1", backend="fake", tasks=[mesh_pb2.TASK_EMBED])
+        info = mesh_pb2.ModelInfo(name=model, version="1", backend="fake", tasks=tasks)
         described = mesh_pb2.DescribeInstanceResponse(instance=name, models=[info])
         fake.answers |= {"DescribeInstance": lambda request, context: described, "Embed": answer}
         fake.health.set("", health_pb2.HealthCheckResponse.SERVING)

@@ -54,6 +54,14 @@ def test_it_shows_features_hops_models_and_instances(run: Run, mesh: Any) -> Non
         assert words in shown
 
 
+def test_a_policy_that_decides_is_named(run: Run, mesh: Any) -> None:
+    """With how near it is; where it has the answer itself no model is shown."""
+    policy = mesh_pb2.PolicyMatch(id="hours", cosine=0.914)
+    mesh.answers["Explain"] = lambda request, context: mesh_pb2.ExplainResponse(policy=policy)
+    shown = run("route", "when are you open?", "--address", mesh.address).out
+    assert "policy     hours, 0.91 near, which has the answer" in shown
+
+
 def test_its_options_are_those_of_the_call(run: Run, mesh: Any) -> None:
     """And the prompt may come from standard input."""
     mesh.answers["Explain"] = lambda request, context: mesh_pb2.ExplainResponse()

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import jsonschema_rs
 import pytest
+from google.protobuf.struct_pb2 import Struct, Value
 
 from router.service import core_config
 from services.heads.shipped import shipped
@@ -22,7 +23,7 @@ from tests.test_cli_logs import LINES
 from tests.test_hops import ask, chain, refuse
 from waypost._config_policy import Guard
 from waypost.config import Router
-from waypost.v1 import generate_pb2, generate_pb2_grpc
+from waypost.v1 import generate_pb2, generate_pb2_grpc, mesh_pb2, retrieve_pb2
 
 Code = grpc.StatusCode
 SCHEMA = json.loads((files("waypost") / "decision.schema.json").read_text())
@@ -77,6 +78,18 @@ def written(plane: Plane) -> Iterator[dict[str, Any]]:
     del job
 
 
+def by_example(plane: Plane) -> Iterator[dict[str, Any]]:
+    """Generate, where a policy has the answer."""
+    library = plane.fake("library", lambda request, context: None, tasks=[mesh_pb2.TASK_RETRIEVE])
+    metadata = Struct(fields={"answer": Value(string_value="Nine to five.")})
+    near = retrieve_pb2.ScoredDocument(document=retrieve_pb2.Document(id="hours", metadata=metadata), cosine=0.9)
+    found = retrieve_pb2.QueryDocumentsResponse(results=[retrieve_pb2.QueryResult(documents=[near])])
+    library.answers["QueryDocuments"] = lambda request, context: found
+    router = plane.router(library, policies={"model": "m"})
+    assert router.call(ask("When are you open?")).text == "Nine to five."
+    yield from decisions(router, 1)
+
+
 def tried(plane: Plane) -> Iterator[dict[str, Any]]:
     """An instance that fails and one that does not."""
     good = plane.worker(plane.hash_model("m"), name="good")
@@ -101,7 +114,7 @@ def test_the_schema_is_one() -> None:
 def test_every_line_of_a_router_is_as_the_schema_says(plane: Plane, tmp_path: Path) -> None:
     """And everything that the schema describes is in one of them: what no router writes would be no description."""
     lines = []
-    for number, scenario in enumerate((plain, written, tried)):
+    for number, scenario in enumerate((plain, written, by_example, tried)):
         (folder := tmp_path / f"{number}").mkdir()
         with Plane(folder) as mesh:
             lines += scenario(mesh)

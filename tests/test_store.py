@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, select
 from structlog.testing import capture_logs
 
-from router.store import retention
+from router.store import models, retention
 from router.store.feed import Feed
 from router.store.journal import Journal, open_journals, waiting
 from router.store.rows import Anonymous
@@ -121,6 +121,52 @@ def test_texts_find_their_call(engine: Engine, own: Journal) -> None:
     rows = [(row[0], row[1]["raw"], row[2]["text"], *row[3:]) for row in calls(engine, *wanted)]
     known = ("v7", 12.5, 11, 7, "generate")
     assert rows == [("r1", "first", "1", *known), ("r1", "second", "2", *known), ("lost", "third", "3", *known)]
+
+
+def test_what_an_answer_came_to_is_known_without_its_texts(engine: Engine, own: Journal) -> None:
+    """By the decision, which goes before the texts: those of a kept answer tell what it came to when it was made."""
+    feed, writer = Feed(own, router()), Writer(engine, own)
+    tokens = {"prompt": 12, "cached": 5, "completion": 3}
+    known = {"version": "v8", "tokens": tokens, "queue_ms": 1.5, "method": "/waypost.v1.GenerateService/Generate"}
+    feed.decisions(Kept()).write([decision("r1", **known), decision("r2", **known)])
+    feed.texts(Kept()).write([texts("r1", "in the same batch")])
+    assert writer.flush()
+    feed.texts(Kept()).write([texts("r2", "in a later one")])
+    assert writer.flush()
+    wanted = ("version", "queue_ms", "prompt_tokens", "cached_tokens", "completion_tokens")
+    assert calls(engine, *wanted) == [("v8", 1.5, 12, 5, 3)] * 2
+
+
+def test_opinions_become_rows_but_of_tenants_without_a_log(engine: Engine, own: Journal) -> None:
+    """As the router tells them."""
+    feed = Feed(own, router(store={"enabled": True, "without": ("clinic",)}))
+    given = {"timestamp": "2026-01-22T12:00:00Z", "model": "m", "score": 0.25}
+    both = (given | {"request_id": "r1", "tenant": None}, given | {"request_id": "r2", "tenant": "clinic"})
+    feed.feedback(Kept()).write([orjson.dumps(each).decode() for each in both])
+    assert Writer(engine, own).flush()
+    with engine.connect() as connection:
+        found = connection.execute(select(feedback.c.request_id, feedback.c.tenant, feedback.c.score)).all()
+    assert found == [("r1", None, 0.25)]
+
+
+def test_models_that_are_served_are_known_from_then_on(engine: Engine) -> None:
+    """Once each; what is known of one that was trained here stays."""
+    card = {"name": "head", "version": "2", "why": "a card"}
+    lineage = {"parent": "head@1", "dataset_hash": "ab", "hyperparameters": {"seed": 1}}
+    models.put(engine, [{"name": "head", "version": "2", "created": NOW, "card": card} | lineage])
+    served = [{"name": "head", "version": "2"}, {"name": "m", "version": "1", "backend": "hash"}]
+    there: list[bool] = []
+    registrar = models.Registrar(engine, lambda: served, lambda: bool(there), lambda: NOW)
+    registrar.look()
+    assert len(models.versions(engine)) == 1
+    there.append(True)
+    for more in ({"name": "m", "version": "2"}, {"name": "m", "version": "3"}):
+        served.append(more)
+        registrar.look()
+    found = {(row["name"], row["version"]): row["card"] for row in models.versions(engine)}
+    assert found[("head", "2")] == card
+    assert found[("m", "1")] == served[1]
+    assert set(found) == {("head", "2"), ("m", "1"), ("m", "2"), ("m", "3")}
 
 
 def test_changes_and_rollouts_become_rows(engine: Engine, own: Journal) -> None:

@@ -93,7 +93,12 @@ class Registrar:
 
     def _row(self, told: Told) -> Row:
         nothing = dict.fromkeys(("parent", "dataset_hash", "hyperparameters"))
-        return {"name": told["name"], "version": told["version"], "created": self._clock(), "card": dict(told)} | nothing
+        return {
+            "name": told["name"],
+            "version": told["version"],
+            "created": self._clock(),
+            "card": dict(told),
+        } | nothing
 
 
 def _key(told: Told) -> tuple[str, str]:

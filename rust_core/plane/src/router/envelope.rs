@@ -129,9 +129,8 @@ impl From<Envelope> for Asked {
 
 impl From<GenerateEnvelope> for Asked {
     fn from(envelope: GenerateEnvelope) -> Self {
-        let free = envelope.schema.is_empty()
-            && envelope.grammar.is_empty()
-            && envelope.tool_choice() != ToolChoice::Required;
+        let free =
+            envelope.schema.is_empty() && envelope.grammar.is_empty() && envelope.tool_choice() != ToolChoice::Required;
         let GenerateEnvelope { model, route, input, sampling, max_tokens, schema, .. } = envelope;
         let deterministic =
             sampling.is_some_and(|sampling| sampling.temperature == Some(0.0) || sampling.seed.is_some());

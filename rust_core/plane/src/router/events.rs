@@ -17,8 +17,19 @@ use tonic::Code;
 use waypost_text::redact::redact;
 
 use super::{
-    Plane, config::PayloadMode, features::Features, instance::Served, methods::Method, metrics::Metrics,
-    models::Wanted, money::{Told, Tokens}, policies::{Looked, Policy}, recent::Recent, replicas::Candidate, ring::Ring, signature::tier_name,
+    Plane,
+    config::PayloadMode,
+    features::Features,
+    instance::Served,
+    methods::Method,
+    metrics::Metrics,
+    models::Wanted,
+    money::{Tokens, Told},
+    policies::{Looked, Policy},
+    recent::Recent,
+    replicas::Candidate,
+    ring::Ring,
+    signature::tier_name,
     spans::Traced,
 };
 use crate::{

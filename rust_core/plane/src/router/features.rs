@@ -61,12 +61,7 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// What `asked` wants written; none where nothing is.
-    pub fn of(
-        asked: &'a Asked,
-        tenant: &Tenant,
-        policy: Option<Arc<Policy>>,
-        most: Option<TierName>,
-    ) -> Option<Self> {
+    pub fn of(asked: &'a Asked, tenant: &Tenant, policy: Option<Arc<Policy>>, most: Option<TierName>) -> Option<Self> {
         let text = asked.prompt.as_ref()?.text();
         Some(Self { text, hint: asked.route.tier(), guard: tenant.guard, policy, most })
     }

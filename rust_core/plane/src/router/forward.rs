@@ -24,7 +24,7 @@ use super::{
     life::Waiting,
     methods::Shape,
     models::{RETRY_PAUSE, Wanted},
-    money::{Price, Spending, Told, Tokens},
+    money::{Price, Spending, Tokens, Told},
     outcome::{self, Outcome, Retry, Trouble},
     plan::Hop,
     registry::Model,

@@ -87,7 +87,6 @@ impl Tokens {
         let read = wanted.bytes + added + TEMPLATE_TOKENS + MESSAGE_TOKENS * (1 + prompt.messages());
         Self { prompt: read as u64, cached: 0, answer: longest(prompt, info).into() }
     }
-
 }
 
 /// What a reply says of the work it was; of each part none where nobody knows.

@@ -29,8 +29,8 @@ use crate::{
     deadline::Deadline,
     error::Error,
     proto::v1::{
-        self, DocumentQuery, FinishReason, GenerateResponse, GenerateStreamResponse, GenerateUsage, QueryDocumentsRequest,
-        QueryDocumentsResponse, QueryMode, RouteHints, ServedBy, Tier, Truncation,
+        self, DocumentQuery, FinishReason, GenerateResponse, GenerateStreamResponse, GenerateUsage,
+        QueryDocumentsRequest, QueryDocumentsResponse, QueryMode, RouteHints, ServedBy, Tier, Truncation,
     },
 };
 
@@ -277,8 +277,8 @@ fn verdict(name: &str) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use prost_types::{ListValue, Value};
     use proptest::prelude::*;
+    use prost_types::{ListValue, Value};
 
     use super::*;
 

@@ -67,7 +67,9 @@ impl Worker {
         });
         let metrics: Answer<_, _> =
             Arc::new(|_| Box::pin(std::future::ready(Err(Status::unimplemented("a test says what")))));
-        let library = Library(Arc::new(|_| Box::pin(std::future::ready(Ok(Response::new(v1::QueryDocumentsResponse::default()))))));
+        let library = Library(Arc::new(|_| {
+            Box::pin(std::future::ready(Ok(Response::new(v1::QueryDocumentsResponse::default()))))
+        }));
         Self { name: name.into(), models: vec![model("m")], embed, metrics, library }
     }
 
@@ -92,10 +94,7 @@ impl Worker {
     }
 
     /// Finds these documents.
-    pub fn finding<F>(
-        mut self,
-        answer: impl Fn(v1::QueryDocumentsRequest) -> F + Send + Sync + 'static,
-    ) -> Self
+    pub fn finding<F>(mut self, answer: impl Fn(v1::QueryDocumentsRequest) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Vec<v1::ScoredDocument>, Status>> + Send + 'static,
     {
@@ -241,9 +240,9 @@ impl tower::Service<http::Request<tonic::body::Body>> for Library {
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
         let answer = self.0.clone();
         let asked = tower::service_fn(move |request| answer(request));
-        Box::pin(async move {
-            Ok(tonic::server::Grpc::new(tonic_prost::ProstCodec::default()).unary(asked, request).await)
-        })
+        Box::pin(
+            async move { Ok(tonic::server::Grpc::new(tonic_prost::ProstCodec::default()).unary(asked, request).await) },
+        )
     }
 }
 

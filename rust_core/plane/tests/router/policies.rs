@@ -165,7 +165,8 @@ async fn a_policy_that_names_no_model_of_this_mesh_steers_nothing() {
 #[tokio::test]
 async fn a_policy_has_the_answer_also_of_a_stream_but_not_of_what_has_a_form() {
     within(async {
-        let mut mesh = Mesh::new(library(vec![document("hours", 0.95, &[("answer", "Nine to five.")])]), json!({})).await;
+        let mut mesh =
+            Mesh::new(library(vec![document("hours", 0.95, &[("answer", "Nine to five.")])]), json!({})).await;
         let answer = mesh.ask(prompt("when are you open?")).await.expect("is answered");
         assert_eq!((metadata(&answer, "waypost-policy"), served(&answer)), ("hours".into(), String::new()));
         let answer = answer.into_inner();
@@ -178,7 +179,10 @@ async fn a_policy_has_the_answer_also_of_a_stream_but_not_of_what_has_a_form() {
             text += &piece.text;
             end = piece.r#final.or(end);
         }
-        assert_eq!((text.as_str(), end.map(|end| end.finish_reason())), ("Nine to five.", Some(v1::FinishReason::Stop)));
+        assert_eq!(
+            (text.as_str(), end.map(|end| end.finish_reason())),
+            ("Nine to five.", Some(v1::FinishReason::Stop))
+        );
         let formed = GenerateRequest { json_schema: "{}".into(), ..prompt("when are you open?") };
         assert_eq!(served(&mesh.ask(formed).await.expect("is answered")), "good");
         let told = mesh.decisions(3).await;

@@ -120,7 +120,11 @@ impl Metrics {
             ),
             cost: m.amounts("waypost_cost_usd", "What calls to models with a price came to", ["model"]),
             tiers: m.counters("waypost_tier_calls", "Prompts by the tier they were given", ["tier"]),
-            policies: m.counters("waypost_policies", "Prompts looked up among policies, by what came of it", ["result"]),
+            policies: m.counters(
+                "waypost_policies",
+                "Prompts looked up among policies, by what came of it",
+                ["result"],
+            ),
             fallbacks: m.counters("waypost_fallbacks", "Times another model was asked, by why", ["reason"]),
             refusals: m.counters("waypost_refusals", "Calls the router itself refused, by why", ["reason"]),
             attempts: m.counters("waypost_attempts", "Deliveries to instances by how they ended", ["instance", "code"]),
