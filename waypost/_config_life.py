@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from waypost._config_fields import Amount, Count, Seconds, Section, Share
+
+
+def _time_of_day(value: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?", value):
+        raise ValueError('not a time of day; write such as "03:30"')
+    return value
+
+
+class Restart(Section):
+    """When the processes of a worker are started anew by `waypost up`: one after another, and no call fails."""
+
+    at: Annotated[str, AfterValidator(_time_of_day)]
+    """When the window opens, by the machine's local time, such as "03:30"."""
+    lasts_s: Annotated[float, Field(gt=0, le=86_400)] = 3600.0
+    """Seconds that it is open; who could not be restarted meanwhile waits for the next day."""
+    min_age_days: Amount = 0.0
+    """Days that a process must have run by the window's end; 7: once a week."""
+    growth: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
+    """Only a process that takes so many times the memory that it took in its first ten minutes; absent: any."""
 
 
 class Life(Section):

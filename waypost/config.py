@@ -33,7 +33,7 @@ from waypost._config_fields import (
     looks_like_path,
 )
 from waypost._config_http import Http
-from waypost._config_life import Life
+from waypost._config_life import Life, Restart
 from waypost._config_policy import Tenant
 from waypost._config_privacy import Payloads, TenantPayloads
 from waypost._config_problems import ConfigError, Problem, field_problems
@@ -58,6 +58,7 @@ __all__ = [
     "Payloads",
     "Problem",
     "Remote",
+    "Restart",
     "Retrieve",
     "Router",
     "ServerTls",
@@ -244,6 +245,8 @@ class Worker(Section):
     memory_bytes: Count | None = None
     """Bytes that a process takes at least; absent: as many as it took the last time, before that a guess from its
     files."""
+    restart: Restart | None = None
+    """When its processes are started anew; absent: never."""
     listen: Address | None = None
     """Absent: a Unix socket in the runtime folder."""
     tls: ServerTls | None = None

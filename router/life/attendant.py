@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import grpc.aio
 import structlog
@@ -19,10 +20,11 @@ import structlog
 from router.life import memory
 from router.life.conversation import Conversation, describe, ready
 from router.life.learned import Notebook
-from router.life.members import Action, Demand, Fail, Leave, Member, Memory, Rules, Stage, Start, Stay, Stop
+from router.life.members import Action, Demand, Fail, Leave, Member, Memory, Renew, Rules, Stage, Start, Stay, Stop
 from router.life.policy import Limits, Policy
 from router.life.processes import Attended, Plan
 from router.life.warmer import Warmer
+from router.life.windows import Windows
 from waypost.config import Life, Worker
 from waypost.tls import Tls
 from waypost.v1 import mesh_pb2
@@ -30,7 +32,7 @@ from waypost.v1 import mesh_pb2
 LOOK_S = 1.0
 """Seconds between looks where nothing happens."""
 HURRY_S = 0.1
-"""The same while something waits for the end of another, or for the router to have what serves."""
+"""The same at the start, and while something waits for the end of another or for the router to have what serves."""
 
 STATES = {
     Stage.ASLEEP: mesh_pb2.LIFE_STATE_ASLEEP,
@@ -115,6 +117,7 @@ class Attendant:
         self._budget = memory.budget(config.memory_bytes)
         self._talk = Conversation(router, self._heard)
         self._warmer = Warmer(config.warm_s, tls)
+        self._windows = Windows.of(worker for worker, _ in workers)
         self._was_low = False
         self._stopping: set[asyncio.Task[None]] = set()
 
@@ -129,7 +132,7 @@ class Attendant:
                 await self._wait()
 
     async def settled(self) -> None:
-        """Returns when those serve that always run, and what the others serve is known; or neither can be had."""
+        """Returns when those serve that always run, or cannot, and the router knows what the others serve."""
         await self._settled.wait()
 
     async def stop(self) -> None:
@@ -161,7 +164,8 @@ class Attendant:
         self._talk.say([life for kind in self._kinds for life in kind.lives()])
 
     async def _wait(self) -> None:
-        hurries = self._policy.is_held_up(self._members()) or any(map(_is_coming, self._processes.values()))
+        comes = not self._settled.is_set() or any(map(_is_coming, self._processes.values()))
+        hurries = comes or self._policy.is_held_up(self._members())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), HURRY_S if hurries else LOOK_S)
         self._changed.clear()
@@ -187,11 +191,16 @@ class Attendant:
     def _decide(self) -> None:
         available = memory.now(self._budget)
         self._warn(available)
-        actions = self._policy.decide(self._members(), available, time.monotonic())
+        members, now = self._members(), time.monotonic()
+        actions = self._policy.decide(members, available, now)
+        if not actions:
+            actions = self._windows.decide(members, available, now, datetime.now())
         for action in actions:
             self._do(action)
         under_way = (Stage.WAKING, Stage.LEAVING)
-        if not actions and not any(process.stage in under_way for process in self._processes.values()):
+        is_quiet = not actions and not any(process.stage in under_way for process in self._processes.values())
+        # Before the router has answered it knows of nobody who is asleep, and calls would find no instance.
+        if is_quiet and self._talk.is_open:
             self._settled.set()
 
     def _do(self, action: Action) -> None:
@@ -201,6 +210,8 @@ class Attendant:
                 process.start(probe=any(kind.unknown for kind in self._kinds if process in kind.processes))
             case Leave(why=why, forced=forced):
                 process.leave(why, forced)
+            case Renew():
+                process.renew()
             case Stay():
                 process.to(Stage.AWAKE)
             case Stop():

@@ -20,7 +20,18 @@ from waypost.v1 import mesh_pb2
 
 FORMAT = 1
 """To be raised when the file's meaning changes."""
-ABOUT_LIFE = {"start", "replicas", "min_replicas", "idle_s", "priority", "memory_bytes", "listen", "tls", "insecure"}
+ABOUT_LIFE = {
+    "start",
+    "replicas",
+    "min_replicas",
+    "idle_s",
+    "priority",
+    "memory_bytes",
+    "restart",
+    "listen",
+    "tls",
+    "insecure",
+}
 """Keys of a worker that change nothing of what is learned."""
 
 BASE_BYTES = 150 << 20

@@ -68,6 +68,12 @@ class Member:
     """It was started to learn that, and nobody has called it."""
     forced: bool = False
     """Of one that is leaving: it goes even if calls wait for it by now."""
+    renews: bool = False
+    """Of one that is leaving: it is to be started anew."""
+    born: float = 0.0
+    """When its process was started."""
+    grown: float = 1.0
+    """How many times the memory it takes that it took in its first minutes."""
 
     @property
     def runs(self) -> bool:
@@ -136,4 +142,11 @@ class Fail:
     why: str
 
 
-Action = Start | Leave | Stay | Stop | Fail
+@dataclass(frozen=True)
+class Renew:
+    """Send it nothing new, end it when it has finished, and start it again."""
+
+    name: str
+
+
+Action = Start | Leave | Stay | Stop | Fail | Renew

@@ -22,6 +22,8 @@ Kind = tuple[Rules, list[Member]]
 
 SETTLE_S = 0.1
 """Seconds after which the router has surely heard that it is to send nothing new, and has said what is under way."""
+HOLD_UP_S = 10.0
+"""Seconds that calls wait at most for one that is to be started anew to finish those it has; then it goes on."""
 CALM = 0.5
 """Share of `busy_per_replica` that the rest would have, at most, when a replica is ended."""
 SCALE_S = 5.0
@@ -134,10 +136,16 @@ def _left(members: Sequence[Member], now: float) -> Iterator[Action]:
     for member in members:
         if member.stage != Stage.LEAVING:
             continue
-        if member.demand.pinned or (member.demand.waiting and not member.forced):
+        if _is_wanted_back(member, now):
             yield Stay(member.name)
         elif not member.demand.in_flight and min(now, member.heard) - member.since >= SETTLE_S:
             yield Stop(member.name)
+
+
+def _is_wanted_back(member: Member, now: float) -> bool:
+    if member.renews:
+        return member.demand.waiting > 0 and member.demand.in_flight > 0 and now - member.since >= HOLD_UP_S
+    return member.demand.pinned or (member.demand.waiting > 0 and not member.forced)
 
 
 def _always(kinds: Sequence[Kind], now: float) -> Iterator[Want]:

@@ -24,6 +24,8 @@ LONGEST_REST_S = 600.0
 """Seconds for which one is left alone that could not be started; they double with each failure in a row."""
 MARGIN = 1.05
 """Of what was seen: the next calls may take a little more."""
+EARLY_S = 600.0
+"""Seconds from its start on in which what a process takes is no growth: caches fill."""
 
 log = structlog.get_logger()
 
@@ -58,9 +60,11 @@ class Attended:
         self._started = clock()
         self._probe = False
         self._forced = False
+        self._renews = False
         self._ending = False
         self._heard = 0.0
         self._memory = 0
+        self._early = 0
         self.peak = 0
         """The most bytes it took until it served."""
         self._rest_s = 0.0
@@ -90,12 +94,15 @@ class Attended:
             not learned.described,
             self.probes,
             self._forced or self._ending,
+            self._renews,
+            self._started,
+            self._grown(),
         )
 
     def start(self, probe: bool) -> None:
         """Starts the process."""
         self._probe = probe
-        self._started = self._clock()
+        self._begun()
         self.to(Stage.WAKING)
         self.keeper = self.plan.make()
         self.keeper.changed = self._follow
@@ -110,8 +117,13 @@ class Attended:
     def leave(self, why: str, forced: bool) -> None:
         """Is about to be ended."""
         log.info("leaving", child=self.plan.name, reason=why)
-        self._forced = forced
+        self._forced, self._renews = forced, False
         self.to(Stage.LEAVING)
+
+    def renew(self) -> None:
+        """Is about to be ended, to be started anew."""
+        self.leave("restart window", forced=True)
+        self._renews = True
 
     async def stop(self) -> None:
         """Ends the process, in the stage that it is in; whoever asks again waits too."""
@@ -155,6 +167,8 @@ class Attended:
         """Bytes it takes now."""
         if self.serves and self.keeper and self.keeper.pid:
             self._memory = memory.of_process(self.keeper.pid)
+            if self._clock() - self._started < EARLY_S:
+                self._early = max(self._early, self._memory)
         return self._memory
 
     def wanted(self, demand: Demand) -> None:
@@ -173,6 +187,12 @@ class Attended:
             self.fail(failure or keeper.failure)
             self._changed()
 
+    def _begun(self) -> None:
+        self._started, self._early = self._clock(), 0
+
+    def _grown(self) -> float:
+        return self._memory / self._early if self._early else 1.0
+
     def _gone(self) -> None:
         self.keeper, self._keeping = None, None
         self._memory, self.start_s, self._ending = 0, None, False
@@ -190,6 +210,6 @@ class Attended:
             self.start_s = self._clock() - self._started
             self.peak = memory.peak_of_process(self.keeper.pid) if self.keeper and self.keeper.pid else 0
         elif self.stage in (Stage.AWAKE, Stage.LEAVING):
-            self._started = self._clock()
+            self._begun()
             self.to(Stage.WAKING)
         self._changed()

@@ -42,7 +42,7 @@ def supervisor(config: Config, folder: Path) -> Supervisor:
     planned = [(worker, _plans(file, worker, neighbours)) for worker in config.workers]
     plans = [plan for _, each in planned for plan in each]
     router, http = _router(file, config, plans), _http(file, config)
-    if not any(worker.always < worker.replicas for worker in config.workers):
+    if not any(worker.always < worker.replicas or worker.restart for worker in config.workers):
         return Supervisor(router, [plan.make() for plan in plans], http)
     door = service.operator(config.router, folder)
     assert door
