@@ -15,9 +15,7 @@ use pyo3::{
     prelude::*,
     types::{PyBytes, PyDict},
 };
-use waypost_retrieve::{
-    Error, Filter, Found, Graph, Millis, OpenError, Parts, Question, SpaceName, Stored, Which,
-};
+use waypost_retrieve::{Error, Filter, Found, Graph, Millis, OpenError, Parts, Question, SpaceName, Stored, Which};
 
 use crate::{
     columns::{Columns, Rows},
@@ -28,6 +26,8 @@ use crate::{
 const FAR: f64 = 1e17;
 
 type FoundArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>);
+/// Rows and their vectors.
+type VectorArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray2<f32>>);
 
 /// A store in one file; thread-safe, and every call lets go of the GIL.
 #[pyclass(module = "waypost._core", frozen)]
@@ -197,7 +197,7 @@ impl Documents {
         name: &str,
         after: i64,
         limit: usize,
-    ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray2<f32>>)> {
+    ) -> PyResult<VectorArrays<'py>> {
         let (rows, vectors): (_, Array2<f32>) =
             self.ask(py, |it| it.vectors(SpaceName { tenant, name }, after, limit))?;
         Ok((PyArray1::from_vec(py, rows), PyArray2::from_owned_array(py, vectors)))

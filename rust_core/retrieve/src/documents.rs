@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::{
-    Batch, Entry, Error, Figures, Graph, InputError, Kept, Millis, OpenError, Parts, Question, Selection,
-    SpaceName, Stored, Which,
+    Batch, Entry, Error, Figures, Graph, InputError, Kept, Millis, OpenError, Parts, Question, Selection, SpaceName,
+    Stored, Which,
     space::Space,
     truth::{Change, Gone, SpaceRow, Truth, Writer, read},
 };

@@ -89,7 +89,12 @@ fn loaded(row: &Row<'_>) -> rusqlite::Result<Loaded> {
 /// The documents of rows that are there, of this space, in their order.
 ///
 /// All of them as one commit left them: one transaction, since each begins by waiting for locks of the file.
-pub fn by_rows(connection: &Connection, name: SpaceName<'_>, rows: &[i64], parts: Parts) -> rusqlite::Result<Vec<Kept>> {
+pub fn by_rows(
+    connection: &Connection,
+    name: SpaceName<'_>,
+    rows: &[i64],
+    parts: Parts,
+) -> rusqlite::Result<Vec<Kept>> {
     let sql = "SELECT row, id, metadata, IFNULL(expires, stored + ?3), text, vector FROM documents
                WHERE row = ?1 AND space = ?2";
     let snapshot = connection.unchecked_transaction()?;

@@ -1,7 +1,7 @@
 //! What each method promises.
 
 use ndarray::aview2;
-use waypost_retrieve::{Batch, Documents, Entry, Error, Graph, InputError, OpenError, SpaceName, Stored, Which};
+use waypost_retrieve::{Batch, Documents, Entry, Error, Graph, InputError, OpenError, Parts, SpaceName, Stored, Which};
 
 use crate::common::{
     NOW, Place, SPACE, TEXT, at, delete_all, dense, entry, filter, ids, ids_of, passing, select, upsert, words,
@@ -43,7 +43,8 @@ fn several_upserts_are_one_commit_and_each_is_all_or_nothing() {
     let other = SpaceName { name: "other", ..SPACE };
     let long = "word ".repeat(2_000);
     let near = |id, text| Entry { vector: &[1.0], ..entry(id, text) };
-    let (first, large, unlike) = ([near("a", "first")], [near("b", "b"), near("c", &long)], [near("d", ""), entry("e", "")]);
+    let (first, large, unlike) =
+        ([near("a", "first")], [near("b", "b"), near("c", &long)], [near("d", ""), entry("e", "")]);
     let (broken, again, elsewhere) =
         ([Entry { metadata: "[", ..near("f", "") }], [near("a", "again"), near("g", "again")], [entry("a", "first")]);
     let batch = |name, entries| Batch { name, entries };

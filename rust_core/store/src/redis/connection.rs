@@ -141,5 +141,9 @@ fn not_ready(error: &RedisError) -> bool {
 }
 
 fn cause(error: RedisError) -> StoreError {
-    if unreachable(&error) || not_ready(&error) { StoreError::Unreachable(error.to_string()) } else { StoreError::Failed(error.to_string()) }
+    if unreachable(&error) || not_ready(&error) {
+        StoreError::Unreachable(error.to_string())
+    } else {
+        StoreError::Failed(error.to_string())
+    }
 }
