@@ -25,6 +25,7 @@ use crate::{
 /// Milliseconds that are as good as for ever: some three million years, of which two can be added.
 const FAR: f64 = 1e17;
 
+/// Rows and how well they fit.
 type FoundArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>);
 /// Rows and their vectors.
 type VectorArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray2<f32>>);
