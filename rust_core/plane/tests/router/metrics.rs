@@ -353,7 +353,9 @@ async fn everything_in_the_manual_is_told_with_its_labels_and_nothing_else() {
             ..Default::default()
         };
         let rollout = v1::SetRolloutRequest { rollout: Some(rollout) };
-        MeshServiceClient::new(channel.clone()).set_rollout(rollout).await.expect("begins");
+        let mut mesh = MeshServiceClient::new(channel.clone());
+        mesh.set_rollout(rollout).await.expect("begins");
+        mesh.pin_model(v1::PinModelRequest { model: "m".into(), pinned: true }).await.expect("is pinned, so hot");
         client.embed(embed("new")).await.expect("is answered by the stable side");
         client.embed(embed("none")).await.expect_err("is unknown");
         streamed(&mut GenerateServiceClient::new(channel), prompt("g")).await;

@@ -52,7 +52,8 @@ impl Outage {
         if !self.away.load(Acquire) {
             return Some(Probe(None));
         }
-        (!self.probing.swap(true, AcqRel)).then_some(Probe(Some(self)))
+        // Not `then_some`: the right that is not given would be made, and end that of the other by being dropped.
+        (!self.probing.swap(true, AcqRel)).then(|| Probe(Some(self)))
     }
 
     fn heard(&self, answered: bool) {

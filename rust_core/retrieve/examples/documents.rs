@@ -1,4 +1,4 @@
-//! How fast the embedded store is here: `cargo run --release -p waypost-retrieve --example pace -- [DOCUMENTS]`.
+//! How fast the embedded store is here: `cargo run --release -p waypost-retrieve --example documents -- [DOCUMENTS]`.
 //!
 //! Made up documents of 40 words, 384 dimensions and two fields, stored 64 at a time.
 
