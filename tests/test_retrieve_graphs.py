@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.retrieve import embedded
-from services.retrieve.embedded.store import Embedded
+from services.retrieve.embedded.store import Embedded, _one_by_one
 from services.retrieve.filters import Filter, OneOf
 from services.retrieve.store import Entry, Space
 
@@ -77,7 +77,9 @@ QUERIES = vectors(50, 2)
 
 def exactly(store: Embedded, passing: Filter | None = None) -> list[set[str]]:
     """One by one, whatever there is in graphs."""
-    results = store._one_by_one(SPACE, QUERIES, 10, passing, time.time())
+    which = store._select(SPACE, passing, time.time())
+    assert which is not None
+    results = _one_by_one(which, QUERIES, 10)
     return [{each.id for each in store.fetch(SPACE, each.keys.tolist()).values()} for each in results]
 
 
