@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -38,14 +36,6 @@ def client(library: Up) -> Iterator[waypost.Client]:
     """A client of it."""
     with waypost.Client(library.ready["grpc"], timeout=30.0) as client:
         yield client
-
-
-def listed(client: waypost.Client) -> dict[str, Document]:
-    """All documents by id; none while their worker starts again."""
-    try:
-        return {each.id: each for each in client.documents("n")}
-    except waypost.errors.RetryableError:
-        return {}
 
 
 def ids(found: Any) -> list[str]:
@@ -160,23 +150,6 @@ def test_a_namespace_is_listed_page_by_page_and_removed_whole(client: waypost.Cl
     assert client.delete(["d000", "d001", "nobody"], namespace="pages") == 2
     assert client.delete_namespace("pages") == 248
     assert "pages" not in [each.name for each in client.namespaces()]
-
-
-def test_what_was_answered_outlives_a_kill_of_the_worker(tmp_path: Path) -> None:
-    """Whole: what was not answered is there whole or not at all."""
-    with Up(tmp_path, mesh()) as up, waypost.Client(up.ready["grpc"], timeout=60.0) as client:
-        answered: set[str] = set()
-        for turn in range(5):
-            for number in range(10 + turn * 3):
-                batch = [
-                    Document(f"{turn}-{number}-{each}", f"text {each} of {number}", {"turn": turn}) for each in range(8)
-                ]
-                client.upsert(batch, namespace="n")
-                answered |= {each.id for each in batch}
-            os.kill(up.process("worker").pid, signal.SIGKILL)
-            there = eventually(lambda: listed(client))
-            assert answered <= there.keys()
-            assert all(each.text and each.metadata for each in there.values())
 
 
 def test_two_workers_do_not_share_the_files(tmp_path: Path) -> None:
