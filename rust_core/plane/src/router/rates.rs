@@ -99,12 +99,15 @@ impl Rates {
         let now = clock.now();
         match heard {
             Ok(told) => {
+                talk.is_cut = false;
                 told.iter().for_each(|told| talk.note(told, now));
                 self.routers.store(talk.routers(now), Relaxed);
                 self.hear(&told, now);
             }
-            // What was not told is not told later either: each has had its share.
-            Err(_) => self.buckets.lock().limiter.set_share(1.0 / self.routers() as f64),
+            Err(_) => {
+                talk.is_cut = true;
+                self.buckets.lock().limiter.set_share(1.0 / self.routers() as f64);
+            }
         }
     }
 
@@ -142,6 +145,9 @@ impl Buckets {
 struct Talk {
     heard: Heard,
     said: Option<Duration>,
+    /// It was not answered the last time, and only listens until it is.  What passes meanwhile is told to nobody, since
+    /// each has had its share; and a stalled server that goes on would write down everything it was told.
+    is_cut: bool,
     /// When each was last heard.
     others: HashMap<String, Duration>,
 }
@@ -150,7 +156,7 @@ impl Talk {
     /// Nothing, where there is nothing to say that they need to know.
     fn says(&mut self, taken: HashMap<String, u32>, now: Duration) -> String {
         let silent = taken.is_empty() && self.said.is_some_and(|said| now.saturating_sub(said) < ALIVE);
-        if silent {
+        if silent || self.is_cut {
             return String::new();
         }
         self.said = Some(now);
@@ -220,6 +226,14 @@ mod tests {
         [told("b", "{}", 0), told("c", "{}", 4900), told("d", "{}", 5000)].iter().for_each(|each| talk.note(each, NOW));
         assert_eq!(talk.routers(NOW), 3);
         assert_eq!(talk.routers(NOW + Duration::from_millis(4900)), 2);
+    }
+
+    #[test]
+    fn who_is_not_answered_only_listens() {
+        let mut talk = Talk { is_cut: true, ..Talk::default() };
+        assert_eq!(talk.says(HashMap::from([("a".into(), 9)]), NOW), "");
+        talk.is_cut = false;
+        assert_eq!(talk.says(HashMap::new(), NOW), "{}");
     }
 
     #[test]

@@ -56,8 +56,14 @@ impl Outage {
         (!self.probing.swap(true, AcqRel)).then(|| Probe(Some(self)))
     }
 
-    fn heard(&self, answered: bool) {
-        self.away.store(!answered, Release);
+    /// Of an answer that comes late nobody knows whether it was sent before the server went away: so only who was let in
+    /// to find out says that it is back.
+    fn heard(&self, answered: bool, probe: &Probe<'_>) {
+        if !answered {
+            self.away.store(true, Release);
+        } else if probe.0.is_some() {
+            self.away.store(false, Release);
+        }
     }
 }
 
@@ -114,12 +120,12 @@ impl Connection {
     }
 
     async fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
-        let _probe = self.outage.enter().ok_or(StoreError::Away)?;
+        let probe = self.outage.enter().ok_or(StoreError::Away)?;
         let answer = match time::timeout(self.timeout, answer).await {
             Ok(answer) => answer.map_err(cause),
             Err(_) => Err(StoreError::Unreachable(format!("no answer within {:?}", self.timeout))),
         };
-        self.outage.heard(!matches!(answer, Err(StoreError::Unreachable(_))));
+        self.outage.heard(!matches!(answer, Err(StoreError::Unreachable(_))), &probe);
         answer
     }
 }

@@ -99,7 +99,7 @@ fn of_a_redis_that_does_not_answer_one_at_a_time_finds_out() {
         let tasks = (0..100).map(|_| store.clone()).map(|store| async move { store.reserve(ask(40)).await.map(drop) });
         let ends = tasks.collect::<tokio::task::JoinSet<_>>().join_all().await;
         let at_once = ends.iter().filter(|end| matches!(end, Err(ReserveError::Store(StoreError::Away)))).count();
-        assert!(at_once >= 90 && before.elapsed() < 5 * TIMEOUT, "{at_once}");
+        assert!(at_once >= 80 && before.elapsed() < 20 * TIMEOUT, "{at_once}");
         server.signal("CONT");
         wait_for(&store, (0, 0)).await;
         store.reserve(ask(40)).await.map(drop).expect("it answers again");
