@@ -339,7 +339,7 @@ async fn everything_in_the_manual_is_told_with_its_labels_and_nothing_else() {
             Worker::named("author").with(dear),
         ]
         .map(Worker::start);
-        let tenants = json!([{"name": "acme", "monthly_usd": 5.0}]);
+        let tenants = json!([{"name": "acme", "monthly_usd": 5.0, "calls_per_second": 1000.0}]);
         let config = json!({"tenants": tenants, "policies": {"model": "nobody"}});
         let router = fake::router(&workers.each_ref(), config).await;
         let mut client = fake::client(&router, &["models/m", "models/g"]).await;
