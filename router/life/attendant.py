@@ -20,7 +20,8 @@ import structlog
 from router.life import memory
 from router.life.conversation import Conversation, describe, ready
 from router.life.learned import Notebook
-from router.life.members import Action, Demand, Fail, Leave, Member, Memory, Renew, Rules, Stage, Start, Stay, Stop
+from router.life.lookout import Watchdog
+from router.life.members import Action, Demand, Fail, Leave, Member, Renew, Rules, Stage, Start, Stay, Stop
 from router.life.policy import Limits, Policy
 from router.life.processes import Attended, Plan
 from router.life.warmer import Warmer
@@ -118,7 +119,7 @@ class Attendant:
         self._talk = Conversation(router, self._heard)
         self._warmer = Warmer(config.warm_s, tls)
         self._windows = Windows.of(worker for worker, _ in workers)
-        self._was_low = False
+        self._watchdog = Watchdog(config.low_memory)
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def attend(self) -> None:
@@ -190,7 +191,7 @@ class Attendant:
 
     def _decide(self) -> None:
         available = memory.now(self._budget)
-        self._warn(available)
+        self._watchdog.look(available)
         members, now = self._members(), time.monotonic()
         actions = self._policy.decide(members, available, now)
         if not actions:
@@ -240,12 +241,6 @@ class Attendant:
                 if told.waiting and not process.demand.waiting:
                     self._changed.set()
                 process.wanted(told)
-
-    def _warn(self, available: Memory) -> None:
-        is_low = self._policy.is_low(available)
-        if is_low and not self._was_low:
-            log.warning("memory is low", free_bytes=available.free, total_bytes=available.total)
-        self._was_low = is_low
 
 
 def _is_coming(process: Attended) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from router import service
 from router.child import ChildSpec
 from router.life.attendant import Attendant
+from router.life.lookout import Lookout
 from router.life.processes import Plan
 from router.restarts import RestartPolicy
 from router.supervisor import Keeper, Supervisor
@@ -43,7 +44,7 @@ def supervisor(config: Config, folder: Path) -> Supervisor:
     plans = [plan for _, each in planned for plan in each]
     router, http = _router(file, config, plans), _http(file, config)
     if not any(worker.always < worker.replicas or worker.restart for worker in config.workers):
-        return Supervisor(router, [plan.make() for plan in plans], http)
+        return Supervisor(router, [plan.make() for plan in plans], http, Lookout(config.router.life.low_memory))
     door = service.operator(config.router, folder)
     assert door
     return Supervisor(router, [], http, Attendant(planned, door, config.router.life, _tls(config)))

@@ -12,12 +12,15 @@ from waypost import state
 from waypost.cli import show
 from waypost.cli.failures import WRONG_USAGE, CommandError
 from waypost.cli.options import Address, Json, Timeout, address_or_running
+from waypost.config import Life
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from waypost.aio import AsyncClient
     from waypost.results import InstanceStatus, ModelInfo
+
+LOW_MEMORY = Life().low_memory
 
 
 def status(
@@ -59,7 +62,7 @@ def _shown(
     mesh: state.MeshState, instances: Sequence[InstanceStatus], models: Sequence[ModelInfo]
 ) -> tuple[RenderableType, ...]:
     return (
-        f"grpc {mesh.grpc}{f', http {mesh.http}' if mesh.http else ''}",
+        f"grpc {mesh.grpc}{f', http {mesh.http}' if mesh.http else ''}{memory_of(mesh)}",
         show.grid(
             "instances",
             ("instance", "state", "models", "busy ", "calls ", "failed ", "p95 ", "address"),
@@ -69,6 +72,17 @@ def _shown(
             "models", ("model", "version", "backend", "tasks", "heads", "vector ", "tokens "), map(_model, models)
         ),
     )
+
+
+def memory_of(mesh: state.MeshState) -> str:
+    """What is free of this machine's memory, or of its control group's, where the mesh runs on it."""
+    from router.life import memory
+
+    if not mesh.pid:
+        return ""
+    found = memory.now(0)
+    low = ", which is low" if found.free < LOW_MEMORY * found.total else ""
+    return f", memory {found.free / 1e9:.1f} of {found.total / 1e9:.1f} GB free{low}"
 
 
 def _instance(each: InstanceStatus) -> tuple[Any, ...]:
