@@ -23,8 +23,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def settled(path: Path, **options: str) -> Settings:
-    return calibrate.settled(Llama.model_validate(options), path, 1, n_batch=64)
+def settled(path: Path, cores: int = 1, **options: str) -> Settings:
+    return calibrate.settled(Llama.model_validate(options), path, cores, n_batch=64)
 
 
 def test_where_all_is_said_nothing_is_measured(home: Path) -> None:
@@ -48,13 +48,21 @@ def test_what_is_open_is_measured_once_and_kept(smollm2: Path, monkeypatch: pyte
     chosen = settled(smollm2, **options)
     monkeypatch.setattr(calibrate, "_measured", lambda *_: pytest.fail("measured again"))
     assert settled(smollm2, **options) == chosen
-    (record,) = calibrate.weights.Prepared.of(smollm2).folder.glob("settings.json")
+    (record,) = calibrate.weights.Prepared.of(smollm2).folder.glob("settings-*.json")
     tried = json.loads(record.read_text())["tried"]
     assert [each["settings"]["flash_attention"] for each in tried] == [False, True]
     assert all(each["figures"]["step_s"] > 0 for each in tried)
     monkeypatch.setattr(calibrate.cpus, "processor", lambda: "another")
     with pytest.raises(pytest.fail.Exception, match="measured again"):
         settled(smollm2, **options)
+
+
+def test_who_has_fewer_cores_for_a_while_need_not_measure_twice(monkeypatch: pytest.MonkeyPatch, smollm2: Path) -> None:
+    """As a worker on demand, which starts beside others or alone."""
+    options = {"weights": "as_is", "kv_type": "f16"}
+    alone, beside = settled(smollm2, 2, **options), settled(smollm2, 1, **options)
+    monkeypatch.setattr(calibrate, "_measured", lambda *_: pytest.fail("measured again"))
+    assert (settled(smollm2, 2, **options), settled(smollm2, 1, **options)) == (alone, beside)
 
 
 def test_a_later_candidate_must_be_faster_than_noise() -> None:

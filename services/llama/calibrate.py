@@ -7,6 +7,7 @@ take turns, and the medians count.  It takes a few seconds, and what was found i
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 import time
@@ -112,8 +113,8 @@ def _measured(prepared: weights.Prepared, candidates: list[Settings]) -> Setting
     if len(others) > 1:
         figures |= _figures(others, files, LONG)
         chosen = _fastest(others, figures, WORTH)
-    _keep(prepared, candidates, chosen, figures)
-    _tell(prepared, chosen, figures)
+    record = _keep(prepared, candidates, chosen, figures)
+    _tell(record, chosen, figures)
     return chosen
 
 
@@ -183,29 +184,28 @@ class _Trial:
         return (self._clock() - began) / (1 if self._clock is time.perf_counter else self._model.settings.threads)
 
 
-def _tell(prepared: weights.Prepared, chosen: Settings, figures: Mapping[Settings, Figures]) -> None:
+def _tell(record: Path, chosen: Settings, figures: Mapping[Settings, Figures]) -> None:
     for each, figure in figures.items():
         requests = f"{1 / figure.request_s:.2f}"
         prompt, step = f"{figure.prompt_s * 1000:.2f}", f"{figure.step_s * 1000:.1f}"
         log.info("tried", settings=str(each), requests_per_s=requests, prompt_token_ms=prompt, step_ms=step)
-    log.info("calibrated", model=prepared.source.name, chosen=str(chosen), kept=str(_record(prepared)))
+    log.info("calibrated", chosen=str(chosen), kept=str(record))
 
 
 def _known(prepared: weights.Prepared, candidates: list[Settings]) -> Settings | None:
     """What was found before, of the same file, candidates and machine."""
-    record = _record(prepared)
-    if not record.exists():
-        return None
-    said = json.loads(record.read_text())
-    return Settings(**said["chosen"]) if said["of"] == _key(prepared, candidates) else None
+    record = _record(prepared, candidates)
+    return Settings(**json.loads(record.read_text())["chosen"]) if record.exists() else None
 
 
 def _keep(
     prepared: weights.Prepared, candidates: list[Settings], chosen: Settings, figures: Mapping[Settings, Figures]
-) -> None:
+) -> Path:
     tried = [{"settings": asdict(each), "figures": asdict(figure)} for each, figure in figures.items()]
     said = {"of": _key(prepared, candidates), "chosen": asdict(chosen), "tried": tried}
-    _record(prepared).write_text(json.dumps(said, indent=2))
+    record = _record(prepared, candidates)
+    record.write_text(json.dumps(said, indent=2))
+    return record
 
 
 def _key(prepared: weights.Prepared, candidates: list[Settings]) -> dict[str, Any]:
@@ -218,5 +218,7 @@ def _key(prepared: weights.Prepared, candidates: list[Settings]) -> dict[str, An
     }
 
 
-def _record(prepared: weights.Prepared) -> Path:
-    return prepared.folder / "settings.json"
+def _record(prepared: weights.Prepared, candidates: list[Settings]) -> Path:
+    """One for each choice: a process that has fewer cores for once does not make another one measure again."""
+    key = json.dumps(_key(prepared, candidates), sort_keys=True)
+    return prepared.folder / f"settings-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
