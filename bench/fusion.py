@@ -26,6 +26,7 @@ from services.encoder import Encode, open_encoder
 from services.retrieve.embedded import opened
 from services.retrieve.fuse import fuse
 from services.retrieve.store import Entry, Found, Space
+from tests.documents import fetched
 from waypost._core import hash_embed
 
 DEPTH = 100
@@ -72,7 +73,7 @@ def searched(collection: Collection, encode: Encode) -> list[Both]:
         dense = store.dense(space, encode(texts), DEPTH, None, NOW)
         words = store.words(space, texts, DEPTH, None, NOW)
         keys = {int(key) for each in (*dense, *words) for key in each.keys}
-        place = {key: int(kept.id) for key, kept in store.fetch(space, sorted(keys), with_text=False).items()}
+        place = {key: int(kept.id) for key, kept in fetched(store, space, sorted(keys), with_text=False).items()}
         store.close()
     asked = zip(collection.queries, dense, words, strict=True)
     return [Both(query, _placed(first, place), _placed(second, place)) for query, first, second in asked]

@@ -31,6 +31,7 @@ from services.retrieve.embedded.graph import CARE, LINKS, LOOKED_AT
 from services.retrieve.filters import Between
 from services.retrieve.store import Entry, Space
 from tests import postgres
+from tests.documents import fetched
 from waypost import cpus
 from waypost.v1 import common_pb2, retrieve_pb2, retrieve_pb2_grpc
 
@@ -262,7 +263,7 @@ class Store(InProcess):
     def found(self, queries: Vectors, test: Test | None) -> Ids:
         """By id, for which they are fetched as well, as they are when they are served."""
         found = self._store.dense(SPACE, queries, TOP, _filter(test), time.time())
-        there = self._store.fetch(SPACE, sorted({int(key) for each in found for key in each.keys}), with_text=False)
+        there = fetched(self._store, SPACE, sorted({int(key) for each in found for key in each.keys}), with_text=False)
         return np.array([_filled([int(there[int(key)].id) for key in each.keys]) for each in found])
 
     def close(self) -> None:

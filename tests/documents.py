@@ -18,7 +18,7 @@ from services.retrieve import filters
 from services.retrieve.entries import comparable, dimensions, last_of_each, one_by_one
 from services.retrieve.filters import All, Between, Exists, Filter, Not, OneOf
 from services.retrieve.messages import document
-from services.retrieve.store import Batch, Entry, Figures, Found, Space, Stored, Vectors
+from services.retrieve.store import Batch, Entry, Figures, Found, Space, Store, Stored, Vectors
 from waypost.v1 import retrieve_pb2 as pb
 
 NOW = 1_700_000_000.0
@@ -33,6 +33,12 @@ def unit(vector: Sequence[float] | NDArray[Any]) -> NDArray[np.float32]:
     """Scaled to unit length."""
     array = np.asarray(vector, np.float32)
     return array / np.linalg.norm(array, axis=-1, keepdims=True)
+
+
+def fetched(store: Store, space: Space, keys: Sequence[int], **wanted: bool) -> dict[int, pb.Document]:
+    """Documents behind keys."""
+    there = store.fetch(space, keys, **wanted)
+    return {key: pb.Document.FromString(document) for key, document in there.items()}
 
 
 def ids(found: Sequence[pb.Document]) -> list[str]:
@@ -174,9 +180,13 @@ class Naive:
 
     def fetch(
         self, space: Space, keys: Sequence[int], *, with_text: bool = True, with_vector: bool = False
-    ) -> dict[int, pb.Document]:
+    ) -> dict[int, bytes]:
         there = self._read(space) or _Namespace()
-        return {row[0]: there.told(row, with_vector, with_text) for row in there.rows.values() if row[0] in set(keys)}
+        return {
+            row[0]: there.told(row, with_vector, with_text).SerializeToString()
+            for row in there.rows.values()
+            if row[0] in set(keys)
+        }
 
     def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[pb.Document]:
         there = self._read(space) or _Namespace()

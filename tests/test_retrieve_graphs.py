@@ -15,6 +15,7 @@ from services.retrieve import embedded
 from services.retrieve.embedded.store import Embedded, _one_by_one
 from services.retrieve.filters import Filter, OneOf
 from services.retrieve.store import Entry, Space
+from tests.documents import fetched
 
 SPACE = Space("acme", "graphs")
 COUNT, WIDTH, EXACT = 6000, 24, 500
@@ -46,7 +47,7 @@ def fill(store: Embedded, made: NDArray[np.float32], first: int = 0) -> None:
 
 def found(store: Embedded, queries: NDArray[np.float32], passing: Filter | None = None) -> list[set[str]]:
     results = store.dense(SPACE, queries, 10, passing, time.time())
-    return [{each.id for each in store.fetch(SPACE, each.keys.tolist()).values()} for each in results]
+    return [{each.id for each in fetched(store, SPACE, each.keys.tolist()).values()} for each in results]
 
 
 def recall(answers: Sequence[set[str]], truth: Sequence[set[str]]) -> float:
@@ -80,7 +81,7 @@ def exactly(store: Embedded, passing: Filter | None = None) -> list[set[str]]:
     which = store._select(SPACE, passing, time.time())
     assert which is not None
     results = _one_by_one(which, QUERIES, 10)
-    return [{each.id for each in store.fetch(SPACE, each.keys.tolist()).values()} for each in results]
+    return [{each.id for each in fetched(store, SPACE, each.keys.tolist()).values()} for each in results]
 
 
 def test_a_graph_misses_hardly_any_and_outlives_the_process(store: Embedded) -> None:

@@ -22,7 +22,7 @@ from services.retrieve.postgres.graphs import Graphs
 from services.retrieve.postgres.store import Postgres
 from services.retrieve.store import Space, Store
 from tests import postgres
-from tests.documents import NOW, entry, ids, unit
+from tests.documents import NOW, entry, fetched, ids, unit
 from waypost import database
 
 SPACE = Space("tenant", "docs")
@@ -65,7 +65,7 @@ def fill(store: Store, space: Space, count: int) -> None:
 def top(store: Store, space: Space, query: int, limit: int, passing: OneOf | None = None) -> list[str]:
     """Ids of the nearest to one of the vectors."""
     (one,) = store.dense(space, VECTORS[query : query + 1], limit, passing, NOW)
-    kept = store.fetch(space, [int(key) for key in one.keys])
+    kept = fetched(store, space, [int(key) for key in one.keys])
     return ids([kept[int(key)] for key in one.keys])
 
 
@@ -134,7 +134,7 @@ class TestWords:
         common = [entry(f"c{i}", f"copper kettle number {i}") for i in range(20)]
         store.upsert(SPACE, [*common, entry("rare", "copper samovar number 99")], NOW)
         (one,) = store.words(SPACE, ["kettle samovar"], 3, None, NOW)
-        assert store.fetch(SPACE, [int(one.keys[0])])[int(one.keys[0])].id == "rare"
+        assert fetched(store, SPACE, [int(one.keys[0])])[int(one.keys[0])].id == "rare"
 
     def test_scores_are_those_of_bm25(self, store: Store) -> None:
         """Computed by hand: 3 documents of 2, 2 and 5 words; "apple" is in two of them, twice in the last."""

@@ -20,7 +20,7 @@ from services.refusal import InvalidField
 from services.retrieve import embedded, filters, stores
 from services.retrieve.filters import All, Between, Exists, Filter, Not, OneOf
 from services.retrieve.store import Batch, Found, Space, Store, Stored
-from tests.documents import NOW, Naive, entry, expires, ids, said, unit
+from tests.documents import NOW, Naive, entry, expires, fetched, ids, said, unit
 
 ALL = 1_000
 STORES = ("embedded", *stores.STORES)
@@ -59,7 +59,7 @@ def space() -> Space:
 def found(store: Store, space: Space, found: Found) -> list[str]:
     """Ids of what a search found, best first; what was replaced meanwhile is left out."""
     keys = [int(key) for key in found.keys]
-    kept = store.fetch(space, keys)
+    kept = fetched(store, space, keys)
     return [kept[key].id for key in keys if key in kept]
 
 
@@ -120,7 +120,7 @@ class TestUpsert:
         (before,) = store.dense(space, unit([[1, 0]]), 1, None, NOW)
         store.upsert(space, [entry("a", "modern", [0, 1])], NOW)
         (after,) = store.dense(space, unit([[1, 0]]), 1, None, NOW)
-        assert store.fetch(space, [int(before.keys[0])]) == {}
+        assert fetched(store, space, [int(before.keys[0])]) == {}
         assert after.scores[0] == pytest.approx(0, abs=1e-6)
         assert (worded(store, space, "ancient"), worded(store, space, "modern")) == ([], ["a"])
 
@@ -438,7 +438,7 @@ class TestApart:
         assert store.names(other.tenant) == []
         assert store.figures(other, NOW) is None
         store.upsert(other, [entry("a", "theirs", [1, 0])], NOW)
-        assert store.fetch(other, [int(key) for key in mine.keys]) == {}
+        assert fetched(store, other, [int(key) for key in mine.keys]) == {}
         assert (nearest(store, other, [1, 0]), worded(store, other, "mine")) == (["a"], [])
         assert store.delete(other, ["a", "b"], None, NOW) == 1
         store.set_retention(other, 1.0)
@@ -502,7 +502,7 @@ class TestGet:
     def test_of_no_namespace_there_is_nothing(self, store: Store, space: Space) -> None:
         """And nothing is made by asking."""
         assert store.get(space, ["a"], False, NOW) == store.page(space, "", 5, None, NOW) == []
-        assert store.fetch(space, [1]) == {}
+        assert fetched(store, space, [1]) == {}
         assert [len(one.keys) for one in store.dense(space, unit([[1, 0], [0, 1]]), 5, None, NOW)] == [0, 0]
         assert [len(one.keys) for one in store.words(space, ["a"], 5, None, NOW)] == [0]
         assert store.delete(space, ["a"], None, NOW) == store.delete(space, None, None, NOW) == 0
@@ -513,9 +513,9 @@ class TestGet:
         store.upsert(space, [entry("a", "text", [0, 1], x=1.0)], NOW)
         (one,) = store.dense(space, unit([[0, 1]]), 1, None, NOW)
         key = int(one.keys[0])
-        assert not store.fetch(space, [key])[key].HasField("vector")
-        assert store.fetch(space, [key], with_text=False)[key].text == ""
-        kept = store.fetch(space, [key, -1], with_vector=True)
+        assert not fetched(store, space, [key])[key].HasField("vector")
+        assert fetched(store, space, [key], with_text=False)[key].text == ""
+        kept = fetched(store, space, [key, -1], with_vector=True)
         assert list(kept) == [key]
         assert (kept[key].text, said(kept[key])) == ("text", {"x": 1.0})
         np.testing.assert_allclose(kept[key].vector.values, [0, 1], atol=1e-6)

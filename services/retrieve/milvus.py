@@ -156,12 +156,12 @@ class _Milvus:
 
     def fetch(
         self, space: Space, keys: Sequence[Key], *, with_text: bool = True, with_vector: bool = False
-    ) -> dict[Key, pb.Document]:
+    ) -> dict[Key, bytes]:
         there = self._seen(space)
         if there is None:
             return {}
         rows = self._query(there, _among("key", keys), with_vector, with_text=with_text)
-        return {row["key"]: _kept(there, row) for row in rows}
+        return {row["key"]: _kept(there, row).SerializeToString() for row in rows}
 
     def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[pb.Document]:
         there = self._seen(space)

@@ -127,13 +127,19 @@ class Search:
         return pb.QueryDocumentsResponse(results=told)
 
 
-def _result(ask: Ask, text: str, ranked: Ranked, there: dict[Key, pb.Document]) -> pb.QueryResult:
-    """One that was removed meanwhile is left out."""
+def _result(ask: Ask, text: str, ranked: Ranked, there: dict[Key, bytes]) -> pb.QueryResult:
+    """One that was removed meanwhile is left out.
+
+    Each is read where it is told: a message that is put into another is copied, field by field.
+    """
     result = pb.QueryResult()
     for key, score, cosine, bm25 in ranked:
-        if document := there.get(key):
-            passages = _passages(document.text, text, ask.request.snippets)
-            told = result.documents.add(document=document, score=score, cosine=cosine, bm25=bm25, snippets=passages)
+        if (document := there.get(key)) is None:
+            continue
+        told = result.documents.add(score=score, cosine=cosine, bm25=bm25)
+        told.document.MergeFromString(document)
+        if ask.request.snippets:
+            told.snippets.extend(_passages(told.document.text, text, ask.request.snippets))
             if ask.request.without_text:
                 told.document.ClearField("text")
     return result
@@ -150,7 +156,5 @@ def must_be_there(store: Store, space: Space) -> None:
 
 
 def _passages(text: str, query: str, count: int) -> list[pb.Snippet]:
-    if not count:
-        return []
     found = snippets(text, query, count, SNIPPET_CHARS)
     return [pb.Snippet(text=text[start:end], start=start, end=end) for start, end in found]

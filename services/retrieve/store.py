@@ -109,8 +109,9 @@ class Store(Protocol):
 
     def fetch(
         self, space: Space, keys: Sequence[Key], *, with_text: bool = True, with_vector: bool = False
-    ) -> dict[Key, pb.Document]:
-        """What is behind the keys; a document that was removed or replaced meanwhile is left out.
+    ) -> dict[Key, bytes]:
+        """What is behind the keys, each a `waypost.v1.Document`, encoded; one that was removed or replaced meanwhile is
+        left out.
 
         With their text or vector where these are wanted.  `expires` is what counts: its own, or by the namespace's
         retention.

@@ -110,9 +110,9 @@ class Embedded:
 
     def fetch(
         self, space: Space, keys: Sequence[Key], *, with_text: bool = True, with_vector: bool = False
-    ) -> dict[Key, pb.Document]:
-        rows = self._documents.fetch(space.tenant, space.name, list(keys), text=with_text, vector=with_vector)
-        return {row: pb.Document.FromString(told) for row, told in rows}
+    ) -> dict[Key, bytes]:
+        wanted = {"text": with_text, "vector": with_vector}
+        return dict(self._documents.fetch(space.tenant, space.name, list(keys), **wanted))
 
     def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[pb.Document]:
         there = self._documents.get(space.tenant, space.name, list(ids), with_vector, now)

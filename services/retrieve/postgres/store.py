@@ -109,7 +109,7 @@ class Postgres:
 
     def fetch(
         self, space: Space, keys: Sequence[Key], *, with_text: bool = True, with_vector: bool = False
-    ) -> dict[Key, pb.Document]:
+    ) -> dict[Key, bytes]:
         with self._in(space) as (connection, there):
             if there is None:
                 return {}
@@ -118,7 +118,7 @@ class Postgres:
                 text(f"SELECT {_columns(with_text, with_vector)} FROM embeddings WHERE {which}"),
                 {"namespace": there.id, "keys": list(keys)},
             )
-            return {row.key: _kept(row, there.retention) for row in rows}
+            return {row.key: _kept(row, there.retention).SerializeToString() for row in rows}
 
     def get(self, space: Space, ids: Sequence[str], with_vector: bool, now: float) -> list[pb.Document]:
         with self._in(space) as (connection, there):
