@@ -16,6 +16,7 @@ __all__ = [
     "Job",
     "LinearHead",
     "Router",
+    "Selection",
     "Tokenizer",
     "Worker",
     "build_profile",
