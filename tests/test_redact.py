@@ -56,9 +56,9 @@ def test_its_time_grows_with_the_text_and_not_faster(piece: str) -> None:
 
     def took_s(count: int) -> float:
         text = piece * count
-        started = time.perf_counter()
+        started = time.thread_time()
         _core.redact(text)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     few, many = min(took_s(2_000) for _ in range(5)), min(took_s(20_000) for _ in range(3))
     assert many < 40 * few + 0.01
