@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from router.events import Sink, batches, say_dropped, write
+from router.events import Sink, pour
 from waypost.logfile import Line
 
 BATCH = 4096
@@ -27,11 +27,7 @@ class Core(Protocol):
 
 def drain(core: Core, sink: Sink, stop: threading.Event) -> None:
     """Writes lines as they come until `stop` is set, and then those that are left; says how many were lost."""
-    dropped = 0
-    for lines in batches(lambda wait_s: core.next_audits(BATCH, wait_s), stop):
-        if lines:
-            write(sink, lines, "audits")
-        dropped = say_dropped("audits", dropped, core.dropped_audits())
+    pour(lambda wait_s: core.next_audits(BATCH, wait_s), core.dropped_audits, sink, "audits", stop)
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,30 @@ def sink(config: Decisions | Audit, name: str = "decisions") -> Sink:
 
 def drain(ring: Ring, sink: Sink, stop: threading.Event, linger_s: float = LINGER_S) -> None:
     """Writes the events of `ring` to `sink` until `stop` is set, and then what is left."""
-    dropped = 0
-    for lines in batches(lambda wait_s: ring.next_events(BATCH, wait_s), stop, linger_s):
+    pour(lambda wait_s: ring.next_events(BATCH, wait_s), ring.dropped_events, sink, "events", stop, linger_s)
+
+
+def pour(
+    take: Callable[[float], list[str]],
+    dropped: Callable[[], int],
+    sink: Sink,
+    what: str,
+    stop: threading.Event,
+    linger_s: float = 0.0,
+) -> None:
+    """Writes lines as they come until `stop` is set, and then those that are left; says how many were lost.
+
+    Args:
+        take: gives lines, after so many seconds at most.
+        dropped: how many were lost since the beginning.
+        what: the lines are, for the log.
+        linger_s: passes before each look.
+    """
+    before = 0
+    for lines in batches(take, stop, linger_s):
         if lines:
-            write(sink, lines, "events")
-        dropped = say_dropped("events", dropped, ring.dropped_events())
+            write(sink, lines, what)
+        before = say_dropped(what, before, dropped())
 
 
 def batches(take: Callable[[float], list[T]], stop: threading.Event, linger_s: float = 0.0) -> Iterator[list[T]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-from router.events import Sink, batches, say_dropped, write
+from router.events import Sink, pour
 
 BATCH = 4096
 
@@ -24,8 +24,4 @@ class Core(Protocol):
 
 def drain(core: Core, sink: Sink, stop: threading.Event) -> None:
     """Writes lines as they come until `stop` is set, and then those that are left; says how many were lost."""
-    dropped = 0
-    for lines in batches(lambda wait_s: core.next_feedback(BATCH, wait_s), stop):
-        if lines:
-            write(sink, lines, "feedback")
-        dropped = say_dropped("feedback", dropped, core.dropped_feedback())
+    pour(lambda wait_s: core.next_feedback(BATCH, wait_s), core.dropped_feedback, sink, "feedback", stop)

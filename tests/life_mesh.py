@@ -70,21 +70,22 @@ class Mesh:
 
     def process(self, name: str, replica: int = 0) -> psutil.Process:
         """A worker's process, as soon as there is one."""
-        return eventually(lambda: self._processes("--name", name, "--replica", str(replica)), PATIENCE_S)[0]
+        return eventually(lambda: processes(self.up, "--name", name, "--replica", str(replica)), PATIENCE_S)[0]
 
     def pids(self, name: str) -> set[int]:
         """Process numbers of a worker that runs."""
-        return {each.pid for each in self._processes("--name", name)}
+        return {each.pid for each in processes(self.up, "--name", name)}
 
     def starts(self, name: str) -> int:
         """How often its first process has begun to serve."""
         said = map(json.loads, self.up.logged().splitlines())
         return sum((each["event"], each.get("child")) == ("ready", f"{name}-0") for each in said)
 
-    def _processes(self, *words: str) -> list[psutil.Process]:
-        """Those in whose command line these stand together."""
-        children = psutil.Process(self.up.popen.pid).children()
-        return [each for each in children if f" {' '.join(words)} " in f" {' '.join(_command(each))} "]
+
+def processes(up: Up, *words: str) -> list[psutil.Process]:
+    """Those of a mesh in whose command line these stand together."""
+    children = psutil.Process(up.popen.pid).children()
+    return [each for each in children if f" {' '.join(words)} " in f" {' '.join(_command(each))} "]
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -18,6 +18,7 @@ from router.life.members import Action, Demand, Member, Memory, Renew, Rules, St
 from router.life.policy import HOLD_UP_S, Limits, Policy
 from router.life.windows import RETRY_S, Window, Windows
 from tests.gateway import Up
+from tests.life_mesh import processes
 from tests.plane import eventually
 from waypost import config
 from waypost.client import Client
@@ -222,12 +223,4 @@ def _calls(client: Client, model: str, over: threading.Event) -> int:
 
 def _workers(up: Up) -> set[psutil.Process]:
     """Those that run."""
-    found = psutil.Process(up.popen.pid).children()
-    return {each for each in found if each.is_running() and "worker" in _command(each)}
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+    return set(processes(up, "worker"))

@@ -9,16 +9,14 @@ import pytest
 from sqlalchemy import Engine, Select, select
 
 import waypost
+from tests import libraries
 from tests.gateway import Up
 from tests.plane import eventually
 from tests.stores import empty
 from waypost.database.tables import feedback, model_inferences, models
 from waypost.documents import Document
 
-MESH = """
-[router]
-listen = "127.0.0.1:0"
-
+MORE = """
 [router.policies]
 model = "documents"
 threshold = 0.7
@@ -26,19 +24,6 @@ timeout_s = 5.0
 
 [router.store]
 enabled = true
-
-[[workers]]
-name = "library"
-
-[[workers.models]]
-name = "hash"
-backend = "hash"
-dimensions = 256
-
-[[workers.models]]
-name = "documents"
-backend = "retrieve"
-encoder = "hash"
 
 [[workers]]
 name = "canned"
@@ -68,7 +53,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("policies")
     for name in ("plain", "special"):
         (folder / f"{name}.j2").write_text(f"{name} says nothing")
-    with Up(folder, MESH) as up:
+    with Up(folder, libraries.mesh() + MORE) as up:
         with waypost.Client(up.ready["grpc"], timeout=30.0) as client:
             client.upsert(POLICIES, namespace="policies")
         yield up

@@ -103,6 +103,10 @@ class Memory:
     free: int
     total: int
 
+    def is_low(self, share: float) -> bool:
+        """Whether less than this share of the machine's is free."""
+        return self.free < share * self.total
+
 
 @dataclass(frozen=True)
 class Start:

@@ -74,7 +74,7 @@ class Policy:
 
     def is_low(self, memory: Memory) -> bool:
         """Whether the machine has little memory left."""
-        return memory.free < self._limits.low_memory * memory.total
+        return memory.is_low(self._limits.low_memory)
 
     def is_held_up(self, members: Sequence[Member]) -> bool:
         """Whether something waits for the end of another, so that the next look should come soon."""
@@ -100,7 +100,7 @@ class Policy:
         """One process of each kind that is hot, those first that are called most; nobody makes room for them."""
         for _, kind in sorted(kinds, key=lambda kind: -max(map(self._worth.of, kind[1]))):
             asleep = [member for member in _asleep(kind) if member.demand.hot and not member.unknown]
-            if asleep and not any(member.runs for member in kind) and not any(map(_is_called, kind)):
+            if asleep and _is_still(kind):
                 yield Want(asleep[0], now, may_evict=False)
 
     def _more(self, kinds: Sequence[Kind], now: float) -> Iterator[Want]:
@@ -128,8 +128,7 @@ class Policy:
             return []
         idle = [member for member in room.by_worth() if room.is_idle(member)]
         long = [member for member in idle if now - member.used() >= self._limits.evict_idle_s]
-        is_critical = memory.free < self._limits.low_memory * memory.total / 2
-        return long or (idle[:1] if is_critical else [])
+        return long or (idle[:1] if memory.is_low(self._limits.low_memory / 2) else [])
 
 
 def _left(members: Sequence[Member], now: float) -> Iterator[Action]:
@@ -158,7 +157,7 @@ def _unknown(kinds: Sequence[Kind], now: float) -> Iterator[Want]:
     """One of each kind: the others serve the same."""
     for _, kind in kinds:
         asleep = [member for member in _asleep(kind) if member.unknown]
-        if asleep and not any(member.runs for member in kind) and not any(map(_is_called, kind)):
+        if asleep and _is_still(kind):
             yield Want(asleep[0], now, may_evict=False)
 
 
@@ -173,6 +172,11 @@ def _idle(member: Member, room: Room, now: float) -> str:
 
 def _is_called(member: Member) -> bool:
     return member.stage == Stage.ASLEEP and member.demand.waiting > 0
+
+
+def _is_still(kind: Sequence[Member]) -> bool:
+    """Whether none of them runs, and none is called, who would be started for that."""
+    return not any(member.runs or _is_called(member) for member in kind)
 
 
 def _asleep(kind: Sequence[Member]) -> list[Member]:

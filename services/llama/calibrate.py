@@ -114,7 +114,7 @@ def _measured(prepared: weights.Prepared, candidates: list[Settings]) -> Setting
         figures |= _figures(others, files, LONG)
         chosen = _fastest(others, figures, WORTH)
     record = _keep(prepared, candidates, chosen, figures)
-    _tell(record, chosen, figures)
+    _tell(prepared.source.name, record, chosen, figures)
     return chosen
 
 
@@ -184,12 +184,12 @@ class _Trial:
         return (self._clock() - began) / (1 if self._clock is time.perf_counter else self._model.settings.threads)
 
 
-def _tell(record: Path, chosen: Settings, figures: Mapping[Settings, Figures]) -> None:
+def _tell(model: str, record: Path, chosen: Settings, figures: Mapping[Settings, Figures]) -> None:
     for each, figure in figures.items():
         requests = f"{1 / figure.request_s:.2f}"
         prompt, step = f"{figure.prompt_s * 1000:.2f}", f"{figure.step_s * 1000:.1f}"
         log.info("tried", settings=str(each), requests_per_s=requests, prompt_token_ms=prompt, step_ms=step)
-    log.info("calibrated", chosen=str(chosen), kept=str(record))
+    log.info("calibrated", model=model, chosen=str(chosen), kept=str(record))
 
 
 def _known(prepared: weights.Prepared, candidates: list[Settings]) -> Settings | None:

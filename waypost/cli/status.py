@@ -81,7 +81,7 @@ def memory_of(mesh: state.MeshState) -> str:
     if not mesh.pid:
         return ""
     found = memory.now(0)
-    low = ", which is low" if found.free < LOW_MEMORY * found.total else ""
+    low = ", which is low" if found.is_low(LOW_MEMORY) else ""
     return f", memory {found.free / 1e9:.1f} of {found.total / 1e9:.1f} GB free{low}"
 
 

@@ -16,6 +16,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 use prost::Message;
+use tokio::sync::Semaphore;
 use waypost_store::Store;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -23,6 +24,8 @@ use super::{cache::Key, config::RouterConfig, reply::Reply};
 
 /// To ask a model takes longer than this, or is not worth keeping.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// Answers that are on their way to the store at once; what comes beyond is not kept for the others.
+const UNDER_WAY: usize = 64;
 
 /// The answers of all routers.
 pub struct Answers {
@@ -31,6 +34,7 @@ pub struct Answers {
     ttl: Duration,
     /// Of everything else that decides about answers.
     salt: u64,
+    under_way: Arc<Semaphore>,
     hits: AtomicU64,
 }
 
@@ -41,8 +45,9 @@ impl Answers {
         let said =
             [&config.version, &config.style.prompt, &config.style.models.join(",")].map(String::as_str).join("\n");
         let (store, salt) = (store.clone(), xxh3_64(said.as_bytes()));
-        let (most, ttl, hits) = (config.cache.shared_max_bytes, config.cache.ttl, AtomicU64::new(0));
-        wanted.then(|| Arc::new(Self { store, most, ttl, salt, hits }))
+        let (most, ttl) = (config.cache.shared_max_bytes, config.cache.ttl);
+        let under_way = Arc::new(Semaphore::new(UNDER_WAY));
+        wanted.then(|| Arc::new(Self { store, most, ttl, salt, under_way, hits: AtomicU64::new(0) }))
     }
 
     /// An answer that another router asked for, and until when it is good.
@@ -55,15 +60,17 @@ impl Answers {
         Some((reply, Instant::now() + left.min(self.ttl)))
     }
 
-    /// Keeps one for the others, beside the call.
+    /// Keeps one for the others, beside the call, if the store keeps up.
     pub fn keep(self: &Arc<Self>, key: Key, reply: &Reply) {
         if reply.size() > self.most {
             return;
         }
+        let Ok(turn) = self.under_way.clone().try_acquire_owned() else { return };
         let (answers, kept) = (self.clone(), Kept::of(reply, millis(SystemTime::now() + self.ttl)));
         tokio::spawn(async move {
             // Who could not keep it is none the worse.
             let _ = answers.store.keep_answer(&answers.name(key), &kept.encode_to_vec(), answers.ttl).await;
+            drop(turn);
         });
     }
 
@@ -132,17 +139,39 @@ fn millis(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use waypost_store::Place;
+
     use super::*;
 
-    #[test]
-    fn an_answer_comes_back_as_it_was() {
+    fn reply() -> Reply {
         let (mut head, ()) = Response::new(()).into_parts();
         head.headers.insert("content-type", HeaderValue::from_static("application/grpc"));
         let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
-        let reply = Reply::whole(head, vec![Bytes::from_static(b"\0\0\0\0\x02hi")], Some(trailers));
+        Reply::whole(head, vec![Bytes::from_static(b"\0\0\0\0\x02hi")], Some(trailers))
+    }
+
+    #[test]
+    fn an_answer_comes_back_as_it_was() {
+        let reply = reply();
         let kept = Kept::decode(Kept::of(&reply, 7).encode_to_vec().as_slice()).expect("it is one");
         let back = kept.reply().expect("it is whole");
         assert_eq!((back.frames(), back.trailers(), back.code()), (reply.frames(), reply.trailers(), tonic::Code::Ok));
         assert_eq!(back.head.headers, reply.head.headers);
+    }
+
+    #[tokio::test]
+    async fn few_answers_are_on_their_way_to_a_store_that_does_not_answer() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let place = Place::Redis(format!("redis://{}/0", silent.local_addr().expect("it listens")));
+        let store = Store::open(&place, "here").await.expect("it connects when it is asked");
+        let (most, ttl, under_way) = (1024, Duration::from_secs(60), Arc::new(Semaphore::new(UNDER_WAY)));
+        let answers = Arc::new(Answers { store, most, ttl, salt: 0, under_way, hits: AtomicU64::new(0) });
+        for _ in 0..2 * UNDER_WAY {
+            answers.keep(Key::default(), &reply());
+        }
+        assert_eq!(answers.under_way.available_permits(), 0);
+        let all = answers.under_way.acquire_many(UNDER_WAY as u32);
+        let all = tokio::time::timeout(Duration::from_secs(30), all).await.expect("they give up");
+        assert_eq!(all.expect("it is open").num_permits(), UNDER_WAY);
     }
 }

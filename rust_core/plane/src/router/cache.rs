@@ -31,6 +31,7 @@ const RAW: u32 = 4;
 
 /// What an answer depends on, in 128 bits: two of a billion keys are the same with a chance of 1e-21.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(Default))]
 pub struct Key(u128);
 
 impl fmt::Display for Key {
