@@ -26,8 +26,8 @@ __all__ = [
     "judge_canary",
     "load",
     "pair_keys",
+    "query_reply",
     "redact",
-    "snippets",
     "version",
     "word_keys",
 ]
@@ -49,10 +49,20 @@ def word_keys(text: str) -> NDArray[np.uint64]:
 def pair_keys(text: str) -> NDArray[np.uint64]:
     """64-bit keys of the pairs of neighbouring words, as a head's coverage is judged by."""
 
-def snippets(text: str, query: str, count: int, max_chars: int) -> list[tuple[int, int]]:
-    """Passages of the text that suit the query, as ranges of characters that do not overlap, best first.
+def query_reply(
+    ranked: Sequence[Sequence[tuple[int, float, float | None, float | None]]],
+    queries: Sequence[str],
+    documents: Mapping[int, bytes],
+    *,
+    snippets: int,
+    max_chars: int,
+    keep_text: bool,
+) -> bytes:
+    """`waypost.v1.QueryDocumentsResponse`: for each query what was found (key, score, cosine, BM25), best first.
 
-    Whole sentences where they fit into `max_chars`.  Where no word of the query occurs: the beginning alone.
+    `documents` has each `waypost.v1.Document` by its key; what it has not is left out.  At most `snippets` passages are
+    cut from a text, none longer than `max_chars`, whole sentences where they fit: those that suit the query, or the
+    beginning where none of its words occurs; the text itself is told only where `keep_text`.
     """
 
 def redact(text: str) -> tuple[str, dict[str, int]]:
@@ -222,8 +232,19 @@ class Selection:
     def words(self, texts: Sequence[str], limit: int) -> list[_Found]:
         """For each text the rows that share words with it, by BM25, best first."""
 
-    def keep(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the rows, flattened, are theirs."""
+    def completed(
+        self,
+        vectors: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        cosines: NDArray[np.float32],
+        limit: int,
+        beyond: int,
+    ) -> list[_Found]:
+        """What an index of the rows up to `beyond` found for each vector (`[vectors, n]`, best first), made whole.
+
+        What does not count is dropped and later rows are added; where fewer than `limit` are left, all documents are
+        looked at.
+        """
 
 @final
 class Desk:

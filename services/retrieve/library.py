@@ -93,7 +93,7 @@ class Librarian:
         """Where they fail together each is asked alone: only the one that is to blame hears of it."""
         errands, asks = zip(*group, strict=True)
         if len(group) == 1:
-            return _answer(errands[0], lambda: self._search.answers(asks)[0])
+            return _told(errands[0], lambda: errands[0].answer(self._search.answers(asks)[0]))
         try:
             replies = self._search.answers(asks)
         except Exception:  # whatever it is: whoever is to blame hears of it when asked alone
@@ -101,7 +101,7 @@ class Librarian:
                 self._answer_group([each])
             return
         for errand, reply in zip(errands, replies, strict=True):
-            errand.answer(reply.SerializeToString())
+            errand.answer(reply)
 
 
 def _understood(errands: Iterable[Errand], read: Callable[[Errand], T]) -> list[tuple[Errand, T]]:

@@ -14,7 +14,7 @@ from services.retrieve import filters
 from services.retrieve.filters import Filter
 from services.retrieve.fuse import fuse
 from services.retrieve.store import Found, Key, Space, Store, Vectors
-from waypost._core import Errand, snippets
+from waypost._core import Errand, query_reply
 from waypost.v1 import retrieve_pb2 as pb
 
 TOP_K = 10
@@ -86,8 +86,8 @@ class Search:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def answers(self, asks: Sequence[Ask]) -> list[pb.QueryDocumentsResponse]:
-        """Of requests that are alike."""
+    def answers(self, asks: Sequence[Ask]) -> list[bytes]:
+        """Of requests that are alike, encoded."""
         first = asks[0]
         now = time.time()
         found = self._found(asks, now)
@@ -117,32 +117,15 @@ class Search:
                 return [None] * len(texts)
             raise
 
-    def _told(self, ask: Ask, results: Sequence[Ranked]) -> pb.QueryDocumentsResponse:
+    def _told(self, ask: Ask, results: Sequence[Ranked]) -> bytes:
+        """What was removed meanwhile is left out."""
         best = [ranked[: ask.top_k] for ranked in results]
         keys = {key for ranked in best for key, *_ in ranked}
-        wanted = ask.request
-        text = not wanted.without_text or bool(wanted.snippets)
+        wanted, keep_text = ask.request, not ask.request.without_text
+        text = keep_text or bool(wanted.snippets)
         there = self._store.fetch(ask.space, sorted(keys), with_text=text, with_vector=wanted.with_vector)
-        told = [_result(ask, text, ranked, there) for text, ranked in zip(ask.texts, best, strict=True)]
-        return pb.QueryDocumentsResponse(results=told)
-
-
-def _result(ask: Ask, text: str, ranked: Ranked, there: dict[Key, bytes]) -> pb.QueryResult:
-    """One that was removed meanwhile is left out.
-
-    Each is read where it is told: a message that is put into another is copied, field by field.
-    """
-    result = pb.QueryResult()
-    for key, score, cosine, bm25 in ranked:
-        if (document := there.get(key)) is None:
-            continue
-        told = result.documents.add(score=score, cosine=cosine, bm25=bm25)
-        told.document.MergeFromString(document)
-        if ask.request.snippets:
-            told.snippets.extend(_passages(told.document.text, text, ask.request.snippets))
-            if ask.request.without_text:
-                told.document.ClearField("text")
-    return result
+        cut = {"snippets": wanted.snippets, "max_chars": SNIPPET_CHARS, "keep_text": keep_text}
+        return query_reply(best, ask.texts, there, **cut)
 
 
 def must_be_there(store: Store, space: Space) -> None:
@@ -153,8 +136,3 @@ def must_be_there(store: Store, space: Space) -> None:
     """
     if space.name not in store.names(space.tenant):
         raise NamespaceNotFound(space.name)
-
-
-def _passages(text: str, query: str, count: int) -> list[pb.Snippet]:
-    found = snippets(text, query, count, SNIPPET_CHARS)
-    return [pb.Snippet(text=text[start:end], start=start, end=end) for start, end in found]

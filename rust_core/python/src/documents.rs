@@ -6,7 +6,7 @@ use std::{
 };
 
 use numpy::{
-    PyArray1, PyArray2, PyReadonlyArray2, PyReadonlyArrayDyn,
+    PyArray1, PyArray2, PyReadonlyArray2,
     ndarray::{Array2, ArrayView2},
 };
 use pyo3::{
@@ -255,18 +255,19 @@ impl Selection {
         Ok(found.into_iter().map(|each| arrays(py, each)).collect())
     }
 
-    fn keep<'py>(&self, py: Python<'py>, rows: PyReadonlyArrayDyn<'py, i64>) -> Bound<'py, PyArray1<bool>> {
-        let rows: Vec<i64> = rows.as_array().iter().copied().collect();
-        let kept = py.detach(|| self.0.keep(&rows));
-        PyArray1::from_vec(py, kept)
+    fn completed<'py>(
+        &self,
+        py: Python<'py>,
+        vectors: PyReadonlyArray2<'py, f32>,
+        rows: PyReadonlyArray2<'py, i64>,
+        cosines: PyReadonlyArray2<'py, f32>,
+        limit: usize,
+        beyond: i64,
+    ) -> PyResult<Vec<FoundArrays<'py>>> {
+        let (vectors, rows, cosines) = (vectors.as_array(), rows.as_array(), cosines.as_array());
+        let found = py.detach(|| self.0.completed(vectors, (rows, cosines), limit, beyond)).map_err(failed)?;
+        Ok(found.into_iter().map(|each| arrays(py, each)).collect())
     }
-}
-
-/// Parts of a text that suit a query, as characters, best first.
-#[pyfunction]
-pub fn snippets(py: Python<'_>, text: &str, query: &str, count: usize, max_chars: usize) -> Vec<(usize, usize)> {
-    let passages = py.detach(|| waypost_text::passages(text, query, count, max_chars));
-    passages.into_iter().map(|it| (it.start, it.end)).collect()
 }
 
 fn failed(error: Error) -> PyErr {

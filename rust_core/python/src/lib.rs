@@ -24,7 +24,7 @@ mod _core {
     #[pymodule_export]
     use super::canary::{canary_traffic, judge_canary};
     #[pymodule_export]
-    use super::documents::{Documents, Selection, snippets};
+    use super::documents::{Documents, Selection};
     #[pymodule_export]
     use super::features::{LinearHead, Tokenizer, hash_embed, hash_features, pair_keys, word_keys};
     #[pymodule_export]
@@ -34,7 +34,7 @@ mod _core {
     #[pymodule_export]
     use super::redact::redact;
     #[pymodule_export]
-    use super::retrieve::{Desk, Errand};
+    use super::retrieve::{Desk, Errand, query_reply};
     #[pymodule_export]
     use super::router::Router;
     #[pymodule_export]

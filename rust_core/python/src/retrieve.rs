@@ -1,10 +1,17 @@
 //! `Desk` and `Errand`: what a store of documents works with.
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Duration, time::Instant};
 
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
-use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
-use waypost_plane::worker::{inbox::Waiting, refusal::Refusal, retrieve};
+use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types::PyBytes};
+use waypost_plane::worker::{
+    inbox::Waiting,
+    refusal::Refusal,
+    retrieve::{
+        self,
+        reply::{self, Ranked, Snippets},
+    },
+};
 
 #[pyclass(module = "waypost._core", frozen)]
 #[derive(Default)]
@@ -81,4 +88,23 @@ impl Errand {
         self.0.answer(Err(refusal.of(&self.0.model)));
         Ok(())
     }
+}
+
+/// The encoded reply to a query.
+#[pyfunction]
+#[pyo3(signature = (ranked, queries, documents, *, snippets, max_chars, keep_text))]
+pub fn query_reply<'py>(
+    py: Python<'py>,
+    ranked: Vec<Vec<Ranked>>,
+    queries: Vec<String>,
+    documents: HashMap<i64, PyBackedBytes>,
+    snippets: usize,
+    max_chars: usize,
+    keep_text: bool,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let found: Vec<_> = ranked.into_iter().zip(queries).collect();
+    let document = |key| documents.get(&key).map(|it| &**it);
+    let snippets = Snippets { count: snippets, max_chars, keep_text };
+    let reply = py.detach(|| reply::encoded(&found, document, snippets));
+    Ok(PyBytes::new(py, &reply.map_err(|error| PyValueError::new_err(error.to_string()))?))
 }

@@ -56,7 +56,7 @@ pub struct Kept {
 }
 
 /// What is wanted of a document beside its id and metadata.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
     /// What may be long.
     pub text: bool,

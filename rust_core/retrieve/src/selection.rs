@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView1, ArrayView2, Axis};
 
 use crate::{Error, Found, InputError, Question, scan::scan, space::Space, state::View};
 
@@ -49,8 +49,36 @@ impl Selection {
         self.space.search(texts, limit, &self.view)
     }
 
-    /// Which rows are theirs.
-    pub fn keep(&self, rows: &[i64]) -> Vec<bool> {
-        rows.iter().map(|row| self.view.has(*row)).collect()
+    /// What an index of the rows up to `beyond` found for each vector, `[vectors, n]` and best first: without those that
+    /// do not count, and with later ones.  Where too few are left, all documents are looked at.
+    pub fn completed(
+        &self,
+        vectors: ArrayView2<'_, f32>,
+        (rows, cosines): (ArrayView2<'_, i64>, ArrayView2<'_, f32>),
+        limit: usize,
+        beyond: i64,
+    ) -> Result<Vec<Found>, Error> {
+        let fresh = self.dense(vectors, limit, beyond)?;
+        let indexed = rows.rows().into_iter().zip(cosines.rows());
+        let each = |((rows, cosines), fresh)| self.best(rows, cosines, fresh, limit);
+        let mut found: Vec<Found> = indexed.zip(fresh).map(each).collect();
+        let few: Vec<usize> = (0..found.len()).filter(|index| found[*index].rows.len() < limit).collect();
+        if !few.is_empty() {
+            let looked_at = self.dense(vectors.select(Axis(0), &few).view(), limit, 0)?;
+            few.into_iter().zip(looked_at).for_each(|(index, each)| found[index] = each);
+        }
+        Ok(found)
+    }
+
+    /// Of an index and of what it has not got yet.
+    fn best(&self, rows: ArrayView1<'_, i64>, cosines: ArrayView1<'_, f32>, fresh: Found, limit: usize) -> Found {
+        let indexed = rows.into_iter().copied().zip(cosines.into_iter().copied());
+        let indexed = indexed.filter(|(row, _)| self.view.has(*row)).take(limit);
+        if fresh.rows.is_empty() {
+            return indexed.collect();
+        }
+        let mut all: Vec<(i64, f32)> = indexed.chain(fresh.rows.into_iter().zip(fresh.scores)).collect();
+        all.sort_by(|one, other| other.1.total_cmp(&one.1));
+        all.into_iter().take(limit).collect()
     }
 }

@@ -49,8 +49,8 @@ impl Space {
         state.dimensions = change.space.dimensions;
         for ((entry, row), metadata) in entries.iter().zip(&change.rows).zip(metadata) {
             if let Some(row) = *row {
-                let Entry { id, vector, expires, .. } = *entry;
-                state.add(&Arrival { row, id, metadata, vector, stored: now, expires });
+                let Entry { id, metadata: json, vector, expires, .. } = *entry;
+                state.add(&Arrival { row, id, json, metadata, vector, stored: now, expires });
             }
         }
         Ok(())
@@ -117,8 +117,8 @@ impl Space {
 }
 
 fn take(state: &mut State, document: &Loaded) {
-    let Loaded { row, id, metadata, vector, stored, expires, .. } = document;
+    let Loaded { row, id, metadata: json, vector, stored, expires, .. } = document;
     // It was checked when it was stored.
-    let metadata = serde_json::from_str(metadata).unwrap_or_default();
-    state.add(&Arrival { row: *row, id, metadata: &metadata, vector, stored: *stored, expires: *expires });
+    let metadata = serde_json::from_str(json).unwrap_or_default();
+    state.add(&Arrival { row: *row, id, json, metadata: &metadata, vector, stored: *stored, expires: *expires });
 }

@@ -3,12 +3,18 @@
 //! It is a view of the truth and can be made from it at any time.  A document's slot is used once: a document that goes
 //! or is replaced leaves its slot dead until [`State::compacted`] closes the gaps.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use roaring::RoaringBitmap;
 use serde_json::{Map, Value};
 
-use crate::{Graph, Millis, Question, ages::Ages, blocks::Blocks, postings::Postings};
+use crate::{
+    Graph, Kept, Millis, Question,
+    ages::Ages,
+    blocks::Blocks,
+    heads::{Head, Heads},
+    postings::Postings,
+};
 
 /// Below this many dead slots nothing is gained.
 const DEAD: u64 = 1_000;
@@ -23,17 +29,20 @@ pub struct State {
     /// An index over the first rows.
     pub graph: Option<Graph>,
     blocks: Blocks,
-    ids: BTreeMap<Box<str>, u32>,
+    heads: Heads,
+    ids: BTreeMap<Arc<str>, u32>,
     live: RoaringBitmap,
     ages: Ages,
     postings: Postings,
 }
 
 /// A document as it comes from the truth.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     pub row: i64,
     pub id: &'a str,
+    /// As it was written.
+    pub json: &'a str,
     pub metadata: &'a Map<String, Value>,
     pub vector: &'a [f32],
     pub stored: Millis,
@@ -61,9 +70,11 @@ impl State {
     pub fn add(&mut self, arrival: &Arrival<'_>) {
         self.remove(arrival.id);
         let slot = self.blocks.push(arrival.row, arrival.vector);
-        self.ids.insert(arrival.id.into(), slot);
+        let (id, Arrival { json, stored, expires, .. }) = (Arc::<str>::from(arrival.id), *arrival);
+        self.heads.push(Head { id: id.clone(), metadata: json.into(), stored, expires });
+        self.ids.insert(id, slot);
         self.live.insert(slot);
-        self.ages.add(slot, arrival.stored, arrival.expires);
+        self.ages.add(slot, stored, expires);
         self.postings.add(slot, arrival.metadata);
     }
 
@@ -71,7 +82,14 @@ impl State {
     pub fn remove(&mut self, id: &str) {
         if let Some(slot) = self.ids.remove(id) {
             self.live.remove(slot);
+            self.heads.clear(slot);
         }
+    }
+
+    /// The documents of rows that are there, in their order; without texts and vectors.
+    pub fn kept(&self, rows: &[i64]) -> Vec<Kept> {
+        let there = |row: &i64| Some((self.blocks.slot(*row).filter(|slot| self.live.contains(*slot))?, *row));
+        rows.iter().filter_map(there).map(|(slot, row)| self.heads.kept(slot, row, self.retention)).collect()
     }
 
     /// The documents that live and pass.
@@ -112,7 +130,8 @@ impl State {
         /// Of an id beside its bytes.
         const ENTRY: usize = 40;
         let ids: usize = self.ids.keys().map(|id| id.len() + ENTRY).sum();
-        self.blocks.memory() + ids + self.ages.memory() + self.postings.memory() + self.live.serialized_size()
+        let rest = self.ages.memory() + self.postings.memory() + self.live.serialized_size();
+        self.blocks.memory() + self.heads.memory() + ids + rest
     }
 
     /// The same without gaps, where a fifth of the slots is dead.
@@ -131,6 +150,7 @@ impl State {
         }
         Self {
             ids: self.ids.iter().filter_map(|(id, slot)| Some((id.clone(), renumber(*slot)?))).collect(),
+            heads: self.heads.compacted(self.live.iter()),
             live: (0..blocks.len()).collect(),
             ages: self.ages.compacted(renumber),
             postings: self.postings.compacted(renumber),

@@ -99,10 +99,7 @@ class Embedded:
                 rows, cosines = graph.nearest(vectors, wide, threads)
         except RuntimeError:  # the graph has parts that cannot be reached
             return _one_by_one(which, vectors, limit)
-        live = which.keep(rows).reshape(rows.shape)
-        fresh = _one_by_one(which, vectors, limit, beyond=graph.row)
-        found = [_best(rows[i][live[i]], cosines[i][live[i]], fresh[i], limit) for i in range(len(vectors))]
-        return _completed(found, which, vectors, limit)
+        return _found(which.completed(vectors, rows, cosines, limit, graph.row))
 
     def words(self, space: Space, texts: Sequence[str], limit: int, passing: Filter | None, now: float) -> list[Found]:
         which = self._select(space, passing, now)
@@ -183,25 +180,8 @@ def _width(limit: int, passing: Filter | None, few: int, size: int) -> int | Non
     return None if few <= ONE_BY_ONE or wide > WIDEST else wide
 
 
-def _one_by_one(which: Selection, vectors: Vectors, limit: int, beyond: int = 0) -> list[Found]:
-    return _found(which.dense(vectors, limit, beyond))
-
-
-def _completed(found: list[Found], which: Selection, vectors: Vectors, limit: int) -> list[Found]:
-    """Where the nearest of all are mostly such as do not pass, those that do are looked at one by one."""
-    few = [index for index, each in enumerate(found) if len(each.keys) < limit]
-    if few:
-        for index, each in zip(few, _one_by_one(which, vectors[few], limit), strict=True):
-            found[index] = each
-    return found
-
-
-def _best(rows: Any, cosines: Any, fresh: Found, limit: int) -> Found:
-    if not len(fresh.keys):
-        return Found(rows[:limit], cosines[:limit])
-    keys, scores = np.concatenate([rows, fresh.keys]), np.concatenate([cosines, fresh.scores])
-    order = np.argsort(-scores, kind="stable")[:limit]
-    return Found(keys[order], scores[order])
+def _one_by_one(which: Selection, vectors: Vectors, limit: int) -> list[Found]:
+    return _found(which.dense(vectors, limit))
 
 
 def _found(found: Iterable[tuple[Any, Any]]) -> list[Found]:

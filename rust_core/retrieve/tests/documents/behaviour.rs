@@ -197,7 +197,12 @@ fn a_graph_is_asked_beside_for_the_rows_beyond_it() {
     let selection = select(&store, at(NOW));
     let found = selection.dense(aview2(&[[1.0]]), 9, rows[1]).expect("it answers");
     assert_eq!(ids_of(&store, &found[0]), ["c", "a"]);
-    assert_eq!(selection.keep(&rows), [false, true]);
+    let indexed = [[rows[0], rows[1]]];
+    let indexed = (aview2(&indexed), aview2(&[[1.0, 1.0]]));
+    let of = |limit, beyond| selection.completed(aview2(&[[1.0]]), indexed, limit, beyond).expect("it answers");
+    assert_eq!(ids_of(&store, &of(3, rows[1])[0]), ["b", "c", "a"]);
+    assert_eq!(ids_of(&store, &of(2, rows[1])[0]), ["b", "c"]);
+    assert_eq!(ids_of(&store, &of(2, rows[1] + 2)[0]), ["b", "c"], "one is left, so all are looked at");
     assert_eq!(selection.count(), 3);
     let figures = store.figures(SPACE, NOW).expect("it answers").expect("it is there");
     assert_eq!((figures.documents, figures.indexed, figures.last_row), (3, 1, rows[1] + 2));

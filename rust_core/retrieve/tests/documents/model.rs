@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
-use waypost_retrieve::{Documents, Entry, Filter, Millis, Question, Range, Scalar, Which};
+use waypost_retrieve::{Documents, Entry, Filter, Kept, Millis, Parts, Question, Range, Scalar, Which};
 
 use crate::common::{self, NOW, Place, SPACE, at, dense, ids, upsert};
 
@@ -137,6 +137,15 @@ impl Pair {
             Step::Ask(filter, words, vector) => self.ask(&filter, &words, vector),
         }
         assert_eq!(ids(self.store(), at(self.now)), sorted(self.model.live(self.now)));
+        self.read_and_known();
+    }
+
+    /// What is read from the file is what is in memory, but for the text.
+    fn read_and_known(&self) {
+        let read = self.store().page(SPACE, "", usize::MAX, at(self.now)).expect("it answers");
+        let rows: Vec<i64> = read.iter().map(|it| it.row).collect();
+        let known = self.store().fetch(SPACE, &rows, Parts::default()).expect("it answers");
+        assert_eq!(known, read.into_iter().map(|it| Kept { text: String::new(), ..it }).collect::<Vec<_>>());
     }
 
     fn upsert(&mut self, documents: &[Document]) {

@@ -1,8 +1,8 @@
 //! Documents: `RetrieveService`, and how its calls reach the store that a backend keeps.
 //!
 //! A call goes down: [`check`] refuses what is wrong with it, [`vectors`] gives its texts their vectors by an encoder of
-//! the same worker, an [`errand`] waits in one of two inboxes for the store's threads, and what they found is read again
-//! by a reranker where that is asked for.
+//! the same worker, an [`errand`] waits in one of two inboxes for the store's threads, what they found becomes a
+//! [`reply`], and is read again by a reranker where that is asked for.
 
 use std::{pin::Pin, sync::Arc, time::Instant};
 
@@ -26,6 +26,7 @@ use crate::{
 mod asks;
 mod check;
 pub mod errand;
+pub mod reply;
 mod reread;
 pub mod vectors;
 
