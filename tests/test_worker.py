@@ -334,7 +334,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(plane: Plane, s
 def test_the_urgent_goes_first(worker: Node, session: Session) -> None:
     """Priority, then the deadline, then the order of arrival."""
     calls = [occupied(worker, session)]
-    waiting = {"low": (LOW, 15.0), "later": (NORMAL, 15.0), "sooner": (NORMAL, 10.0), "high": (HIGH, 15.0)}
+    waiting = {"low": (LOW, 15.0), "later": (NORMAL, 15.0), "sooner": (NORMAL, 4.0), "high": (HIGH, 15.0)}
     for text, (priority, timeout) in waiting.items():
         calls.append(worker.start(embed(text, route=hints(priority=priority)), timeout))
         eventually(lambda: worker.waiting() == len(calls))
@@ -342,6 +342,18 @@ def test_the_urgent_goes_first(worker: Node, session: Session) -> None:
     for call in calls:
         call.result()
     assert session.ran == ["first", "high", "sooner", "later", "low"]
+
+
+def test_who_has_time_does_not_wait_for_all_who_have_less(worker: Node, session: Session) -> None:
+    """Calls that are not urgent are served as they came."""
+    calls = [occupied(worker, session)]
+    for text, timeout in {"patient": 600.0, "hurried": 15.0}.items():
+        calls.append(worker.start(embed(text), timeout))
+        eventually(lambda: worker.waiting() == len(calls))
+    session.gate.set()
+    for call in calls:
+        call.result()
+    assert session.ran == ["first", "patient", "hurried"]
 
 
 @pytest.mark.parametrize("leave", ["cancel", "timeout", "close"])

@@ -21,6 +21,10 @@ use super::{
 };
 use crate::{deadline::Deadline, error::Error};
 
+/// Callers with more time than this are served as they came: else who has much would wait for all who come with less,
+/// for as long as these keep coming.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What a call's runs gave.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -89,6 +93,11 @@ pub fn open(inputs: Vec<Input>, work: Work, now: Instant) -> (Vec<Item>, Ticket)
 }
 
 impl Call {
+    /// When its turn should have come.
+    pub fn due(&self) -> Deadline {
+        self.deadline.min(Deadline::after(self.entered, PATIENCE))
+    }
+
     /// Nobody waits for the answer any more.
     pub fn abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)

@@ -1,6 +1,6 @@
 //! The texts that wait for a session of one model, most urgent first.
 //!
-//! Order: priority, then deadline (earliest first), then arrival.  A batch is formed when a session becomes free and
+//! Order: priority, then deadline (earliest first, those far ahead alike), then arrival.  A batch is formed when a session becomes free and
 //! not before: so the most urgent text always goes next, and work whose caller left, or whose deadline has passed, is
 //! dropped instead of run.  (Forming the next batch while one runs would save a few microseconds and fix the choice
 //! milliseconds too early.)
@@ -50,7 +50,7 @@ impl Queue {
     pub fn push(&self, items: Vec<Item>) {
         let mut state = self.state.lock();
         for item in items {
-            let rank = (item.call.priority, Reverse(item.call.deadline), Reverse(state.arrivals));
+            let rank = (item.call.priority, Reverse(item.call.due()), Reverse(state.arrivals));
             state.arrivals += 1;
             state.waiting.push(Entry { rank, item });
         }
