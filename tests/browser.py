@@ -89,8 +89,8 @@ class Tab:
             AssertionError: it was not.
         """
         self.context.close()
-        assert self.hosts <= {urlsplit(self.url).netloc}
-        assert not self.complaints
+        assert self.hosts <= {urlsplit(self.url).netloc}, self.hosts
+        assert not self.complaints, self.complaints
 
     def violations(self, *rules: str) -> list[str]:
         """What axe finds wrong with the page as it is now, in short; of these rules, or of all."""

@@ -295,6 +295,7 @@ def test_the_manual_lists_what_is_told(watched: Watched) -> None:
 
 def test_callers_cannot_add_series(watched: Watched) -> None:
     """Thousands of models, tenants and heads that nobody has heard of, each named once."""
+    watched.rest()
     before = watched.prometheus.value('count({job="waypost"})')
     watched.traffic.strangers(STRANGERS)
     watched.rest()

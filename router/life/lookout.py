@@ -28,8 +28,7 @@ class Watchdog:
 
     def look(self, available: Memory) -> None:
         """Says what has changed."""
-        share = self._share * (SLACK if self._is_low else 1.0)
-        was_low, self._is_low = self._is_low, available.is_low(share)
+        was_low, self._is_low = self._is_low, available.is_low(self._share, SLACK if self._is_low else 1.0)
         if self._is_low and not was_low:
             log.warning("memory is low", free_bytes=available.free, total_bytes=available.total)
         elif was_low and not self._is_low:

@@ -103,9 +103,9 @@ class Memory:
     free: int
     total: int
 
-    def is_low(self, share: float) -> bool:
-        """Whether less than this share of the machine's is free."""
-        return self.free < share * self.total
+    def is_low(self, share: float, slack: float = 1.0) -> bool:
+        """Whether less than this share of the machine's is free, or so many times the share."""
+        return self.free < share * self.total * slack
 
 
 @dataclass(frozen=True)
