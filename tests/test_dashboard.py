@@ -344,6 +344,14 @@ def test_the_playground_tries_the_other_services(tabs: Tabs, service: str, says:
     expect(page.locator("[data-served=model]")).to_have_text("hash")
 
 
+def test_charts_are_drawn_though_the_gateway_was_away_when_they_were_loaded(tabs: Tabs) -> None:
+    """Without a complaint."""
+    tab = tabs()
+    tab.page.route("**/vendor/echarts.js*", lambda route: route.abort(), times=2)
+    tab.open()
+    expect(tab.page.locator(".chart[data-drawn]")).not_to_have_count(0)
+
+
 def test_a_new_mesh_asks_for_a_token_and_says_what_to_do(tabs: Tabs, tmp_path: Path) -> None:
     """The token is kept in the tab, and a wrong one is told; where nothing is to be seen yet, it says how there is."""
     with Up(tmp_path, MESH.format(folder=tmp_path)) as up:

@@ -4,9 +4,23 @@ import { html, useEffect, useRef } from "../vendor/htm-preact.js";
 import { colors } from "../lib/colors.js";
 import { useStore } from "../lib/store.js";
 
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 8000;
+
 let library;
 
-const loaded = () => (library ??= painted().then(() => import("../vendor/echarts.js")));
+const loaded = () => (library ??= painted().then(fetched));
+
+/** The gateway may be away for a moment: it is asked again, by another name, as browsers remember what failed. */
+async function fetched() {
+  for (let turn = 0; ; turn++) {
+    try {
+      return await import(turn ? `../vendor/echarts.js?${turn}` : "../vendor/echarts.js");
+    } catch {
+      await new Promise((done) => setTimeout(done, Math.min(FIRST_WAIT_MS * 2 ** turn, LONGEST_WAIT_MS)));
+    }
+  }
+}
 
 /** Two frames: what is there now has been painted. */
 const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
