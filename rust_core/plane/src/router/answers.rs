@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 use prost::Message;
-use tokio::sync::Semaphore;
+use waypost_decide::admit::Limit;
 use waypost_store::Store;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -34,7 +34,7 @@ pub struct Answers {
     ttl: Duration,
     /// Of everything else that decides about answers.
     salt: u64,
-    under_way: Arc<Semaphore>,
+    under_way: Limit,
     hits: AtomicU64,
 }
 
@@ -45,9 +45,8 @@ impl Answers {
         let said =
             [&config.version, &config.style.prompt, &config.style.models.join(",")].map(String::as_str).join("\n");
         let (store, salt) = (store.clone(), xxh3_64(said.as_bytes()));
-        let (most, ttl) = (config.cache.shared_max_bytes, config.cache.ttl);
-        let under_way = Arc::new(Semaphore::new(UNDER_WAY));
-        wanted.then(|| Arc::new(Self { store, most, ttl, salt, under_way, hits: AtomicU64::new(0) }))
+        let (most, ttl, hits) = (config.cache.shared_max_bytes, config.cache.ttl, AtomicU64::new(0));
+        wanted.then(|| Arc::new(Self { store, most, ttl, salt, under_way: Limit::new(UNDER_WAY), hits }))
     }
 
     /// An answer that another router asked for, and until when it is good.
@@ -65,12 +64,12 @@ impl Answers {
         if reply.size() > self.most {
             return;
         }
-        let Ok(turn) = self.under_way.clone().try_acquire_owned() else { return };
+        let Some(permit) = self.under_way.try_acquire(1) else { return };
         let (answers, kept) = (self.clone(), Kept::of(reply, millis(SystemTime::now() + self.ttl)));
         tokio::spawn(async move {
+            let _permit = permit;
             // Who could not keep it is none the worse.
             let _ = answers.store.keep_answer(&answers.name(key), &kept.encode_to_vec(), answers.ttl).await;
-            drop(turn);
         });
     }
 
@@ -164,14 +163,17 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let place = Place::Redis(format!("redis://{}/0", silent.local_addr().expect("it listens")));
         let store = Store::open(&place, "here").await.expect("it connects when it is asked");
-        let (most, ttl, under_way) = (1024, Duration::from_secs(60), Arc::new(Semaphore::new(UNDER_WAY)));
+        let (most, ttl, under_way) = (1024, Duration::from_secs(60), Limit::new(UNDER_WAY));
         let answers = Arc::new(Answers { store, most, ttl, salt: 0, under_way, hits: AtomicU64::new(0) });
         for _ in 0..2 * UNDER_WAY {
             answers.keep(Key::default(), &reply());
         }
-        assert_eq!(answers.under_way.available_permits(), 0);
-        let all = answers.under_way.acquire_many(UNDER_WAY as u32);
-        let all = tokio::time::timeout(Duration::from_secs(30), all).await.expect("they give up");
-        assert_eq!(all.expect("it is open").num_permits(), UNDER_WAY);
+        assert_eq!(answers.under_way.in_use(), UNDER_WAY);
+        let given_up = async {
+            while answers.under_way.in_use() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), given_up).await.expect("they give up");
     }
 }
