@@ -2,10 +2,8 @@
 
 import { html, useEffect, useRef } from "../vendor/htm-preact.js";
 import { colors } from "../lib/colors.js";
+import { FIRST_WAIT_MS, LONGEST_WAIT_MS, sleep } from "../lib/sleep.js";
 import { useStore } from "../lib/store.js";
-
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 8000;
 
 let library;
 
@@ -17,7 +15,7 @@ async function fetched() {
     try {
       return await import(turn ? `../vendor/echarts.js?${turn}` : "../vendor/echarts.js");
     } catch {
-      await new Promise((done) => setTimeout(done, Math.min(FIRST_WAIT_MS * 2 ** turn, LONGEST_WAIT_MS)));
+      await sleep(Math.min(FIRST_WAIT_MS * 2 ** turn, LONGEST_WAIT_MS));
     }
   }
 }

@@ -3,12 +3,11 @@
 // It is opened again when it ends, fails or falls silent, later and later up to 8 s; a hidden tab has none.
 
 import { Refused, send } from "./api.js";
+import { FIRST_WAIT_MS, LONGEST_WAIT_MS, sleep } from "./sleep.js";
 import { events } from "./sse.js";
 import { change, now, take } from "./store.js";
 
 const SILENCE_MS = 8000;
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 8000;
 
 let paused = false;
 let abort = new AbortController();
@@ -82,5 +81,4 @@ function lost(trouble) {
 }
 
 const watch = (controller) => setTimeout(() => controller.abort(), SILENCE_MS);
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const woken = () => new Promise((resolve) => (wake = resolve));

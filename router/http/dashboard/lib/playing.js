@@ -1,6 +1,7 @@
 // Calls of the playground, and what is told of where each was answered.
 
 import { ask, Refused, send } from "./api.js";
+import { sleep } from "./sleep.js";
 import { events } from "./sse.js";
 
 const PATIENCE = 5;
@@ -50,7 +51,7 @@ export async function ofDecision(request) {
   for (let tries = 0; tries < PATIENCE; tries++) {
     const { decisions } = await ask(`/api/decisions?request_id=${encodeURIComponent(request)}`);
     if (decisions.length) return ofLine(decisions.at(-1).line);
-    await new Promise((done) => setTimeout(done, 200 * (tries + 1)));
+    await sleep(200 * (tries + 1));
   }
   return { request };
 }
