@@ -226,8 +226,8 @@ class Selection:
     def dimensions(self) -> int | None:
         """Of the namespace's vectors, 0: it has none; None: nothing was stored yet."""
 
-    def dense(self, vectors: NDArray[np.float32], limit: int, beyond: int = 0) -> list[_Found]:
-        """For each vector the rows (larger than `beyond`) with the largest cosine, exactly, best first."""
+    def dense(self, vectors: NDArray[np.float32], limit: int) -> list[_Found]:
+        """For each vector the rows with the largest cosine, exactly, best first."""
 
     def words(self, texts: Sequence[str], limit: int) -> list[_Found]:
         """For each text the rows that share words with it, by BM25, best first."""

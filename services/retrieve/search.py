@@ -124,8 +124,9 @@ class Search:
         wanted, keep_text = ask.request, not ask.request.without_text
         text = keep_text or bool(wanted.snippets)
         there = self._store.fetch(ask.space, sorted(keys), with_text=text, with_vector=wanted.with_vector)
-        snippets, most = wanted.snippets, SNIPPET_CHARS
-        return query_reply(best, ask.texts, there, snippets=snippets, max_chars=most, keep_text=keep_text)
+        return query_reply(
+            best, ask.texts, there, snippets=wanted.snippets, max_chars=SNIPPET_CHARS, keep_text=keep_text
+        )
 
 
 def must_be_there(store: Store, space: Space) -> None:

@@ -236,16 +236,14 @@ impl Selection {
         self.0.dimensions()
     }
 
-    #[pyo3(signature = (vectors, limit, beyond=0))]
     fn dense<'py>(
         &self,
         py: Python<'py>,
         vectors: PyReadonlyArray2<'py, f32>,
         limit: usize,
-        beyond: i64,
     ) -> PyResult<Vec<FoundArrays<'py>>> {
         let vectors: ArrayView2<'_, f32> = vectors.as_array();
-        let found = py.detach(|| self.0.dense(vectors, limit, beyond)).map_err(failed)?;
+        let found = py.detach(|| self.0.dense(vectors, limit, 0)).map_err(failed)?;
         Ok(found.into_iter().map(|each| arrays(py, each)).collect())
     }
 

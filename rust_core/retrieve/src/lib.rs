@@ -2,8 +2,9 @@
 //!
 //! [`Documents`] keeps the truth in one SQLite file and everything that is searched in memory: vectors in blocks that
 //! are met by all queries at once ([exact](Selection::dense)), an index of words ([BM25](Selection::words)), ids and
-//! metadata, and which documents have which values in it ([`Filter`]).  Only texts are read from the file.  Memory is made from the truth when a namespace is first
-//! used, so there is one thing to keep safe, and nothing on disk that outlives a document.
+//! metadata, and which documents have which values in it ([`Filter`]).  Only texts are read from the file.  Memory is
+//! made from the truth when a namespace is first used, so there is one thing to keep safe, and nothing on disk that
+//! outlives a document.
 //!
 //! A document that is stored or replaced gets a row number that is never used again.  Searches return rows; whoever
 //! asks for what is behind them gets nothing for a row that went meanwhile, and never another document.

@@ -1,9 +1,9 @@
 //! The texts that wait for a session of one model, most urgent first.
 //!
-//! Order: priority, then deadline (earliest first, those far ahead alike), then arrival.  A batch is formed when a session becomes free and
-//! not before: so the most urgent text always goes next, and work whose caller left, or whose deadline has passed, is
-//! dropped instead of run.  (Forming the next batch while one runs would save a few microseconds and fix the choice
-//! milliseconds too early.)
+//! Order: priority, then deadline (earliest first, those far ahead alike), then arrival.  A batch is formed when a
+//! session becomes free and not before: so the most urgent text always goes next, and work whose caller left, or whose
+//! deadline has passed, is dropped instead of run.  (Forming the next batch while one runs would save a few microseconds
+//! and fix the choice milliseconds too early.)
 
 use std::{
     cmp::{Ordering, Reverse},
